@@ -1,0 +1,292 @@
+//! # error — one error type, and the closed catalogue of its codes
+//!
+//! *Owns* `Error`, `Kind`, `Code` and every stable code a machine may see.
+//! *Gives* a message for the person, a next step, and a source for the log alone.
+//! *Needs* nothing. *Never* knows HTTP, SCIM or a terminal: each door translates.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::panic::Location;
+
+/// A result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, in eleven words. A door maps the kind to its own status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The input cannot be accepted as it stands.
+    Invalid,
+    /// The caller is not known, or what it presented does not hold.
+    Unauthenticated,
+    /// The caller is known and may not.
+    Forbidden,
+    /// No such thing, or none that the caller may see.
+    Missing,
+    /// It contradicts what is kept.
+    Conflict,
+    /// It was changed by somebody else in between.
+    Stale,
+    /// A limit on size was passed.
+    TooLarge,
+    /// A limit on rate was passed.
+    TooMany,
+    /// A peer that authd depends on answered badly or not at all.
+    Upstream,
+    /// authd cannot do it now: storage, shutdown, overload.
+    Unavailable,
+    /// A fault of ours.
+    Bug,
+}
+
+/// One entry of the catalogue: a stable code with its kind, sentence and remedy.
+#[derive(Debug)]
+pub struct Code {
+    /// Stable, `snake_case`, never reused for another meaning.
+    pub name: &'static str,
+    /// The kind every error of this code has.
+    pub kind: Kind,
+    /// One sentence for the person.
+    pub message: &'static str,
+    /// The next step; empty where there is none.
+    pub help: &'static str,
+}
+
+/// An error with two texts: `message` and `help` may cross a door, `source` never does.
+pub struct Error {
+    code: &'static Code,
+    message: Cow<'static, str>,
+    help: Cow<'static, str>,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    at: &'static Location<'static>,
+}
+
+impl Error {
+    /// An error of `code` with the catalogue's own sentence.
+    #[track_caller]
+    pub fn new(code: &'static Code) -> Self {
+        Self {
+            code,
+            message: Cow::Borrowed(code.message),
+            help: Cow::Borrowed(code.help),
+            source: None,
+            at: Location::caller(),
+        }
+    }
+
+    /// An error of `code` with a sentence of its own. The sentence crosses doors: nothing internal in it.
+    #[track_caller]
+    pub fn says(code: &'static Code, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            message: message.into(),
+            ..Self::new(code)
+        }
+    }
+
+    /// A fault of ours, with its cause for the log.
+    #[track_caller]
+    pub fn bug(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::new(&codes::BUG).because(source)
+    }
+
+    /// The next step for the person.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<Cow<'static, str>>) -> Self {
+        self.help = help.into();
+        self
+    }
+
+    /// The cause, for the log only.
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        self.code.name
+    }
+
+    /// True when this error carries exactly that code.
+    pub fn is(&self, code: &'static Code) -> bool {
+        std::ptr::eq(self.code, code) || self.code.name == code.name
+    }
+
+    /// The kind, which doors translate.
+    pub fn kind(&self) -> Kind {
+        self.code.kind
+    }
+
+    /// The sentence for the person.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The next step, if there is one.
+    pub fn next_step(&self) -> Option<&str> {
+        (!self.help.is_empty()).then_some(&*self.help)
+    }
+
+    /// Where it was raised, for the log.
+    pub fn raised_at(&self) -> &'static Location<'static> {
+        self.at
+    }
+
+    /// The whole chain of causes on one line, for the log.
+    pub fn log_line(&self) -> String {
+        use std::fmt::Write as _;
+        let mut line = format!("{}: {} [{}:{}]", self.code.name, self.message, self.at.file(), self.at.line());
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = self.source.as_deref().map(|s| s as _);
+        while let Some(c) = cause {
+            let _ = write!(line, ": {c}");
+            cause = c.source();
+        }
+        line
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.log_line())
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|s| s as _)
+    }
+}
+
+macro_rules! catalogue {
+    ($($(#[doc = $section:literal])? $name:ident = $kind:ident $code:literal, $message:literal, $help:literal;)*) => {
+        $($(#[doc = $section])? #[doc = $message] pub static $name: Code =
+            Code { name: $code, kind: Kind::$kind, message: $message, help: $help };)*
+        /// Every code there is, in the order of this file.
+        pub static ALL: &[&Code] = &[$(&$name),*];
+    };
+}
+
+/// The closed list of codes. A door prints `name`; documentation is generated from this list.
+pub mod codes {
+    use super::{Code, Kind};
+
+    catalogue! {
+        // anything
+        BUG = Bug "internal_error", "Something went wrong on our side.", "Look up the request id with `authd explain`.";
+        INVALID_INPUT = Invalid "invalid_input", "The input is not valid.", "";
+        UNKNOWN_FIELD = Invalid "unknown_field", "There is no such field.", "";
+        NOT_FOUND = Missing "not_found", "There is no such thing.", "";
+        CONFLICT = Conflict "conflict", "It already exists.", "";
+        STALE = Stale "stale", "It was changed in the meantime.", "Read it again, then repeat the change.";
+        TOO_LARGE = TooLarge "too_large", "The input is too large.", "";
+        RATE_LIMITED = TooMany "rate_limited", "Too many attempts.", "Wait a little, then try again.";
+        METHOD_NOT_ALLOWED = Invalid "method_not_allowed", "This address does not take that method.", "";
+        UNSUPPORTED_MEDIA_TYPE = Invalid "unsupported_media_type", "The body is in a form that is not read here.", "Send `application/json`, not compressed.";
+
+        // configuration and start
+        CONFIG_INVALID = Invalid "config_invalid", "The configuration is not valid.", "";
+        CONFIG_UNKNOWN_KEY = Invalid "config_unknown_key", "The configuration has a key that authd does not know.", "";
+        MASTER_KEY_WRONG = Invalid "master_key_wrong", "The master key does not fit this database.", "Use the key that the database was made with (`master.key`, or AUTHD_MASTER_KEY).";
+        MASTER_KEY_INVALID = Invalid "master_key_invalid", "The master key cannot be used.", "It is 32 bytes in base64url, in a file that only its owner can read.";
+        DATA_DIR_IN_USE = Conflict "data_dir_in_use", "Another authd is using this data directory.", "Stop it, or talk to it: the verbs of `authd` reach a running server by its socket.";
+        LISTEN_FAILED = Unavailable "listen_failed", "The address cannot be listened on.", "Choose another with `--listen`.";
+
+        // store
+        STORAGE_ERROR = Unavailable "storage_error", "The database could not be written.", "Try again; `authd doctor` says more.";
+        STORAGE_FULL = Unavailable "storage_full", "The disk is full.", "Free some space; authd goes on by itself.";
+        STORAGE_CORRUPT = Unavailable "storage_corrupt", "The database file is damaged.", "Restore a backup with `authd restore`.";
+        STORAGE_NEWER = Invalid "storage_newer", "The database was written by a newer authd.", "Run that version, or restore a backup of this one.";
+        TAKEN = Conflict "taken", "That is taken already.", "";
+
+        // access
+        NOT_SIGNED_IN = Unauthenticated "not_signed_in", "No valid credential came with the request.", "Send `Authorization: Bearer` with an API key or an access token.";
+        MISSING_GRANT = Forbidden "missing_grant", "The caller lacks the grant for this.", "";
+        GRANT_EXCEEDS_CALLER = Forbidden "grant_exceeds_caller", "Nobody can give a grant that they do not hold.", "";
+        OPERATOR_ONLY = Forbidden "operator_only", "Only the operator can do this, on the machine itself.", "Run `authd` on the server as the user that runs it.";
+        ORGANIZATION_DISABLED = Forbidden "organization_disabled", "The organization is disabled.", "";
+
+        // outbound
+        URL_NOT_ALLOWED = Invalid "url_not_allowed", "authd does not call this address.", "Use a public https address, or allow a private one with `outbound.allow`.";
+        OUTBOUND_NOT_ALLOWED = Invalid "outbound_not_allowed", "The address is private, and not in `outbound.allow`.", "Add its host:port or network to `outbound.allow` (or `--outbound-allow`).";
+        UPSTREAM_UNAVAILABLE = Upstream "upstream_unavailable", "The other side did not answer.", "Try again in a moment.";
+        UPSTREAM_TOO_LARGE = Upstream "upstream_too_large", "The other side answered with more than is read.", "";
+        UPSTREAM_INVALID = Upstream "upstream_invalid", "The other side answered with something that cannot be read.", "";
+
+        // connections
+        CONNECTION_DISABLED = Forbidden "connection_disabled", "Sign-in through this connection is switched off.", "Ask your administrator.";
+        CONNECTION_NOT_READY = Invalid "connection_not_ready", "The connection is not completely configured.", "`authd connection validate` names what is missing.";
+        NO_CONNECTION = Missing "no_connection", "No connection serves this domain.", "Check the address, or ask your administrator which one to use.";
+        DOMAIN_TAKEN = Conflict "domain_taken", "Another organization has verified this domain.", "";
+        DOMAIN_INVALID = Invalid "domain_invalid", "That is not a domain name that can be claimed.", "";
+        ISSUER_MULTI_TENANT = Invalid "issuer_multi_tenant", "This issuer signs for many tenants.", "Use the issuer of your own tenant, with its id in it.";
+        ISSUER_MISMATCH = Invalid "issuer_mismatch", "The issuer is not the one expected.", "";
+        METADATA_INVALID = Invalid "metadata_invalid", "The provider's discovery document cannot be used.", "";
+
+        // sign-in: what a callback is refused for
+        STATE_MISMATCH = Invalid "state_mismatch", "This sign-in was not started in this browser, or is used up.", "Start again from the app.";
+        FLOW_MISMATCH = Invalid "flow_mismatch", "This sign-in belongs to another browser.", "Start again from the app.";
+        ATTEMPT_EXPIRED = Invalid "attempt_expired", "This sign-in took too long.", "Start again from the app.";
+        UPSTREAM_DENIED = Invalid "upstream_denied", "The identity provider refused the sign-in.", "";
+        CODE_REFUSED = Invalid "code_refused", "The identity provider did not accept the code.", "";
+        NONCE_MISMATCH = Invalid "nonce_mismatch", "The token was not made for this sign-in.", "";
+        TOKEN_SIGNATURE = Invalid "token_signature", "The token's signature does not hold.", "";
+        TOKEN_KEY = Invalid "token_key", "No key of the provider fits the token.", "";
+        TOKEN_AUDIENCE = Invalid "token_audience", "The token is for somebody else.", "";
+        TOKEN_CLAIMS = Invalid "token_claims", "The token lacks a claim, or has one that cannot be.", "";
+        TOKEN_EXPIRED = Invalid "token_expired", "The token is not valid at this time.", "";
+        TOKEN_BINDING = Invalid "token_binding", "The token is not bound to what came with it.", "";
+        USERINFO_SUB = Invalid "userinfo_sub", "The provider's user info is about somebody else.", "";
+        EMAIL_NOT_VERIFIED = Forbidden "email_not_verified", "The provider has not verified this e-mail address.", "";
+        EMAIL_DOMAIN_NOT_OWNED = Forbidden "email_domain_not_owned", "This connection does not own the domain of the e-mail address.", "";
+        PROFILE_INVALID = Invalid "profile_invalid", "The profile of the person cannot be used.", "";
+        NOT_A_MEMBER = Forbidden "not_a_member", "This person is not a member, and is not added by signing in.", "Ask your administrator.";
+        PERSON_DISABLED = Forbidden "person_disabled", "This person's access has ended.", "Ask your administrator.";
+        CSRF = Forbidden "csrf", "The form did not come from this page.", "Open the page again.";
+
+        // toward apps (RFC 6749 names where it has them)
+        INVALID_REQUEST = Invalid "invalid_request", "The request is not complete or not valid.", "";
+        INVALID_CLIENT = Unauthenticated "invalid_client", "The app could not be authenticated.", "";
+        UNAUTHORIZED_CLIENT = Invalid "unauthorized_client", "The app may not do this.", "";
+        REDIRECT_URI_MISMATCH = Invalid "redirect_uri_mismatch", "The app's return address is not one that is registered for it.", "Register exactly this address: `authd app update`.";
+        INVALID_GRANT = Invalid "invalid_grant", "The code or token is not valid, used up, or was made for another app.", "";
+        INVALID_SCOPE = Invalid "invalid_scope", "The scope is not one that can be asked for.", "";
+        INVALID_TOKEN = Unauthenticated "invalid_token", "The access token is not valid here.", "";
+        UNSUPPORTED_GRANT_TYPE = Invalid "unsupported_grant_type", "This grant type is not served.", "";
+        UNSUPPORTED_RESPONSE_TYPE = Invalid "unsupported_response_type", "Only the response type `code` is served.", "";
+        LOGIN_REQUIRED = Unauthenticated "login_required", "The person has to sign in.", "";
+        ACCESS_DENIED = Forbidden "access_denied", "The sign-in was refused.", "";
+
+        // doors
+        HOST_NOT_SERVED = Invalid "host_not_served", "This host name is not served here.", "Use the public URL.";
+        SHUTTING_DOWN = Unavailable "shutting_down", "authd is stopping.", "Try again in a moment.";
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_snake_case() {
+        let mut seen = std::collections::BTreeSet::new();
+        for code in codes::ALL {
+            assert!(seen.insert(code.name), "{} stands twice", code.name);
+            assert!(code.name.chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{}", code.name);
+            assert!(code.message.ends_with('.'), "{}", code.name);
+        }
+    }
+
+    #[test]
+    fn the_source_stays_out_of_what_a_person_reads() {
+        let error = Error::new(&codes::STORAGE_ERROR).because("EIO on /var/lib/authd/authd.redb");
+        assert!(!error.to_string().contains("EIO"));
+        assert!(!error.next_step().unwrap_or_default().contains("EIO"));
+        assert!(error.log_line().contains("EIO"));
+    }
+}
