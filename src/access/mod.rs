@@ -1,1 +1,21 @@
-//! # access
+//! # access — grants, callers, API keys, and the shape of an operation
+//!
+//! *Owns* the closed list of grants, the built-in roles, API keys, `Caller`, `Context`, `Operation`, `Catalogue`.
+//! *Gives* every door one way to act: an operation, performed by `app` for a caller.
+//! *Needs* the store and events. *Never* knows what any single operation does.
+
+mod api_key;
+mod caller;
+mod context;
+mod grant;
+mod operation;
+mod role;
+
+pub use api_key::{ApiKey, CreateApiKey, ListApiKeys, RevokeApiKey};
+pub use caller::Caller;
+pub use context::{Context, Deployment};
+pub use grant::{Grant, Grants};
+pub use operation::{
+    Access, AnyOperation, Catalogue, Method, Operation, Owner, Pages, Paging, Performed, Route, perform,
+};
+pub use role::Role;

@@ -1,1 +1,4 @@
 //! # connection
+
+pub mod protocol;
+pub mod report;

@@ -1,1 +1,5 @@
 //! # directory
+
+mod profile;
+
+pub use profile::Profile;

@@ -27,7 +27,12 @@ pub struct Store {
     _env: Env,
 }
 
-#[allow(clippy::todo, missing_docs, unused_variables, reason = "placeholder until the back end lands in the next commit")]
+#[allow(
+    clippy::todo,
+    missing_docs,
+    unused_variables,
+    reason = "placeholder until the back end lands in the next commit"
+)]
 impl Store {
     pub fn open(path: &std::path::Path, env: Env, options: Options) -> Result<Self> {
         todo!()

@@ -1,0 +1,52 @@
+//! What an operation or a flow is given: who asks, and the world.
+
+use std::sync::Arc;
+
+use super::caller::Caller;
+use crate::config::PublicUrl;
+use crate::crypto::MasterKey;
+use crate::env::Env;
+use crate::error::{Error, Result, codes};
+use crate::event::{Event, EventKind, Origin};
+use crate::id::OrganizationId;
+use crate::store::Store;
+
+/// What is the same for every request of this process.
+#[derive(Clone, Debug)]
+pub struct Deployment {
+    /// The base of every link, and the issuer.
+    pub public_url: PublicUrl,
+    /// Opens what is sealed.
+    pub master_key: MasterKey,
+}
+
+/// Who asks, from where, and the world to answer from. Cheap to clone.
+#[derive(Clone)]
+pub struct Context {
+    /// Who asks.
+    pub caller: Caller,
+    /// From where.
+    pub origin: Origin,
+    /// Clock, randomness, outbound HTTP, DNS.
+    pub env: Env,
+    /// What is kept.
+    pub store: Store,
+    /// What is the same for everybody.
+    pub deployment: Arc<Deployment>,
+}
+
+impl Context {
+    /// An event of now by this caller.
+    pub fn event(&self, kind: EventKind) -> Event {
+        Event::new(&self.env, kind, &self.caller.actor(), &self.origin)
+    }
+
+    /// The organization that is meant: the one named, or else the caller's own.
+    /// Errors: `invalid_input` when neither is there.
+    pub fn organization(&self, named: Option<OrganizationId>) -> Result<OrganizationId> {
+        named.or_else(|| self.caller.organization()).ok_or_else(|| {
+            Error::says(&codes::INVALID_INPUT, "The organization is missing.")
+                .help("Name it: `--org org_…` (`organization` in JSON).")
+        })
+    }
+}

@@ -1,0 +1,5 @@
+//! # config
+
+mod public_url;
+
+pub use public_url::PublicUrl;

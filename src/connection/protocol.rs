@@ -1,0 +1,144 @@
+//! What every upstream protocol can do, in two beats: begin, and complete.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use super::report::Report;
+use crate::access::Context;
+use crate::directory::Profile;
+use crate::env::Timestamp;
+use crate::error::Result;
+
+/// One check of a sign-in, as the trace keeps it. Values are bounded, and secrets never stand in them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Check {
+    /// What was checked: `state`, `iss`, `nonce`, `signature` …
+    pub name: String,
+    /// Whether it held.
+    pub ok: bool,
+    /// What was expected, where that can be shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected: Option<String>,
+    /// What was there instead, or as well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub received: Option<String>,
+}
+
+/// The checks of one sign-in, in the order they were made. The one place where a check becomes a row.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checks(Vec<Check>);
+
+impl Checks {
+    /// No check yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Notes a check that held.
+    pub fn pass(&mut self, name: &str, received: impl ToString) {
+        self.note(name, true, None, Some(received.to_string()));
+    }
+
+    /// Notes a check with what was expected and received.
+    pub fn compare(&mut self, name: &str, ok: bool, expected: impl ToString, received: impl ToString) {
+        self.note(name, ok, Some(expected.to_string()), Some(received.to_string()));
+    }
+
+    /// Notes a check whose values are secret or have no text.
+    pub fn state(&mut self, name: &str, ok: bool) {
+        self.note(name, ok, None, None);
+    }
+
+    fn note(&mut self, name: &str, ok: bool, expected: Option<String>, received: Option<String>) {
+        let bound = |text: String| text.chars().take(256).collect::<String>();
+        // A hostile peer cannot make a trace grow without end.
+        if self.0.len() < 128 {
+            self.0.push(Check {
+                name: name.to_owned(),
+                ok,
+                expected: expected.map(bound),
+                received: received.map(bound),
+            });
+        }
+    }
+
+    /// The rows.
+    pub fn into_rows(self) -> Vec<Check> {
+        self.0
+    }
+
+    /// The rows, still growing.
+    pub fn rows(&self) -> &[Check] {
+        &self.0
+    }
+}
+
+/// What a sign-in asks of the upstream provider.
+#[derive(Clone, Debug, Default)]
+pub struct BeginRequest {
+    /// Our handle for the attempt: 256 random bits, opaque to the provider (OAuth `state`, SAML `RelayState`).
+    pub state: String,
+    /// Whom the person says to be.
+    pub login_hint: Option<String>,
+    /// The person must sign in again even if the provider knows them (`prompt=login`).
+    pub force: bool,
+    /// At most so many seconds since the provider last saw the person.
+    pub max_age: Option<u64>,
+    /// Authentication context classes that the app asks for.
+    pub acr_values: Vec<String>,
+}
+
+/// How a sign-in goes on after its first beat.
+#[derive(Clone, Debug)]
+pub enum Begin {
+    /// The browser goes to `url`. `kept` comes back to `complete`: sealed, opaque to everybody else.
+    Redirect {
+        /// Absolute.
+        url: String,
+        /// What the protocol has to remember (nonce, verifier).
+        kept: Vec<u8>,
+    },
+}
+
+/// What came back: the parameters of the callback, each at most once.
+#[derive(Clone, Debug, Default)]
+pub struct Answer {
+    /// By name.
+    pub parameters: BTreeMap<String, String>,
+}
+
+/// A person whom the provider vouches for.
+#[derive(Clone, Debug)]
+pub struct Authenticated {
+    /// Stable within the connection: for OpenID Connect `iss` and `sub`, never an e-mail address.
+    pub subject: String,
+    /// Normalized by the connection's mapping.
+    pub profile: Profile,
+    /// When the person really authenticated, if the provider says so.
+    pub auth_time: Option<Timestamp>,
+    /// The context class the provider states.
+    pub acr: Option<String>,
+    /// The methods the provider states.
+    pub amr: Vec<String>,
+    /// The provider's own session, for its logout.
+    pub upstream_session: Option<String>,
+}
+
+/// One upstream protocol, set up for one connection.
+#[async_trait]
+pub trait Protocol: Send + Sync {
+    /// The first beat: where to send the browser. Errors: `connection_not_ready`, `outbound_not_allowed`, `upstream_unavailable`.
+    async fn begin(&self, cx: &Context, request: &BeginRequest) -> Result<Begin>;
+
+    /// Which part of the answer is refused before anything is claimed or sent (RFC 9207 `iss`, an error answer).
+    /// Pure; no network. Errors: `issuer_mismatch`, `upstream_denied`, `state_mismatch`.
+    fn screen(&self, answer: &Answer, checks: &mut Checks) -> Result<()>;
+
+    /// The second beat: checks everything, says who it is. Every check made is noted, the failing one last.
+    async fn complete(&self, cx: &Context, answer: &Answer, kept: &[u8], checks: &mut Checks) -> Result<Authenticated>;
+
+    /// Tries the provider without a person: discovery, keys, and how long it took.
+    async fn test(&self, cx: &Context) -> Report;
+}

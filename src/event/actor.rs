@@ -1,0 +1,48 @@
+//! Who really acted.
+
+use crate::id::{ApiKeyId, AppId, UserId};
+
+/// The one who acted; never the one on whose behalf.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// Somebody on the machine itself, known by user id to the kernel.
+    Operator {
+        /// The uid on the control socket; of the process, when no server runs.
+        uid: u32,
+    },
+    /// A signed-in person.
+    User(UserId),
+    /// A holder of an API key.
+    ApiKey(ApiKeyId),
+    /// An app, as an OAuth client.
+    App(AppId),
+    /// authd itself.
+    System,
+    /// Nobody that is known yet.
+    Anonymous,
+}
+
+impl Actor {
+    /// `operator`, `user`, `api_key`, `oauth_client`, `system` or `anonymous`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Operator { .. } => "operator",
+            Self::User(_) => "user",
+            Self::ApiKey(_) => "api_key",
+            Self::App(_) => "oauth_client",
+            Self::System => "system",
+            Self::Anonymous => "anonymous",
+        }
+    }
+
+    /// Which one; the uid for the operator.
+    pub fn id(&self) -> Option<String> {
+        match self {
+            Self::Operator { uid } => Some(format!("uid:{uid}")),
+            Self::User(id) => Some(id.to_string()),
+            Self::ApiKey(id) => Some(id.to_string()),
+            Self::App(id) => Some(id.to_string()),
+            Self::System | Self::Anonymous => None,
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The closed list of event kinds. Names are never changed; new ones are added.
+
+macro_rules! kinds {
+    ($($name:ident = $text:literal, $about:literal;)*) => {
+        /// What kind of event it is.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+        pub enum EventKind {
+            $(#[doc = $about] #[serde(rename = $text)] $name,)*
+        }
+        impl EventKind {
+            /// Every kind, in the order of this file.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+            /// Its stable name.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$name => $text),* }
+            }
+            /// One sentence about it.
+            pub fn about(self) -> &'static str {
+                match self { $(Self::$name => $about),* }
+            }
+        }
+    };
+}
+
+kinds! {
+    OrganizationCreated = "organization.created", "An organization was created.";
+    OrganizationUpdated = "organization.updated", "An organization was changed, disabled or enabled.";
+    UserCreated = "user.created", "A person became known to an organization.";
+    UserUpdated = "user.updated", "A person's profile, roles or status changed.";
+    AccountLinked = "account.linked", "An identity of an upstream provider was linked to a person.";
+    SessionSignedIn = "session.signed_in", "A person signed in.";
+    SessionSignedOut = "session.signed_out", "A person signed out.";
+    SessionInvalidated = "session.invalidated", "A session was ended by somebody else.";
+    ConnectionCreated = "connection.created", "A connection was created.";
+    ConnectionUpdated = "connection.updated", "A connection was changed, activated or disabled.";
+    ConnectionRemoved = "connection.removed", "A connection was deleted; it can be restored for 30 days.";
+    ConnectionOidcSet = "connection.oidc.set", "The OpenID Connect configuration of a connection was set.";
+    ConnectionLoginSucceeded = "connection.login.succeeded", "A sign-in through a connection succeeded.";
+    ConnectionLoginFailed = "connection.login.failed", "A sign-in through a connection was refused.";
+    DomainClaimed = "connection.domain.claimed", "A domain was added to a connection, not yet verified.";
+    DomainVerificationRequested = "connection.domain.verification_requested", "The proof of a domain was asked for.";
+    DomainVerified = "connection.domain.verified", "A domain was verified, or vouched for.";
+    DomainRemoved = "connection.domain.removed", "A domain was taken off a connection.";
+    SigninRefused = "signin.refused", "A sign-in was refused before its connection was known.";
+    AppCreated = "oauth.client.created", "An app was registered.";
+    AppUpdated = "oauth.client.updated", "An app was changed.";
+    AppRevoked = "oauth.client.revoked", "An app was removed.";
+    CodeCreated = "oauth.code.created", "An app was given an authorization code.";
+    CodeReused = "oauth.code.reuse_detected", "A used code was presented again; what it had given was revoked.";
+    TokenCreated = "oauth.token.created", "A token was issued.";
+    TokenExchanged = "oauth.token.exchanged", "A code was exchanged for tokens.";
+    TokenRefused = "oauth.token.refused", "The token endpoint refused a request.";
+    GrantRevoked = "oauth.grant.revoked", "What an app had been given was revoked.";
+    ApiKeyCreated = "api_key.created", "An API key was created.";
+    ApiKeyRevoked = "api_key.revoked", "An API key was revoked.";
+    SigningKeyCreated = "signing_key.created", "A signing key was made.";
+    OperationRefused = "operation.refused", "Somebody asked for what they may not do.";
+    ServerStarted = "server.started", "The server started.";
+    ServerStopped = "server.stopped", "The server stopped in order.";
+}
+
+impl std::fmt::Display for EventKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
