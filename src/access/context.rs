@@ -20,6 +20,30 @@ pub struct Deployment {
     pub master_key: MasterKey,
 }
 
+/// What every door holds: the world, before anybody has asked. Cheap to clone.
+#[derive(Clone)]
+pub struct World {
+    /// Clock, randomness, outbound HTTP, DNS.
+    pub env: Env,
+    /// What is kept.
+    pub store: Store,
+    /// What is the same for everybody.
+    pub deployment: Arc<Deployment>,
+}
+
+impl World {
+    /// The context of one request.
+    pub fn context(&self, caller: Caller, origin: Origin) -> Context {
+        Context {
+            caller,
+            origin,
+            env: self.env.clone(),
+            store: self.store.clone(),
+            deployment: Arc::clone(&self.deployment),
+        }
+    }
+}
+
 /// Who asks, from where, and the world to answer from. Cheap to clone.
 #[derive(Clone)]
 pub struct Context {

@@ -13,9 +13,14 @@ mod role;
 
 pub use api_key::{ApiKey, CreateApiKey, ListApiKeys, RevokeApiKey};
 pub use caller::Caller;
-pub use context::{Context, Deployment};
+pub use context::{Context, Deployment, World};
 pub use grant::{Grant, Grants};
 pub use operation::{
     Access, AnyOperation, Catalogue, Method, Operation, Owner, Pages, Paging, Performed, Route, perform,
 };
 pub use role::Role;
+
+/// Adds the operations of this module.
+pub fn catalogue(catalogue: Catalogue) -> Catalogue {
+    catalogue.with::<CreateApiKey>().with::<ListApiKeys>().with::<RevokeApiKey>()
+}
