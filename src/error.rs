@@ -241,6 +241,7 @@ pub mod codes {
         USERINFO_SUB = Invalid "userinfo_sub", "The provider's user info is about somebody else.", "";
         EMAIL_NOT_VERIFIED = Forbidden "email_not_verified", "The provider has not verified this e-mail address.", "";
         EMAIL_DOMAIN_NOT_OWNED = Forbidden "email_domain_not_owned", "This connection does not own the domain of the e-mail address.", "";
+        EMAIL_CONFLICT = Forbidden "email_conflict", "Another person of the organization has this e-mail address.", "An administrator can link the two.";
         PROFILE_INVALID = Invalid "profile_invalid", "The profile of the person cannot be used.", "";
         NOT_A_MEMBER = Forbidden "not_a_member", "This person is not a member, and is not added by signing in.", "Ask your administrator.";
         PERSON_DISABLED = Forbidden "person_disabled", "This person's access has ended.", "Ask your administrator.";

@@ -7,6 +7,7 @@
 mod api_key;
 mod caller;
 mod context;
+mod counts;
 mod grant;
 mod operation;
 mod role;
@@ -14,6 +15,7 @@ mod role;
 pub use api_key::{ApiKey, CreateApiKey, ListApiKeys, RevokeApiKey};
 pub use caller::Caller;
 pub use context::{Context, Deployment, World};
+pub use counts::ShowCounts;
 pub use grant::{Grant, Grants};
 pub use operation::{
     Access, AnyOperation, Catalogue, Method, Operation, Owner, Pages, Paging, Performed, Route, perform,
@@ -22,5 +24,5 @@ pub use role::Role;
 
 /// Adds the operations of this module.
 pub fn catalogue(catalogue: Catalogue) -> Catalogue {
-    catalogue.with::<CreateApiKey>().with::<ListApiKeys>().with::<RevokeApiKey>()
+    catalogue.with::<ShowCounts>().with::<CreateApiKey>().with::<ListApiKeys>().with::<RevokeApiKey>()
 }

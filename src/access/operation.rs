@@ -21,7 +21,7 @@ use super::grant::Grant;
 use crate::error::{Error, Kind, Result, codes};
 use crate::event::EventKind;
 use crate::id::OrganizationId;
-use crate::store::{Batch, Page, Query, Refused};
+use crate::store::{Batch, Page, Query};
 
 /// How often an operation is applied again when what it read was stale by the time of its commit.
 const STALE_RETRIES: usize = 3;
@@ -157,7 +157,7 @@ pub async fn perform<O: Operation>(cx: &Context, operation: &O) -> Result<O::Out
         }
         match cx.store.commit(batch).await {
             Ok(_) => return Ok(output),
-            Err(Refused::Stale { .. }) if tries < STALE_RETRIES => tries += 1,
+            Err(refused) if refused.is_race() && tries < STALE_RETRIES => tries += 1,
             Err(refused) => return Err(refused.into()),
         }
     }

@@ -1,1 +1,20 @@
-//! # session
+//! # session — who is signed in where, and how that ends
+//!
+//! *Owns* `Session`, the access epochs by which everything ends, and the operations on sessions.
+//! *Gives* `Session::open`, `Session::of_cookie`, `Epochs` to whoever makes something that must be able to end.
+//! *Needs* access and the store. *Never* deletes on revocation: it bumps one epoch; the sweep deletes later.
+
+mod epoch;
+mod ops;
+mod record;
+
+pub use epoch::{Epochs, Scope, bump};
+pub use ops::{ListSessions, RevokeSession, SessionView};
+pub use record::{NewSession, Opened, Session};
+
+use crate::access::Catalogue;
+
+/// Adds the operations of this module.
+pub fn catalogue(catalogue: Catalogue) -> Catalogue {
+    catalogue.with::<ListSessions>().with::<RevokeSession>()
+}

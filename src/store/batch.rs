@@ -70,6 +70,18 @@ pub enum Refused {
     },
 }
 
+impl Refused {
+    /// Somebody else was quicker: reading again and trying once more may succeed. Keys are random or belong to
+    /// one thing, so a key that is taken was made in between; a taken unique value is an answer, not a race.
+    pub fn is_race(&self) -> bool {
+        match self {
+            Self::Stale { .. } => true,
+            Self::Taken { index, .. } => index == "key",
+            Self::Rule(_) | Self::Storage { .. } => false,
+        }
+    }
+}
+
 impl std::fmt::Display for Refused {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

@@ -1,0 +1,152 @@
+//! The operations on sessions.
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::epoch::{Scope, bump};
+use super::record::Session;
+use crate::access::{Access, Context, Grant, Method, Operation, Owner, Pages, Paging, Route};
+use crate::env::Timestamp;
+use crate::error::{Error, Result, codes};
+use crate::event::EventKind;
+use crate::id::{ConnectionId, OrganizationId, SessionId, UserId};
+use crate::store::{Batch, Key, Query, Stored};
+
+/// A session as it is shown.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionView {
+    /// Its id; the `sid` of tokens.
+    pub id: SessionId,
+    /// In which organization.
+    pub organization: OrganizationId,
+    /// Whose.
+    pub user: UserId,
+    /// Through which connection the person came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connection: Option<ConnectionId>,
+    /// Whether the next request with it succeeds.
+    pub live: bool,
+    /// When it was opened.
+    pub created_at: Timestamp,
+    /// When it was last used, to the minute.
+    pub last_used_at: Timestamp,
+    /// When it ends, whatever happens.
+    pub expires_at: Timestamp,
+    /// When the person really authenticated.
+    pub authenticated_at: Timestamp,
+    /// From which address it was opened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip: Option<String>,
+    /// In which browser.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
+}
+
+impl SessionView {
+    async fn of(cx: &Context, session: Session) -> Result<Self> {
+        Ok(Self {
+            live: session.alive(&cx.store, cx.env.now()).await?,
+            last_used_at: session.last_used(&cx.store).await?,
+            id: session.id,
+            organization: session.organization,
+            user: session.user,
+            connection: session.connection,
+            created_at: session.created_at,
+            expires_at: session.expires_at,
+            authenticated_at: session.auth_time,
+            ip: session.ip,
+            user_agent: session.user_agent,
+        })
+    }
+}
+
+/// List the sessions of an organization, or of one of its people. The newest come first.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ListSessions {
+    /// The organization.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub organization: Option<OrganizationId>,
+    /// Only those of this person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserId>,
+    /// Ended sessions, too.
+    #[serde(default)]
+    pub all: bool,
+    #[serde(flatten)]
+    #[expect(missing_docs, reason = "flattened: its own fields have the texts")]
+    pub paging: Paging,
+}
+
+#[async_trait]
+impl Operation for ListSessions {
+    type Seen = ();
+    type Output = Pages<SessionView>;
+    const NAME: &'static str = "session.list";
+    const ACCESS: Access = Access::Grant(Grant::SessionRead);
+    const ROUTE: Route = Route { method: Method::Get, path: "/v1/sessions" };
+
+    async fn owner(&self, cx: &Context) -> Result<Owner> {
+        cx.organization(self.organization).map(Owner::Organization)
+    }
+
+    async fn apply(&self, cx: &Context, (): &(), _: &mut Batch) -> Result<Self::Output> {
+        let organization = cx.organization(self.organization)?;
+        let query = match self.user {
+            Some(user) => Query::by("user", user.bytes()),
+            None => Query::by("organization", organization.bytes()),
+        };
+        let page = cx.store.page::<Session>(self.paging.page(query.newest_first())?).await?;
+        let mut items = Vec::with_capacity(page.items.len());
+        for stored in page.items {
+            if stored.organization == organization {
+                let view = SessionView::of(cx, stored.value).await?;
+                if view.live || self.all {
+                    items.push(view);
+                }
+            }
+        }
+        Ok(Pages { items, next: page.next.map(|key| crate::crypto::base64url(&key)) })
+    }
+}
+
+/// End a session at once, with everything that apps were given under it. The next request with any of it fails.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RevokeSession {
+    /// The session.
+    pub id: SessionId,
+}
+
+#[async_trait]
+impl Operation for RevokeSession {
+    type Seen = ();
+    type Output = SessionView;
+    const NAME: &'static str = "session.revoke";
+    const ACCESS: Access = Access::Grant(Grant::SessionManage);
+    const ROUTE: Route = Route { method: Method::Delete, path: "/v1/sessions/{id}" };
+
+    async fn owner(&self, cx: &Context) -> Result<Owner> {
+        Ok(Owner::Organization(self.session(cx).await?.organization))
+    }
+
+    async fn apply(&self, cx: &Context, (): &(), batch: &mut Batch) -> Result<Self::Output> {
+        let mut view = SessionView::of(cx, self.session(cx).await?).await?;
+        if view.live {
+            bump(&cx.store, Scope::Session(view.id), batch).await?;
+            let event = cx.event(EventKind::SessionInvalidated).within(view.organization).about("session", view.id);
+            batch.log(event.and("user", view.user));
+            view.live = false;
+        }
+        Ok(view)
+    }
+}
+
+impl RevokeSession {
+    async fn session(&self, cx: &Context) -> Result<Session> {
+        let found: Option<Stored<Session>> = cx.store.get(Key::from_bytes(self.id.bytes())).await?;
+        found.map(|found| found.value).ok_or_else(|| Error::new(&codes::NOT_FOUND))
+    }
+}

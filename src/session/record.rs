@@ -1,0 +1,203 @@
+//! One signed-in person in one browser.
+
+use std::time::Duration;
+
+use super::epoch::{Epochs, Scope};
+use crate::access::Context;
+use crate::crypto::{Opaque, Secret, TokenHash};
+use crate::env::Timestamp;
+use crate::error::Result;
+use crate::event::EventKind;
+use crate::id::{ConnectionId, OrganizationId, SessionId, UserId};
+use crate::store::{Batch, Index, Key, Life, Record, Store, Stored};
+
+/// A session ends after so long, whatever happens.
+const ABSOLUTE: Duration = Duration::from_secs(8 * 3600);
+/// A session ends when it was not used for so long.
+const IDLE: Duration = Duration::from_secs(2 * 3600);
+/// The last use is noted at most so often.
+const SEEN_EVERY: Duration = Duration::from_secs(60);
+
+/// A session.
+#[derive(Clone, Debug, minicbor::Encode, minicbor::Decode)]
+pub struct Session {
+    /// Its id; the `sid` of tokens.
+    #[n(0)]
+    pub id: SessionId,
+    /// In which organization.
+    #[n(1)]
+    pub organization: OrganizationId,
+    /// Whose.
+    #[n(2)]
+    pub user: UserId,
+    /// Through which connection the person came.
+    #[n(3)]
+    pub connection: Option<ConnectionId>,
+    /// The hash of the cookie.
+    #[n(4)]
+    pub cookie: TokenHash,
+    /// What it was made under; its own scope included.
+    #[n(5)]
+    pub epochs: Epochs,
+    /// When it was made.
+    #[n(6)]
+    pub created_at: Timestamp,
+    /// When the person really authenticated.
+    #[n(7)]
+    pub auth_time: Timestamp,
+    /// The context class the provider stated.
+    #[n(8)]
+    pub acr: Option<String>,
+    /// The methods the provider stated.
+    #[n(9)]
+    pub amr: Vec<String>,
+    /// When it ends, whatever happens.
+    #[n(10)]
+    pub expires_at: Timestamp,
+    /// The provider's own session.
+    #[n(11)]
+    pub upstream_session: Option<String>,
+    /// From which address it was opened.
+    #[n(12)]
+    pub ip: Option<String>,
+    /// In which browser.
+    #[n(13)]
+    pub user_agent: Option<String>,
+}
+
+impl Record for Session {
+    const KIND: &'static str = "session";
+    const LIFE: Life = Life::Kept;
+    fn key(&self) -> Key {
+        Key::from_bytes(self.id.bytes())
+    }
+    fn indexes(&self) -> Vec<Index> {
+        vec![
+            Index::unique("cookie", self.cookie.bytes()),
+            Index::many("organization", self.organization.bytes()),
+            Index::many("user", self.user.bytes()),
+        ]
+    }
+    fn expires_at(&self) -> Option<Timestamp> {
+        Some(self.expires_at)
+    }
+}
+
+/// When a session was last used: a row of its own, so that use does not rewrite the session.
+#[derive(Clone, Debug, minicbor::Encode, minicbor::Decode)]
+struct Seen {
+    #[n(0)]
+    session: SessionId,
+    #[n(1)]
+    at: Timestamp,
+    #[n(2)]
+    until: Timestamp,
+}
+
+impl Record for Seen {
+    const KIND: &'static str = "session_seen";
+    const LIFE: Life = Life::Ephemeral;
+    fn key(&self) -> Key {
+        Key::from_bytes(self.session.bytes())
+    }
+    fn expires_at(&self) -> Option<Timestamp> {
+        Some(self.until)
+    }
+}
+
+/// What is known when a session is opened.
+#[derive(Clone, Debug)]
+pub struct NewSession {
+    /// In which organization.
+    pub organization: OrganizationId,
+    /// Whose.
+    pub user: UserId,
+    /// Through which connection.
+    pub connection: Option<ConnectionId>,
+    /// Epochs that were captured before the person was admitted (organization, connection).
+    pub under: Epochs,
+    /// When the person really authenticated.
+    pub auth_time: Timestamp,
+    /// The context class the provider stated.
+    pub acr: Option<String>,
+    /// The methods the provider stated.
+    pub amr: Vec<String>,
+    /// The provider's own session.
+    pub upstream_session: Option<String>,
+}
+
+/// A new session with the cookie's value, which is known only here.
+pub struct Opened {
+    /// The session.
+    pub session: Session,
+    /// The value of the cookie.
+    pub cookie: Secret,
+}
+
+impl Session {
+    /// Opens a session; it is there once the batch is committed. A new id at every sign-in (session fixation).
+    pub async fn open(cx: &Context, new: NewSession, batch: &mut Batch) -> Result<Opened> {
+        let id = SessionId::new(&cx.env);
+        let scopes = [Scope::Membership(new.organization, new.user), Scope::User(new.user), Scope::Session(id)];
+        let epochs = new.under.and(&cx.store, &scopes).await?;
+        let Opaque { text: cookie, hash } = Opaque::new(&cx.env, "");
+        let now = cx.env.now();
+        let session = Self {
+            id,
+            organization: new.organization,
+            user: new.user,
+            connection: new.connection,
+            cookie: hash,
+            epochs,
+            created_at: now,
+            auth_time: new.auth_time.min(now),
+            acr: new.acr,
+            amr: new.amr,
+            expires_at: now + ABSOLUTE,
+            upstream_session: new.upstream_session,
+            ip: cx.origin.ip.map(|ip| ip.to_string()),
+            user_agent: cx.origin.user_agent.clone(),
+        };
+        let event = cx.event(EventKind::SessionSignedIn).within(session.organization).about("session", id);
+        batch.create(&session).log(event.and("user", session.user));
+        session.note_use(now, batch);
+        Ok(Opened { session, cookie })
+    }
+
+    /// The live session that a cookie's value stands for, if any.
+    pub async fn of_cookie(store: &Store, now: Timestamp, cookie: &str) -> Result<Option<Self>> {
+        if cookie.len() > 64 {
+            return Ok(None);
+        }
+        let found: Option<Stored<Self>> = store.find("cookie", TokenHash::of(cookie).bytes()).await?;
+        match found {
+            Some(found) if found.cookie.fits(cookie) && found.alive(store, now).await? => Ok(Some(found.value)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether it has neither ended nor gone unused for too long.
+    pub async fn alive(&self, store: &Store, now: Timestamp) -> Result<bool> {
+        let used = self.last_used(store).await?;
+        Ok(self.expires_at > now && now.since(used) < IDLE && self.epochs.hold(store).await?)
+    }
+
+    /// When it was last used, to the minute.
+    pub async fn last_used(&self, store: &Store) -> Result<Timestamp> {
+        let seen: Option<Stored<Seen>> = store.get(Key::from_bytes(self.id.bytes())).await?;
+        Ok(seen.map_or(self.created_at, |seen| seen.at))
+    }
+
+    /// Adds the note that it is in use, unless there is one of the last minute.
+    pub async fn touch(&self, cx: &Context, batch: &mut Batch) -> Result<()> {
+        let now = cx.env.now();
+        if now.since(self.last_used(&cx.store).await?) >= SEEN_EVERY {
+            self.note_use(now, batch);
+        }
+        Ok(())
+    }
+
+    fn note_use(&self, now: Timestamp, batch: &mut Batch) {
+        batch.put(&Seen { session: self.id, at: now, until: self.expires_at });
+    }
+}
