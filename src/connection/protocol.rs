@@ -12,17 +12,23 @@ use crate::env::Timestamp;
 use crate::error::Result;
 
 /// One check of a sign-in, as the trace keeps it. Values are bounded, and secrets never stand in them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, minicbor::Encode, minicbor::Decode,
+)]
 pub struct Check {
     /// What was checked: `state`, `iss`, `nonce`, `signature` …
+    #[n(0)]
     pub name: String,
     /// Whether it held.
+    #[n(1)]
     pub ok: bool,
     /// What was expected, where that can be shown.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[n(2)]
     pub expected: Option<String>,
     /// What was there instead, or as well.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[n(3)]
     pub received: Option<String>,
 }
 
