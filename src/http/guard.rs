@@ -9,10 +9,11 @@ use axum::http::{HeaderMap, Uri, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use ipnet::IpNet;
-use url::{Host, Url};
+use url::Host;
 
 use super::request::{RequestInfo, identify};
 use super::{address, headers, limits, reply};
+use crate::config::PublicUrl;
 use crate::env::Env;
 use crate::error::{Error, Result, codes};
 
@@ -27,14 +28,12 @@ pub struct Site {
 
 impl Site {
     /// `listening` are the addresses of the listeners: one on loopback (or on every address) is also served by the
-    /// names of loopback, one on a certain address also by that address. Errors: `config_invalid` for a URL without a host.
-    pub fn new(public_url: &str, listening: &[SocketAddr], proxies: Vec<IpNet>) -> Result<Self> {
-        let wrong = || Error::says(&codes::CONFIG_INVALID, "The public URL is not an http or https URL.");
-        let url = Url::parse(public_url).map_err(|_| wrong())?;
-        let mut hosts = vec![url.host().ok_or_else(wrong)?.to_owned()];
+    /// names of loopback, one on a certain address also by that address.
+    pub fn new(public_url: &PublicUrl, listening: &[SocketAddr], proxies: Vec<IpNet>) -> Self {
+        let mut hosts: Vec<Host> = host_of(&public_url.authority()).into_iter().collect();
         for at in listening {
             if at.ip().is_loopback() || at.ip().is_unspecified() {
-                hosts.extend(["localhost", "127.0.0.1", "[::1]"].into_iter().filter_map(|name| Host::parse(name).ok()));
+                hosts.extend(["localhost", "127.0.0.1", "[::1]"].into_iter().filter_map(host_of));
             } else {
                 hosts.push(match at.ip() {
                     IpAddr::V4(ip) => Host::Ipv4(ip),
@@ -42,7 +41,7 @@ impl Site {
                 });
             }
         }
-        Ok(Self { origin: url.origin().ascii_serialization(), https: url.scheme() == "https", hosts, proxies })
+        Self { origin: public_url.origin(), https: public_url.is_https(), hosts, proxies }
     }
 
     /// Scheme, host and port of the public URL, as an `Origin` header says it.
@@ -73,16 +72,7 @@ impl Site {
     }
 
     fn serves_name(&self, authority: &str) -> bool {
-        let host = match authority.rsplit_once(':') {
-            Some((host, port)) if !authority.ends_with(']') => {
-                if port.is_empty() || !port.bytes().all(|b| b.is_ascii_digit()) {
-                    return false;
-                }
-                host
-            }
-            _ => authority,
-        };
-        Host::parse(host).is_ok_and(|host| self.hosts.contains(&host))
+        host_of(authority).is_some_and(|host| self.hosts.contains(&host))
     }
 
     /// The client's address: the peer's, unless the peer is a trusted proxy; then the rightmost address of
@@ -138,6 +128,20 @@ impl Site {
             },
         }
     }
+}
+
+/// The host of `host`, `host:port`, `[v6]` or `[v6]:port`; none for anything else.
+fn host_of(authority: &str) -> Option<Host> {
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if !authority.ends_with(']') => {
+            if port.is_empty() || !port.bytes().all(|b| b.is_ascii_digit()) {
+                return None;
+            }
+            host
+        }
+        _ => authority,
+    };
+    Host::parse(host).ok()
 }
 
 /// An address as proxies write it: bare, in brackets, or with a port.
@@ -213,7 +217,11 @@ mod tests {
 
     fn site(public: &str, listening: &[&str], proxies: &[&str]) -> Site {
         let listening: Vec<_> = listening.iter().map(|at| at.parse().unwrap()).collect();
-        Site::new(public, &listening, proxies.iter().map(|net| net.parse().unwrap()).collect()).unwrap()
+        Site::new(
+            &PublicUrl::parse(public).unwrap(),
+            &listening,
+            proxies.iter().map(|net| net.parse().unwrap()).collect(),
+        )
     }
 
     fn headers(list: &[(&'static str, &'static str)]) -> HeaderMap {

@@ -3,7 +3,7 @@
 //! *Owns* the one outbound client (`fetch`), the one resolver (`dns`), and what every answer and every request
 //! has in common: request ids, limits, guards, cookies, error answers.
 //! *Gives* `Fetch` and `SystemDns` to `Env`; `Door` and small functions to whoever mounts routes.
-//! *Needs* errors, `Env`, ids. *Never* knows a route, a record or a rule of the product.
+//! *Needs* errors, `Env`, ids, the public URL. *Never* knows a route, a record or a rule of the product.
 
 pub mod address;
 pub mod cookie;
