@@ -1,1 +1,5 @@
+//! One test binary: each file a capability, shown from the outside.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail by panicking")]
+
+mod fetch;

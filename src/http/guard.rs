@@ -1,0 +1,407 @@
+//! Who may be talking: the host names that are served, the client's address behind proxies, and where a form came from.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Uri, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::Response;
+use ipnet::IpNet;
+use url::Host;
+
+use super::request::{RequestInfo, identify};
+use super::{address, headers, limits, reply};
+use crate::config::PublicUrl;
+use crate::env::Env;
+use crate::error::{Error, Result, codes};
+
+/// What a door knows of its place in the world: the public URL, the names it is reached by, the proxies before it.
+#[derive(Clone, Debug)]
+pub struct Site {
+    origin: String,
+    https: bool,
+    hosts: Vec<Host>,
+    proxies: Vec<IpNet>,
+}
+
+impl Site {
+    /// `listening` are the addresses of the listeners: one on loopback (or on every address) is also served by the
+    /// names of loopback, one on a certain address also by that address.
+    pub fn new(public_url: &PublicUrl, listening: &[SocketAddr], proxies: Vec<IpNet>) -> Self {
+        let mut hosts: Vec<Host> = host_of(&public_url.authority()).into_iter().collect();
+        for at in listening {
+            if at.ip().is_loopback() || at.ip().is_unspecified() {
+                hosts.extend(["localhost", "127.0.0.1", "[::1]"].into_iter().filter_map(host_of));
+            } else {
+                hosts.push(match at.ip() {
+                    IpAddr::V4(ip) => Host::Ipv4(ip),
+                    IpAddr::V6(ip) => Host::Ipv6(ip),
+                });
+            }
+        }
+        Self { origin: public_url.origin(), https: public_url.is_https(), hosts, proxies }
+    }
+
+    /// Scheme, host and port of the public URL, as an `Origin` header says it.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// True when people come by https.
+    pub fn is_https(&self) -> bool {
+        self.https
+    }
+
+    /// Whether a request names a host that is served here. Exactly one name must be given, by `Host` or by `:authority`;
+    /// the port is not compared, since a proxy or a container may change it, and no attacker's name gains by it.
+    /// Errors: `host_not_served`.
+    pub fn serves(&self, uri: &Uri, headers: &HeaderMap) -> Result<()> {
+        let refuse = || Error::new(&codes::HOST_NOT_SERVED);
+        let mut named = headers.get_all(header::HOST).iter();
+        let given = (named.next(), named.next(), uri.authority());
+        let names: [Option<&str>; 2] = match given {
+            (_, Some(_), _) | (None, _, None) => return Err(refuse()),
+            (host, None, authority) => {
+                let host = host.map(|value| value.to_str().map_err(|_| refuse())).transpose()?;
+                [host, authority.map(axum::http::uri::Authority::as_str)]
+            }
+        };
+        if names.into_iter().flatten().all(|name| self.serves_name(name)) { Ok(()) } else { Err(refuse()) }
+    }
+
+    fn serves_name(&self, authority: &str) -> bool {
+        host_of(authority).is_some_and(|host| self.hosts.contains(&host))
+    }
+
+    /// The client's address: the peer's, unless the peer is a trusted proxy; then the rightmost address of
+    /// `X-Forwarded-For` that no trusted proxy has. What stands left of it may be anyone's invention.
+    pub fn client_ip(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let trusted = |ip: IpAddr| self.proxies.iter().any(|network| network.contains(&ip));
+        let mut client = peer.to_canonical();
+        let hops: Vec<&str> = headers
+            .get_all("x-forwarded-for")
+            .iter()
+            .flat_map(|value| value.to_str().unwrap_or("?").split(','))
+            .collect();
+        for hop in hops.into_iter().rev() {
+            if !trusted(client) {
+                break;
+            }
+            match hop_address(hop.trim()) {
+                Some(ip) => client = ip,
+                None => break,
+            }
+        }
+        client
+    }
+
+    /// True when the peer is a proxy that is trusted to tell the client's address.
+    pub fn trusts(&self, peer: IpAddr) -> bool {
+        self.proxies.iter().any(|network| network.contains(&peer.to_canonical()))
+    }
+
+    /// Whether a request that changes something came from a page of ours. Errors: `csrf`.
+    ///
+    /// `Sec-Fetch-Site` decides where a browser sends it; our pages carry `Referrer-Policy: no-referrer`, by which
+    /// browsers make `Origin` `null` even for our own forms, so that only a foreign `Origin` counts against it then.
+    /// Without either header it is not a browser's cross-site request: every browser sends `Origin` with these.
+    pub fn from_own_page(&self, headers: &HeaderMap) -> Result<()> {
+        let refuse = || Err(Error::new(&codes::CSRF));
+        let mut origins = headers.get_all(header::ORIGIN).iter();
+        let origin = match (origins.next(), origins.next()) {
+            (_, Some(_)) => return refuse(),
+            (origin, None) => origin.map(|value| value.to_str().unwrap_or("?")),
+        };
+        match headers.get("sec-fetch-site").map(|value| value.to_str().unwrap_or("?")) {
+            Some("same-origin" | "none") => match origin {
+                None | Some("null") => Ok(()),
+                Some(origin) if origin == self.origin => Ok(()),
+                Some(_) => refuse(),
+            },
+            Some(_) => refuse(),
+            None => match origin {
+                None => Ok(()),
+                Some(origin) if origin == self.origin => Ok(()),
+                Some(_) => refuse(),
+            },
+        }
+    }
+}
+
+/// The host of `host`, `host:port`, `[v6]` or `[v6]:port`; none for anything else.
+fn host_of(authority: &str) -> Option<Host> {
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if !authority.ends_with(']') => {
+            if port.is_empty() || !port.bytes().all(|b| b.is_ascii_digit()) {
+                return None;
+            }
+            host
+        }
+        _ => authority,
+    };
+    Host::parse(host).ok()
+}
+
+/// An address as proxies write it: bare, in brackets, or with a port.
+fn hop_address(hop: &str) -> Option<IpAddr> {
+    let bare = hop.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(hop);
+    let ip = bare.parse::<IpAddr>().or_else(|_| hop.parse::<SocketAddr>().map(|at| at.ip()));
+    ip.ok().map(|ip| ip.to_canonical())
+}
+
+/// What stands before every route of a listener.
+#[derive(Clone)]
+pub struct Door {
+    /// For request ids and latencies.
+    pub env: Env,
+    /// None behind the control socket, where the peer's uid counts instead of a host name.
+    pub site: Option<Arc<Site>>,
+}
+
+impl Door {
+    /// For TCP and TLS listeners.
+    pub fn public(env: Env, site: Arc<Site>) -> Self {
+        Self { env, site: Some(site) }
+    }
+
+    /// For the control socket.
+    pub fn control(env: Env) -> Self {
+        Self { env, site: None }
+    }
+
+    /// Puts around `router`, from the outside: request id and log line, security headers, host names, no compressed bodies,
+    /// the default limit on bodies.
+    pub fn guard(&self, router: Router) -> Router {
+        router
+            .layer(axum::extract::DefaultBodyLimit::max(limits::BODY))
+            .layer(from_fn(limits::plain_bodies))
+            .layer(from_fn_with_state(self.clone(), hosts))
+            .layer(from_fn_with_state(self.clone(), headers::secure))
+            .layer(from_fn_with_state(self.clone(), identify))
+    }
+}
+
+async fn hosts(State(door): State<Door>, info: RequestInfo, request: Request, next: Next) -> Response {
+    match door.site.as_ref().map_or(Ok(()), |site| site.serves(request.uri(), request.headers())) {
+        Ok(()) => next.run(request).await,
+        Err(error) => reply::problem(&error, info.id),
+    }
+}
+
+/// Layer for routes that take forms: a `POST` that does not come from a page of ours is refused with `csrf`, as JSON.
+/// A page that wants to say it nicely calls `Site::from_own_page` itself.
+pub async fn own_forms(State(site): State<Arc<Site>>, info: RequestInfo, request: Request, next: Next) -> Response {
+    let safe = request.method().is_safe();
+    match if safe { Ok(()) } else { site.from_own_page(request.headers()) } {
+        Ok(()) => next.run(request).await,
+        Err(error) => reply::problem(&error, info.id),
+    }
+}
+
+/// True for addresses that count as one client for limits: IPv6 by its /64, since one host may hold all of it.
+pub fn same_client(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(ip) if address::embedded_v4(ip).is_none() => {
+            IpAddr::V6((u128::from(ip) & !u128::from(u64::MAX)).into())
+        }
+        ip => ip,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::{HeaderName, HeaderValue};
+
+    fn site(public: &str, listening: &[&str], proxies: &[&str]) -> Site {
+        let listening: Vec<_> = listening.iter().map(|at| at.parse().unwrap()).collect();
+        Site::new(
+            &PublicUrl::parse(public).unwrap(),
+            &listening,
+            proxies.iter().map(|net| net.parse().unwrap()).collect(),
+        )
+    }
+
+    fn headers(list: &[(&'static str, &'static str)]) -> HeaderMap {
+        list.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+    }
+
+    #[test]
+    fn only_known_hosts_are_served() {
+        let site = site("https://sso.example.com", &["127.0.0.1:8080"], &[]);
+        let path = Uri::from_static("/");
+        for host in [
+            "sso.example.com",
+            "SSO.example.com:443",
+            "sso.example.com:8443",
+            "localhost:8080",
+            "127.0.0.1:8080",
+            "[::1]:8080",
+            "[::1]",
+        ] {
+            assert!(site.serves(&path, &headers(&[("host", host)])).is_ok(), "{host}");
+        }
+        for host in [
+            "evil.example",
+            "sso.example.com.evil.example",
+            "",
+            ":",
+            "sso.example.com:",
+            "sso.example.com:x",
+            "a@sso.example.com",
+            "10.0.0.1",
+            "sso.example.com:443:443",
+        ] {
+            assert!(site.serves(&path, &headers(&[("host", host)])).is_err(), "{host}");
+        }
+        assert!(site.serves(&path, &headers(&[])).is_err(), "none");
+        assert!(
+            site.serves(&path, &headers(&[("host", "sso.example.com"), ("host", "sso.example.com")])).is_err(),
+            "two"
+        );
+        let absolute = Uri::from_static("https://sso.example.com/");
+        assert!(site.serves(&absolute, &headers(&[])).is_ok(), "h2");
+        assert!(site.serves(&absolute, &headers(&[("host", "evil.example")])).is_err());
+        assert!(
+            site.serves(&Uri::from_static("http://evil.example/"), &headers(&[("host", "sso.example.com")])).is_err()
+        );
+    }
+
+    #[test]
+    fn loopback_names_are_served_only_by_a_listener_on_loopback() {
+        let site = site("https://sso.example.com", &["192.0.2.1:443"], &[]);
+        assert!(site.serves(&Uri::from_static("/"), &headers(&[("host", "localhost")])).is_err());
+        assert!(site.serves(&Uri::from_static("/"), &headers(&[("host", "192.0.2.1")])).is_ok());
+    }
+
+    #[test]
+    fn the_client_is_the_rightmost_address_that_no_proxy_of_ours_has() {
+        let site = site("https://x.example", &[], &["10.0.0.0/8", "::1/128"]);
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        for (peer, forwarded, client) in [
+            ("198.51.100.7", &[("x-forwarded-for", "1.2.3.4")][..], "198.51.100.7"),
+            ("10.0.0.1", &[], "10.0.0.1"),
+            ("10.0.0.1", &[("x-forwarded-for", "1.2.3.4")], "1.2.3.4"),
+            ("10.0.0.1", &[("x-forwarded-for", "6.6.6.6, 1.2.3.4, 10.0.0.2")], "1.2.3.4"),
+            ("10.0.0.1", &[("x-forwarded-for", "6.6.6.6"), ("x-forwarded-for", "1.2.3.4")], "1.2.3.4"),
+            ("10.0.0.1", &[("x-forwarded-for", "1.2.3.4:5678")], "1.2.3.4"),
+            ("::1", &[("x-forwarded-for", "[2606:4700::1]:5678")], "2606:4700::1"),
+            ("::ffff:10.0.0.1", &[("x-forwarded-for", "2606:4700::1")], "2606:4700::1"),
+            ("10.0.0.1", &[("x-forwarded-for", "6.6.6.6, nonsense, 10.0.0.2")], "10.0.0.2"),
+            ("10.0.0.1", &[("x-forwarded-for", "10.0.0.3, 10.0.0.2")], "10.0.0.3"),
+        ] {
+            assert_eq!(site.client_ip(ip(peer), &headers(forwarded)), ip(client), "{peer} {forwarded:?}");
+        }
+    }
+
+    #[test]
+    fn a_form_must_come_from_a_page_of_ours() {
+        let site = site("https://sso.example.com", &[], &[]);
+        let own = "https://sso.example.com";
+        for fine in [
+            &[][..],
+            &[("origin", own)],
+            &[("sec-fetch-site", "same-origin"), ("origin", "null")],
+            &[("sec-fetch-site", "same-origin"), ("origin", own)],
+            &[("sec-fetch-site", "same-origin")],
+            &[("sec-fetch-site", "none")],
+        ] {
+            assert!(site.from_own_page(&headers(fine)).is_ok(), "{fine:?}");
+        }
+        for foreign in [
+            &[("origin", "https://evil.example")][..],
+            &[("origin", "null")],
+            &[("origin", "http://sso.example.com")],
+            &[("origin", "https://sso.example.com:8443")],
+            &[("origin", own), ("origin", own)],
+            &[("sec-fetch-site", "cross-site")],
+            &[("sec-fetch-site", "cross-site"), ("origin", own)],
+            &[("sec-fetch-site", "same-site"), ("origin", "https://x.example.com")],
+            &[("sec-fetch-site", "same-origin"), ("origin", "https://evil.example")],
+        ] {
+            assert!(site.from_own_page(&headers(foreign)).unwrap_err().is(&codes::CSRF), "{foreign:?}");
+        }
+    }
+
+    async fn ask(door: &Door, request: axum::http::request::Builder, body: &'static str) -> (u16, HeaderMap, String) {
+        use super::super::extract;
+        use axum::routing::post;
+        use tower::ServiceExt as _;
+
+        let small = Router::new()
+            .route("/small", post(|_: limits::Raw| async {}))
+            .layer(from_fn_with_state(limits::AUTH_BODY, limits::body));
+        let router = Router::new()
+            .route("/", post(|info: RequestInfo| async move { format!("{:?} {:?}", info.ip, info.user_agent) }))
+            .route("/raw", post(|_: limits::Raw| async {}))
+            .route("/json", post(|_: extract::Json<serde_json::Value>| async {}))
+            .merge(small);
+        let peer: SocketAddr = "198.51.100.7:5000".parse().unwrap();
+        let request = request.extension(super::super::Peer::Tcp(peer)).body(axum::body::Body::from(body)).unwrap();
+        let answer = door.guard(router).oneshot(request).await.unwrap();
+        let (parts, body) = answer.into_parts();
+        let body = limits::read(body, limits::BODY).await.unwrap();
+        (parts.status.as_u16(), parts.headers, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    fn to(path: &str) -> axum::http::request::Builder {
+        Request::builder().method("POST").uri(path).header("host", "sso.example.com")
+    }
+
+    #[tokio::test]
+    async fn a_door_guards_every_route() {
+        let site = Arc::new(site("https://sso.example.com", &[], &[]));
+        let door = Door::public(Env::frozen(), site);
+        let (status, headers, body) =
+            ask(&door, to("/").header("user-agent", "curl/8").header("x-request-id", "mine"), "").await;
+        assert_eq!((status, body.as_str()), (200, "Some(198.51.100.7) Some(\"curl/8\")"));
+        assert!(headers["x-request-id"].to_str().unwrap().starts_with("req_"));
+        for (name, part) in [
+            ("content-security-policy", "default-src 'none'"),
+            ("content-security-policy", "frame-ancestors 'none'"),
+            ("referrer-policy", "no-referrer"),
+            ("x-content-type-options", "nosniff"),
+            ("strict-transport-security", "max-age="),
+            ("cache-control", "no-store"),
+        ] {
+            assert!(headers[name].to_str().unwrap().contains(part), "{name}");
+        }
+        // What is refused has the same headers, and its id in the body.
+        let (status, headers, body) =
+            ask(&door, Request::builder().method("POST").uri("/").header("host", "evil.example"), "").await;
+        assert_eq!(status, 421);
+        assert!(headers.contains_key("content-security-policy"));
+        let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(
+            (&body["code"], &body["requestId"]),
+            (&"host_not_served".into(), &headers["x-request-id"].to_str().unwrap().into())
+        );
+        assert_eq!(ask(&door, to("/nowhere"), "").await.0, 404);
+    }
+
+    #[tokio::test]
+    async fn bodies_are_plain_and_bounded() {
+        let door = Door::public(Env::frozen(), Arc::new(site("https://sso.example.com", &[], &[])));
+        let of = |length: usize| -> &'static str { Box::leak("x".repeat(length).into_boxed_str()) };
+        for (path, length, expected) in [
+            ("/raw", 65536, 200),
+            ("/raw", 65537, 413),
+            ("/small", 8192, 200),
+            ("/small", 8193, 413),
+            ("/json", 2, 415),
+        ] {
+            assert_eq!(ask(&door, to(path), of(length)).await.0, expected, "{path} {length}");
+        }
+        let announced = to("/raw").header("content-length", "100000");
+        assert_eq!(ask(&door, announced, "x").await.0, 413);
+        for (coding, expected) in [("gzip", 415), ("br", 415), ("Identity", 200)] {
+            assert_eq!(ask(&door, to("/raw").header("content-encoding", coding), "x").await.0, expected, "{coding}");
+        }
+        let json = |kind: &str| to("/json").header("content-type", kind.to_owned());
+        assert_eq!(ask(&door, json("application/json; charset=utf-8"), "{}").await.0, 200);
+        assert_eq!(ask(&door, json("text/plain"), "{}").await.0, 415);
+        assert_eq!(ask(&door, json("application/json"), "{").await.0, 400);
+    }
+}
