@@ -76,10 +76,7 @@ impl Error {
     /// An error of `code` with a sentence of its own. The sentence crosses doors: nothing internal in it.
     #[track_caller]
     pub fn says(code: &'static Code, message: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            message: message.into(),
-            ..Self::new(code)
-        }
+        Self { message: message.into(), ..Self::new(code) }
     }
 
     /// A fault of ours, with its cause for the log.

@@ -159,7 +159,9 @@ mod tests {
         assert_eq!(OrganizationId::from_str(&id.to_string()).ok(), Some(id));
         assert_eq!(OrganizationId::from_bytes(id.bytes()), id);
         let text = id.to_string();
-        for wrong in ["", "org_", "usr_00000000000000000000000000", &text[..29], &format!("{text}0"), &text.to_uppercase()] {
+        for wrong in
+            ["", "org_", "usr_00000000000000000000000000", &text[..29], &format!("{text}0"), &text.to_uppercase()]
+        {
             assert!(OrganizationId::from_str(wrong).is_err(), "{wrong}");
         }
         assert!(OrganizationId::from_str("org_80000000000000000000000000").is_err(), "131 bits");

@@ -3,49 +3,52 @@
 //! One self-contained binary for single sign-on on a single VM. Modules form one total order; a file imports
 //! only from modules above its own in this list (`tests/it/structure.rs` holds it).
 
-#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail by panicking"))]
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail by panicking")
+)]
 
-/// One error type, and the closed catalogue of its codes.
-pub mod error;
-/// The world comes in by the hand: clock, random numbers, outbound HTTP, DNS.
-pub mod env;
-/// Typed, time-sortable identifiers.
-pub mod id;
-/// Secrets, sealed values, opaque tokens, keys.
-pub mod crypto;
+/// Grants, actors, API keys, and the shape of an operation.
+pub mod access;
+/// Every module, built once.
+pub mod app;
+/// Verbs.
+pub mod cli;
 /// What is decided at start-up.
 pub mod config;
-/// Records, batches, one log.
-pub mod store;
+/// Upstream identity providers: connections, domains, protocols.
+pub mod connection;
+/// The app here, or the running server over its socket.
+pub mod console;
+/// Secrets, sealed values, opaque tokens, keys.
+pub mod crypto;
+/// Organizations, people, memberships, and the one provisioning pipeline.
+pub mod directory;
+/// The world comes in by the hand: clock, random numbers, outbound HTTP, DNS.
+pub mod env;
+/// One error type, and the closed catalogue of its codes.
+pub mod error;
 /// What happened: the closed list of events, and who did it.
 pub mod event;
 /// What every HTTP door shares, inward and outward.
 pub mod http;
-/// Grants, actors, API keys, and the shape of an operation.
-pub mod access;
-/// What an owner allows, and the pure decision about it.
-pub mod policy;
-/// Who is signed in where, and how that ends.
-pub mod session;
-/// Organizations, people, memberships, and the one provisioning pipeline.
-pub mod directory;
-/// Upstream identity providers: connections, domains, protocols.
-pub mod connection;
-/// Signing keys, issued tokens, and their verification.
-pub mod token;
-/// authd as an OpenID provider toward apps.
-pub mod provider;
-/// A sign-in from the app's request to the app's code.
-pub mod signin;
-/// Every module, built once.
-pub mod app;
-/// The app here, or the running server over its socket.
-pub mod console;
+/// Typed, time-sortable identifiers.
+pub mod id;
 /// Clock-driven chores.
 pub mod jobs;
+/// What an owner allows, and the pure decision about it.
+pub mod policy;
+/// authd as an OpenID provider toward apps.
+pub mod provider;
 /// Listeners, routes, health.
 pub mod server;
+/// Who is signed in where, and how that ends.
+pub mod session;
+/// A sign-in from the app's request to the app's code.
+pub mod signin;
+/// Records, batches, one log.
+pub mod store;
+/// Signing keys, issued tokens, and their verification.
+pub mod token;
 /// The terminal dashboard.
 pub mod tui;
-/// Verbs.
-pub mod cli;

@@ -136,12 +136,7 @@ impl Env {
     /// For tests: the clock stands at 2026-01-01T00:00:00Z until it is advanced, the random source is seeded,
     /// and nothing answers outside.
     pub fn frozen() -> Self {
-        Self::new(
-            Arc::new(FrozenClock::new()),
-            Arc::new(SeededRng::new(1)),
-            Arc::new(NoOutbound),
-            Arc::new(NoDns),
-        )
+        Self::new(Arc::new(FrozenClock::new()), Arc::new(SeededRng::new(1)), Arc::new(NoOutbound), Arc::new(NoDns))
     }
 
     /// The same world with another outbound client.

@@ -61,7 +61,10 @@ impl std::str::FromStr for Timestamp {
     type Err = crate::error::Error;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let moment: jiff::Timestamp = text.parse().map_err(|_| {
-            crate::error::Error::says(&crate::error::codes::INVALID_INPUT, "That is not a time of the form 2026-01-31T12:00:00Z.")
+            crate::error::Error::says(
+                &crate::error::codes::INVALID_INPUT,
+                "That is not a time of the form 2026-01-31T12:00:00Z.",
+            )
         })?;
         Ok(Self(moment.as_millisecond()))
     }
