@@ -2,86 +2,220 @@
 //!
 //! *Owns* what is kept: typed records with revisions and indexes, and the numbered, hash-chained log.
 //! *Gives* `Store`: get, find, page, tail, wait, and `commit` of a `Batch`.
-//! *Needs* `Env` for the time and a `Backend`. *Never* learns a record's name or an event's meaning.
+//! *Needs* `Env` for the time, and a `Backend` (`redb`). *Never* learns a record's name or an event's meaning.
 //!
 //! Reads see committed state. A write is a `Batch`: pure data, checked as a whole by the pure `plan()` and
 //! written in one durable transaction together with its log entries. Many batches share one transaction
 //! (`writer`: group commit), and a refused batch leaves no trace in it.
 
+mod backend;
 mod batch;
+mod chain;
 mod log;
+mod plan;
 mod query;
 mod record;
+mod redb;
+mod writer;
 
 pub use batch::{Batch, Refused};
 pub use log::{Checkpoint, LogEntry, LogRow};
 pub use query::{Page, Query};
 pub use record::{Index, Key, Life, Record, Revision, Seq, Stored};
 
-use crate::env::Env;
-use crate::error::Result;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 
-/// The store. Cheap to clone.
+use self::backend::{Ask, Backend, RawLog};
+use self::chain::{Signer, Walk};
+use self::record::Row;
+use self::redb::Redb;
+use self::writer::Writer;
+use crate::env::Env;
+use crate::error::{Error, Result, codes};
+
+/// The most rows that one page or one piece of the log has.
+const MOST: usize = 1_000;
+
+/// The store. Cheap to clone. Its last clone, when dropped, writes what waits and lets go of the file.
 #[derive(Clone)]
 pub struct Store {
-    _env: Env,
+    inner: Arc<Inner>,
 }
 
-#[allow(
-    clippy::todo,
-    missing_docs,
-    unused_variables,
-    reason = "placeholder until the back end lands in the next commit"
-)]
+struct Inner {
+    env: Env,
+    backend: Arc<dyn Backend>,
+    writer: Writer,
+    signer: Arc<Signer>,
+}
+
 impl Store {
-    pub fn open(path: &std::path::Path, env: Env, options: Options) -> Result<Self> {
-        todo!()
+    /// Opens the database file at `path`, or makes it (mode 0600); its directory must exist.
+    /// Errors: `data_dir_in_use`, `storage_corrupt`, `storage_newer`, `storage_full`, `storage_error`.
+    pub fn open(path: &Path, env: Env, options: Options) -> Result<Self> {
+        let backend = Redb::open(path, env.clone(), options.cache_bytes)?;
+        Self::on(Arc::new(backend), env, &options.checkpoint_seed)
     }
+
+    /// An empty store that is gone with its last clone.
     pub fn in_memory(env: Env) -> Result<Self> {
-        todo!()
+        let seed = env.random();
+        Self::on(Arc::new(Redb::in_memory(env.clone())?), env, &seed)
     }
+
+    fn on(backend: Arc<dyn Backend>, env: Env, seed: &[u8; 32]) -> Result<Self> {
+        let (writer, signer) = (Writer::start(Arc::clone(&backend))?, Arc::new(Signer::new(seed)?));
+        Ok(Self { inner: Arc::new(Inner { env, backend, writer, signer }) })
+    }
+
+    /// The record with that key, unless it has expired.
     pub async fn get<T: Record>(&self, key: Key) -> Result<Option<Stored<T>>> {
-        todo!()
+        self.live(self.inner.backend.fetch(T::KIND, &key).await?)
     }
+
+    /// The record that holds a unique value, unless it has expired.
     pub async fn find<T: Record>(&self, index: &'static str, value: impl AsRef<[u8]>) -> Result<Option<Stored<T>>> {
-        todo!()
+        let bytes = value.as_ref().to_vec();
+        // So that the future can go to another thread whatever the caller passed.
+        drop(value);
+        self.live(self.inner.backend.find(T::KIND, index, &bytes).await?)
     }
+
+    fn live<T: Record>(&self, row: Option<Row>) -> Result<Option<Stored<T>>> {
+        row.filter(|row| !row.expired(self.inner.env.now())).map(|row| row.decode()).transpose()
+    }
+
+    /// One page of a list. A record that is there all the while is on exactly one page, whatever comes and goes
+    /// between two of them.
     pub async fn page<T: Record>(&self, query: Query) -> Result<Page<T>> {
-        todo!()
+        let limit = query.limit.clamp(1, MOST);
+        let ask = Ask {
+            kind: T::KIND,
+            index: query.index,
+            prefix: query.prefix,
+            after: query.after,
+            newest_first: query.newest_first,
+            limit: limit + 1,
+            now: self.inner.env.now(),
+        };
+        let mut rows = self.inner.backend.page(ask).await?;
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| more).map(|(key, _)| key.as_bytes().to_vec());
+        let items = rows.iter().map(|(_, row)| row.decode()).collect::<Result<_>>()?;
+        Ok(Page { items, next })
     }
-    pub async fn counts(&self) -> Result<std::collections::BTreeMap<String, u64>> {
-        todo!()
+
+    /// How many records each kind has; kinds without one are left out.
+    pub async fn counts(&self) -> Result<BTreeMap<String, u64>> {
+        self.inner.backend.counts(self.inner.env.now()).await
     }
+
+    /// How many records have that value in a `many` index. It walks them: for hundreds, not for millions.
+    pub async fn count_by<T: Record>(&self, index: &'static str, value: impl AsRef<[u8]>) -> Result<u64> {
+        let bytes = value.as_ref().to_vec();
+        drop(value);
+        self.inner.backend.count_by(T::KIND, index, &bytes, self.inner.env.now()).await
+    }
+
+    /// Writes a batch: all of it, durably, or nothing. A batch without changes and entries is not written, and tells
+    /// the number of the last commit. If the future is dropped, the batch may still be written.
     pub async fn commit(&self, batch: Batch) -> std::result::Result<Seq, Refused> {
-        todo!()
+        self.inner.writer.commit(batch).await
     }
+
+    /// Rows of the log behind number `after`, at most `limit` (never more than 1,000), of one organization or of all.
     pub async fn tail(&self, after: u64, limit: usize, org: Option<[u8; 16]>) -> Result<Vec<Logged>> {
-        todo!()
+        let raw = self.inner.backend.log(after, limit.clamp(1, MOST), org).await?;
+        raw.into_iter().map(Logged::from_raw).collect()
     }
+
+    /// The number of the log's last row; 0 while there is none.
+    pub fn log_seq(&self) -> u64 {
+        self.inner.backend.log_seq()
+    }
+
+    /// Waits until the log has a row behind `after`, and tells the number of its last. Errors: `shutting_down`.
     pub async fn wait(&self, after: u64) -> Result<u64> {
-        todo!()
+        self.inner.writer.wait(after).await
     }
+
+    /// Removes what has expired, in transactions of at most 1,000 rows, and tells how many rows that were.
     pub async fn sweep(&self) -> Result<usize> {
-        todo!()
+        let mut swept = 0;
+        loop {
+            // One job each, so that commits come in between.
+            let some = self.inner.writer.run(|backend| backend.sweep(MOST)).await?;
+            swept += some;
+            if some < MOST {
+                return Ok(swept);
+            }
+        }
     }
+
+    /// Erases the detail of a log row; the chain still holds. False when there was none. The bytes may stay in free
+    /// pages of the file until it is compacted.
+    pub async fn erase_detail(&self, seq: u64) -> Result<bool> {
+        self.inner.writer.run(move |backend| backend.erase_detail(seq)).await
+    }
+
+    /// Signs where the log ends now. `None` while there is nothing new to sign.
     pub async fn checkpoint(&self) -> Result<Option<Checkpoint>> {
-        todo!()
+        let (signer, env) = (Arc::clone(&self.inner.signer), self.inner.env.clone());
+        self.inner.writer.run(move |backend| backend.checkpoint(&|head| signer.sign(head, env.now()))).await
     }
+
+    /// Every checkpoint, by number.
+    pub async fn checkpoints(&self) -> Result<Vec<Checkpoint>> {
+        self.inner.backend.checkpoints().await
+    }
+
+    /// Walks the whole chain with its details and checkpoints, and names the first row that does not fit.
     pub async fn verify_log(&self) -> Result<LogReport> {
-        todo!()
+        let backend = &self.inner.backend;
+        // In this order: whatever a checkpoint covers lies before the head.
+        let mut walk = Walk::new(backend.checkpoints().await?);
+        let head = backend.head().await?;
+        while walk.at() < head.log {
+            let left = usize::try_from(head.log - walk.at()).unwrap_or(MOST);
+            let rows = backend.log(walk.at(), left.min(MOST), None).await?;
+            if rows.is_empty() || !rows.iter().all(|row| walk.step(row, &self.inner.signer)) {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        Ok(walk.finish(&head))
     }
+
+    /// Writes what waits, then lets go of the file. Other clones find everything refused from then on.
     pub async fn close(&self) {
-        todo!()
+        self.inner.writer.close().await;
     }
 }
 
 /// How a store is opened.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Options {
     /// The page cache of the back end, in bytes. 32 MiB by default.
     pub cache_bytes: usize,
     /// The seed of the Ed25519 key that signs checkpoints (derived from the master key).
     pub checkpoint_seed: [u8; 32],
+}
+
+impl Options {
+    /// The usual ones, with the key that signs checkpoints.
+    pub fn new(checkpoint_seed: [u8; 32]) -> Self {
+        Self { cache_bytes: 32 * 1024 * 1024, checkpoint_seed }
+    }
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The seed is a secret.
+        f.debug_struct("Options").field("cache_bytes", &self.cache_bytes).finish_non_exhaustive()
+    }
 }
 
 /// A row of the log with its detail, if that was not erased.
@@ -91,6 +225,15 @@ pub struct Logged {
     pub row: LogRow,
     /// The erasable part.
     pub detail: Option<Vec<u8>>,
+}
+
+impl Logged {
+    fn from_raw(raw: RawLog) -> Result<Self> {
+        let row = raw.row.ok_or_else(|| {
+            Error::new(&codes::STORAGE_CORRUPT).because(format!("row {} of the log cannot be read", raw.seq))
+        })?;
+        Ok(Self { row, detail: raw.detail.map(|detail| detail.bytes) })
+    }
 }
 
 /// What a walk over the whole chain found.

@@ -3,9 +3,10 @@
 use super::record::Stored;
 
 /// A list of records of one kind, in the order of their keys.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Query {
     pub(super) index: Option<(&'static str, Vec<u8>)>,
+    pub(super) prefix: Vec<u8>,
     pub(super) after: Option<Vec<u8>>,
     pub(super) limit: usize,
     pub(super) newest_first: bool,
@@ -14,12 +15,19 @@ pub struct Query {
 impl Query {
     /// Every record of the kind; 100 a page unless told otherwise.
     pub fn all() -> Self {
-        Self { limit: 100, ..Self::default() }
+        Self { index: None, prefix: Vec::new(), after: None, limit: 100, newest_first: false }
     }
 
     /// The records with that value in a `many` index.
     pub fn by(index: &'static str, value: impl AsRef<[u8]>) -> Self {
         Self { index: Some((index, value.as_ref().to_vec())), ..Self::all() }
+    }
+
+    /// Only keys that begin so.
+    #[must_use]
+    pub fn prefix(mut self, prefix: impl AsRef<[u8]>) -> Self {
+        self.prefix = prefix.as_ref().to_vec();
+        self
     }
 
     /// At most so many; never more than 1,000.
@@ -41,6 +49,12 @@ impl Query {
     pub fn newest_first(mut self) -> Self {
         self.newest_first = true;
         self
+    }
+}
+
+impl Default for Query {
+    fn default() -> Self {
+        Self::all()
     }
 }
 

@@ -1,0 +1,219 @@
+//! What a back end must be able to do. No rule lives below this line: back ends read rows, and write what the
+//! pure `plan()` decided, all of it in one durable transaction.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+
+use super::batch::{Batch, Refused};
+use super::log::{Checkpoint, LogRow};
+use super::record::{Index, Key, Row, Seq};
+use crate::env::Timestamp;
+use crate::error::{Error, Result, codes};
+
+/// How far the store has come. Kept in the same transaction as what it counts.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct Head {
+    /// The number of the last commit.
+    #[n(0)]
+    pub commit: u64,
+    /// The number of the log's last row; 0 while there is none.
+    #[n(1)]
+    pub log: u64,
+    /// The hash of that row; zeros while there is none.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub hash: [u8; 32],
+    /// The time of that row.
+    #[n(3)]
+    pub at: Timestamp,
+}
+
+impl Default for Head {
+    fn default() -> Self {
+        Self { commit: 0, log: 0, hash: [0; 32], at: Timestamp::from_millis(i64::MIN) }
+    }
+}
+
+/// Where a row stands: kind and key, also for kinds this build has no type for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The record's kind.
+    pub kind: String,
+    /// The key within it.
+    pub key: Key,
+}
+
+/// One value of one index of one kind.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// The record's kind.
+    pub kind: String,
+    /// The index's name.
+    pub index: String,
+    /// The value.
+    pub value: Vec<u8>,
+}
+
+impl Entry {
+    /// The entry that a row of `kind` asks for with `index`.
+    pub fn of(kind: &str, index: &Index) -> Self {
+        Self { kind: kind.to_owned(), index: index.name.clone(), value: index.value.clone() }
+    }
+}
+
+/// The erasable part of a log row, with the salt that keeps its digest from being guessed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Detail {
+    /// Random, one for each row, gone with the detail.
+    pub salt: [u8; 16],
+    /// See `LogEntry::detail`.
+    pub bytes: Vec<u8>,
+}
+
+/// One thing to write. `plan()` makes them; a back end carries them out blindly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// The row as it shall be, or none.
+    Row(Place, Option<Row>),
+    /// Who holds the unique value from now on, or nobody.
+    Unique(Entry, Option<Key>),
+    /// Whether that row is listed under that value.
+    Many(Entry, Key, bool),
+    /// Whether the sweep finds that row at that time.
+    Expiry(Timestamp, Place, bool),
+    /// The next row of the log.
+    Log(LogRow, Detail),
+}
+
+/// What `plan()` reads. A back end answers from its open transaction, so that earlier batches of a group are seen.
+pub trait View {
+    /// The row as it is kept, expired or not.
+    fn row(&self, kind: &str, key: &Key) -> Result<Option<Row>, Refused>;
+    /// The key of the row that holds a unique value, expired or not.
+    fn holder(&self, entry: &Entry) -> Result<Option<Key>, Refused>;
+}
+
+/// A list that is asked for.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// The record's kind.
+    pub kind: &'static str,
+    /// Only rows with this value in this `many` index.
+    pub index: Option<(&'static str, Vec<u8>)>,
+    /// Only keys that begin so.
+    pub prefix: Vec<u8>,
+    /// Only keys behind this one, in the direction of the list.
+    pub after: Option<Vec<u8>>,
+    /// The greatest key first.
+    pub newest_first: bool,
+    /// At most so many rows.
+    pub limit: usize,
+    /// Rows that have expired by then are left out.
+    pub now: Timestamp,
+}
+
+/// A row of the log as it lies there: nothing about it has been checked.
+#[derive(Clone, Debug)]
+pub struct RawLog {
+    /// The number it lies under.
+    pub seq: u64,
+    /// The row; `None` when the bytes are not one.
+    pub row: Option<LogRow>,
+    /// The detail, unless it was erased.
+    pub detail: Option<Detail>,
+}
+
+/// Why a back end could not do it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// What kind of trouble it is.
+    pub nature: Nature,
+    /// For the log, never for a person.
+    pub cause: String,
+}
+
+/// The kinds of trouble that are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nature {
+    /// No space left.
+    Full,
+    /// Reading or writing failed.
+    Io,
+    /// What lies there is not what was written.
+    Corrupt,
+    /// Another process has it.
+    InUse,
+    /// A newer authd wrote it.
+    Newer,
+    /// The store was closed.
+    Closed,
+}
+
+impl Fault {
+    /// A fault with its cause for the log.
+    pub fn new(nature: Nature, cause: impl Into<String>) -> Self {
+        Self { nature, cause: cause.into() }
+    }
+
+    /// What lies there is not what was written.
+    pub fn corrupt(cause: impl Into<String>) -> Self {
+        Self::new(Nature::Corrupt, cause)
+    }
+}
+
+impl From<Fault> for Error {
+    #[track_caller]
+    fn from(fault: Fault) -> Self {
+        let code = match fault.nature {
+            Nature::Full => &codes::STORAGE_FULL,
+            Nature::Io => &codes::STORAGE_ERROR,
+            Nature::Corrupt => &codes::STORAGE_CORRUPT,
+            Nature::InUse => &codes::DATA_DIR_IN_USE,
+            Nature::Newer => &codes::STORAGE_NEWER,
+            Nature::Closed => &codes::SHUTTING_DOWN,
+        };
+        Self::new(code).because(fault.cause)
+    }
+}
+
+impl From<Fault> for Refused {
+    fn from(fault: Fault) -> Self {
+        Self::Storage { full: fault.nature == Nature::Full, cause: fault.cause }
+    }
+}
+
+/// A back end. Reads are async and see committed state only. The writing half blocks, and is called by the one
+/// writer thread alone.
+#[async_trait]
+pub trait Backend: Send + Sync + 'static {
+    /// The row, expired or not.
+    async fn fetch(&self, kind: &'static str, key: &Key) -> Result<Option<Row>>;
+    /// The row that holds a unique value, expired or not.
+    async fn find(&self, kind: &'static str, index: &'static str, value: &[u8]) -> Result<Option<Row>>;
+    /// The rows of a list with their keys, live ones only.
+    async fn page(&self, ask: Ask) -> Result<Vec<(Key, Row)>>;
+    /// How many live rows each kind has.
+    async fn counts(&self, now: Timestamp) -> Result<BTreeMap<String, u64>>;
+    /// How many live rows have a value in a `many` index.
+    async fn count_by(&self, kind: &'static str, index: &'static str, value: &[u8], now: Timestamp) -> Result<u64>;
+    /// Rows of the log behind `after`, of one organization or of all.
+    async fn log(&self, after: u64, limit: usize, org: Option<[u8; 16]>) -> Result<Vec<RawLog>>;
+    /// Every checkpoint, by number.
+    async fn checkpoints(&self) -> Result<Vec<Checkpoint>>;
+    /// How far the store has come.
+    async fn head(&self) -> Result<Head>;
+    /// The number of the last committed row of the log, from memory.
+    fn log_seq(&self) -> u64;
+
+    /// Plans each batch on what the ones before it left, and writes those that were not refused in one durable
+    /// transaction. One answer a batch; when the transaction fails, every answer is `Refused::Storage`.
+    fn apply(&self, batches: &[Batch]) -> Vec<Result<Seq, Refused>>;
+    /// Removes at most `limit` expired rows with all that belongs to them, in one transaction.
+    fn sweep(&self, limit: usize) -> Result<usize>;
+    /// Removes the detail of a log row. False when there was none.
+    fn erase_detail(&self, seq: u64) -> Result<bool>;
+    /// Keeps what `sign` makes of the head, unless the newest checkpoint covers it already.
+    fn checkpoint(&self, sign: &dyn Fn(&Head) -> Checkpoint) -> Result<Option<Checkpoint>>;
+    /// Lets go of everything. Whatever comes later is answered with `shutting_down`.
+    fn close(&self);
+}

@@ -1,0 +1,183 @@
+//! The database file: made whole or not at all, opened with what it needs, recognized before it is trusted.
+
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use redb::backends::{FileBackend, InMemoryBackend};
+use redb::{Builder, Database, ReadableDatabase, StorageBackend};
+
+use super::fault::from_io;
+use super::layout;
+use super::write::Tables;
+use super::{guarded, write_transaction};
+use crate::env::Env;
+use crate::store::backend::{Fault, Nature};
+
+/// A file up to this size is read and checked as a whole when the store is opened. A greater one would take longer
+/// than a start may take; there the checksums of rows and the chain of the log tell.
+const CHECKED_WHOLE: u64 = 16 * 1024 * 1024;
+
+/// Opens the same storage again and again: first at the start, then after every I/O error.
+pub type Opener = Box<dyn Fn(Occasion) -> Result<Database, Fault> + Send + Sync>;
+
+/// Why the storage is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// The store starts.
+    Start,
+    /// redb wants to be closed and opened after an I/O error.
+    Again,
+}
+
+/// An opener of the file at `path`. The file is made if there is none.
+pub fn on_disk(path: &Path, env: &Env, cache_bytes: usize) -> Result<Opener, Fault> {
+    if !path.try_exists().map_err(|e| from_io(&e))? {
+        create(path, &env.random())?;
+    }
+    let path = path.to_owned();
+    Ok(Box::new(move |occasion| {
+        let file = OpenOptions::new().read(true).write(true).open(&path).map_err(|e| from_io(&e))?;
+        let metadata = file.metadata().map_err(|e| from_io(&e))?;
+        if !metadata.is_file() {
+            return Err(Fault::corrupt("it is not a file"));
+        }
+        // What opens it next would take an empty file for a new database.
+        if metadata.len() == 0 {
+            return Err(Fault::corrupt("the file is empty"));
+        }
+        if metadata.permissions().mode() & 0o077 != 0 {
+            // Secrets in it are sealed, names and addresses are not. A file system without modes is no reason to stop.
+            let _ = file.set_permissions(Permissions::from_mode(0o600));
+        }
+        let whole = occasion == Occasion::Start && metadata.len() <= CHECKED_WHOLE;
+        let database = open(FileBackend::new(file)?, cache_bytes, whole)?;
+        if occasion == Occasion::Start {
+            remove_leftovers(&path);
+        }
+        Ok(database)
+    }))
+}
+
+/// An opener of a store that lives as long as the opener.
+pub fn in_memory(cache_bytes: usize) -> Result<Opener, Fault> {
+    let memory = Shared(Arc::new(InMemoryBackend::new()));
+    fill(&open_new(memory.clone(), cache_bytes)?)?;
+    Ok(Box::new(move |_| open(memory.clone(), cache_bytes, false)))
+}
+
+/// Opens what is a store of authd already, or says what it is instead. redb may panic on a file that it did not
+/// write; here that is an answer like any other.
+pub fn open(storage: impl StorageBackend, cache_bytes: usize, whole: bool) -> Result<Database, Fault> {
+    guarded(|| {
+        let mut builder = Builder::new();
+        builder.set_cache_size(cache_bytes).set_check_integrity_on_open(whole);
+        let database = builder.create_with_backend(storage)?;
+        recognize(&database)?;
+        Ok(database)
+    })
+}
+
+fn open_new(storage: impl StorageBackend, cache_bytes: usize) -> Result<Database, Fault> {
+    Ok(Builder::new().set_cache_size(cache_bytes).create_with_backend(storage)?)
+}
+
+fn recognize(database: &Database) -> Result<(), Fault> {
+    let transaction = database.begin_read()?;
+    let meta = transaction.open_table(layout::META)?;
+    let schema = meta.get("schema")?.and_then(|bytes| bytes.value().try_into().ok().map(u32::from_be_bytes));
+    match schema {
+        Some(schema) if schema > layout::SCHEMA => {
+            Err(Fault::new(Nature::Newer, format!("its layout is {schema}, this authd knows {}", layout::SCHEMA)))
+        }
+        Some(layout::SCHEMA) => Ok(()),
+        _ => Err(Fault::corrupt("it has no known layout")),
+    }
+}
+
+/// Makes the tables, so that no reader ever meets a store without one.
+pub fn fill(database: &Database) -> Result<(), Fault> {
+    let transaction = write_transaction(database)?;
+    Tables::open(&transaction)?.initialize()?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// A new file appears under its name when it is complete: a crash before leaves a leftover, never a half of a store.
+fn create(path: &Path, random: &[u8; 8]) -> Result<(), Fault> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let beside = path.with_file_name(format!("{name}.{:016x}.new", u64::from_be_bytes(*random)));
+    let made = create_as(&beside).and_then(|()| put_in_place(&beside, path));
+    let _ = std::fs::remove_file(&beside);
+    made
+}
+
+fn create_as(path: &Path) -> Result<(), Fault> {
+    let file =
+        OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path).map_err(|e| from_io(&e))?;
+    let database = open_new(FileBackend::new(file)?, 1024 * 1024)?;
+    fill(&database)?;
+    database.close()?;
+    Ok(())
+}
+
+fn put_in_place(beside: &Path, path: &Path) -> Result<(), Fault> {
+    match std::fs::hard_link(beside, path) {
+        Ok(()) => {}
+        // Another process was quicker: its file is as good, and its lock decides who may use it.
+        Err(_) if path.exists() => return Ok(()),
+        // No hard links here. The name was free a moment ago.
+        Err(_) => std::fs::rename(beside, path).map_err(|e| from_io(&e))?,
+    }
+    File::open(folder_of(path)).and_then(|folder| folder.sync_all()).map_err(|e| from_io(&e))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// What crashes of `create` left. Whoever holds the lock of the real file may remove it: nobody can still need it.
+fn remove_leftovers(path: &Path) {
+    let start = format!("{}.", path.file_name().unwrap_or_default().to_string_lossy());
+    let Ok(entries) = std::fs::read_dir(folder_of(path)) else { return };
+    let leftovers: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|file| {
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            name.strip_prefix(&start)
+                .and_then(|rest| rest.strip_suffix(".new"))
+                .is_some_and(|middle| middle.len() == 16)
+        })
+        .collect();
+    for file in leftovers {
+        if let Err(error) = std::fs::remove_file(&file)
+            && error.kind() != ErrorKind::NotFound
+        {
+            tracing::debug!(%error, "a leftover of an interrupted start stays");
+        }
+    }
+}
+
+/// Memory that outlives the database on it, so that it can be opened again.
+#[derive(Clone, Debug)]
+struct Shared(Arc<InMemoryBackend>);
+
+impl StorageBackend for Shared {
+    fn len(&self) -> std::io::Result<u64> {
+        self.0.len()
+    }
+    fn read(&self, offset: u64, out: &mut [u8]) -> std::io::Result<()> {
+        StorageBackend::read(&*self.0, offset, out)
+    }
+    fn set_len(&self, len: u64) -> std::io::Result<()> {
+        self.0.set_len(len)
+    }
+    fn sync_data(&self) -> std::io::Result<()> {
+        self.0.sync_data()
+    }
+    fn write(&self, offset: u64, data: &[u8]) -> std::io::Result<()> {
+        StorageBackend::write(&*self.0, offset, data)
+    }
+}

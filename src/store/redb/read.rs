@@ -1,0 +1,182 @@
+//! Reading: each function on one snapshot.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use redb::{ReadOnlyTable, ReadTransaction, ReadableTable};
+
+use super::layout::{self, decode_row};
+use crate::env::Timestamp;
+use crate::store::backend::{Ask, Fault, Head, RawLog};
+use crate::store::log::Checkpoint;
+use crate::store::record::{Key, Row};
+
+type Rows = ReadOnlyTable<&'static [u8], &'static [u8]>;
+
+fn row_at(rows: &Rows, key: &[u8]) -> Result<Option<Row>, Fault> {
+    rows.get(key)?.map(|bytes| decode_row(key, bytes.value())).transpose()
+}
+
+/// The row, expired or not.
+pub fn row(from: &ReadTransaction, kind: &str, key: &Key) -> Result<Option<Row>, Fault> {
+    row_at(&from.open_table(layout::ROWS)?, &layout::row_key(kind, key.as_bytes()))
+}
+
+/// The row that holds a unique value, expired or not.
+pub fn find(from: &ReadTransaction, kind: &str, index: &str, value: &[u8]) -> Result<Option<Row>, Fault> {
+    let unique = from.open_table(layout::UNIQUE)?;
+    let Some(holder) = unique.get(layout::unique_key(kind, index, value).as_slice())? else { return Ok(None) };
+    let row = row_at(&from.open_table(layout::ROWS)?, &layout::row_key(kind, holder.value()))?;
+    // An index that leads to a row which does not ask for it would let one person in as another.
+    match row {
+        Some(row) if row.indexes.iter().any(|i| i.unique && i.name == index && i.value == value) => Ok(Some(row)),
+        _ => Err(Fault::corrupt("a unique index leads to a row that does not have the value")),
+    }
+}
+
+/// The live rows of a list.
+pub fn page(from: &ReadTransaction, ask: &Ask) -> Result<Vec<(Key, Row)>, Fault> {
+    let rows = from.open_table(layout::ROWS)?;
+    let mut page = Vec::new();
+    let Some((index, value)) = &ask.index else {
+        let base = layout::kind_prefix(ask.kind);
+        let Some(range) = range(&base, ask) else { return Ok(page) };
+        let mut entries = rows.range::<&[u8]>(as_slices(&range))?;
+        while page.len() < ask.limit
+            && let Some(entry) = if ask.newest_first { entries.next_back() } else { entries.next() }
+        {
+            let (key, bytes) = entry?;
+            let row = decode_row(key.value(), bytes.value())?;
+            if !row.expired(ask.now) {
+                page.push((Key::from_bytes(&key.value()[base.len()..]), row));
+            }
+        }
+        return Ok(page);
+    };
+    let many = from.open_table(layout::MANY)?;
+    let base = layout::many_prefix(ask.kind, index, value);
+    let Some(range) = range(&base, ask) else { return Ok(page) };
+    let mut entries = many.range::<&[u8]>(as_slices(&range))?;
+    while page.len() < ask.limit
+        && let Some(entry) = if ask.newest_first { entries.next_back() } else { entries.next() }
+    {
+        let (entry, _) = entry?;
+        let key = &entry.value()[base.len()..];
+        let row = listed(&rows, ask.kind, key)?;
+        if !row.expired(ask.now) {
+            page.push((Key::from_bytes(key), row));
+        }
+    }
+    Ok(page)
+}
+
+fn listed(rows: &Rows, kind: &str, key: &[u8]) -> Result<Row, Fault> {
+    row_at(rows, &layout::row_key(kind, key))?.ok_or_else(|| Fault::corrupt("an index leads to no row"))
+}
+
+type Range = (Bound<Vec<u8>>, Bound<Vec<u8>>);
+
+/// The range of a list behind its cursor; `None` when the cursor stands at its end. redb must not see an upside-down
+/// range.
+fn range(base: &[u8], ask: &Ask) -> Option<Range> {
+    let start = [base, &ask.prefix].concat();
+    let end = layout::successor(&start);
+    let (mut low, mut high) = (Bound::Included(start.clone()), end.map_or(Bound::Unbounded, Bound::Excluded));
+    if let Some(after) = &ask.after {
+        let cursor = [base, after].concat();
+        let beyond = matches!(&high, Bound::Excluded(end) if cursor >= *end);
+        if ask.newest_first {
+            if cursor <= start {
+                return None;
+            }
+            if !beyond {
+                high = Bound::Excluded(cursor);
+            }
+        } else {
+            if beyond {
+                return None;
+            }
+            if cursor >= start {
+                low = Bound::Excluded(cursor);
+            }
+        }
+    }
+    Some((low, high))
+}
+
+fn as_slices((low, high): &Range) -> (Bound<&[u8]>, Bound<&[u8]>) {
+    (low.as_ref().map(Vec::as_slice), high.as_ref().map(Vec::as_slice))
+}
+
+/// How many live rows each kind has. Cheap as long as the sweep keeps up: only what has expired since is walked.
+pub fn counts(from: &ReadTransaction, now: Timestamp) -> Result<BTreeMap<String, u64>, Fault> {
+    let mut counts = BTreeMap::new();
+    for entry in from.open_table(layout::COUNTS)?.iter()? {
+        let (kind, count) = entry?;
+        counts.insert(kind.value().to_owned(), count.value());
+    }
+    for entry in from.open_table(layout::EXPIRY)?.range::<&[u8]>(..&layout::expiry_end(now)[..])? {
+        let kind = layout::expiry_place(entry?.0.value()).map(|place| place.kind);
+        if let Some(count) = kind.and_then(|kind| counts.get_mut(&kind)) {
+            *count = count.saturating_sub(1);
+        }
+    }
+    counts.retain(|_, count| *count > 0);
+    Ok(counts)
+}
+
+/// How many live rows have a value in a `many` index. Walks them.
+pub fn count_by(from: &ReadTransaction, kind: &str, index: &str, value: &[u8], now: Timestamp) -> Result<u64, Fault> {
+    let (rows, many) = (from.open_table(layout::ROWS)?, from.open_table(layout::MANY)?);
+    let base = layout::many_prefix(kind, index, value);
+    let range = (Bound::Included(base.clone()), layout::successor(&base).map_or(Bound::Unbounded, Bound::Excluded));
+    let mut count = 0;
+    for entry in many.range::<&[u8]>(as_slices(&range))? {
+        let (entry, _) = entry?;
+        count += u64::from(!listed(&rows, kind, &entry.value()[base.len()..])?.expired(now));
+    }
+    Ok(count)
+}
+
+/// Rows of the log behind `after`, of one organization or of all.
+pub fn log(from: &ReadTransaction, after: u64, limit: usize, org: Option<&[u8; 16]>) -> Result<Vec<RawLog>, Fault> {
+    let (log, details) = (from.open_table(layout::LOG)?, from.open_table(layout::DETAIL)?);
+    let raw = |seq: u64, bytes: Option<&[u8]>| -> Result<RawLog, Fault> {
+        let row = bytes.and_then(|bytes| minicbor::decode(bytes).ok());
+        let detail = details.get(seq)?.map(|bytes| layout::decode_detail(bytes.value()));
+        Ok(RawLog { seq, row, detail })
+    };
+    let mut found = Vec::new();
+    let Some(org) = org else {
+        for entry in log.range((Bound::Excluded(after), Bound::Unbounded))?.take(limit) {
+            let (seq, bytes) = entry?;
+            found.push(raw(seq.value(), Some(bytes.value()))?);
+        }
+        return Ok(found);
+    };
+    let (low, high) = (layout::org_key(org, after), layout::org_key(org, u64::MAX));
+    let orgs = from.open_table(layout::LOG_ORG)?;
+    for entry in orgs.range::<&[u8]>((Bound::Excluded(&low[..]), Bound::Included(&high[..])))?.take(limit) {
+        let Some(seq) = layout::org_seq(entry?.0.value()) else { continue };
+        let bytes = log.get(seq)?;
+        found.push(raw(seq, bytes.as_ref().map(|bytes| bytes.value()))?);
+    }
+    Ok(found)
+}
+
+/// Every checkpoint. One that cannot be read is damage: it would hide a cut.
+pub fn checkpoints(from: &ReadTransaction) -> Result<Vec<Checkpoint>, Fault> {
+    let mut checkpoints = Vec::new();
+    for entry in from.open_table(layout::CHECKPOINTS)?.iter()? {
+        let (_, bytes) = entry?;
+        checkpoints.push(minicbor::decode(bytes.value()).map_err(|e| Fault::corrupt(format!("a checkpoint: {e}")))?);
+    }
+    Ok(checkpoints)
+}
+
+/// How far the store has come.
+pub fn head(from: &ReadTransaction) -> Result<Head, Fault> {
+    let meta = from.open_table(layout::META)?;
+    let bytes = meta.get("head")?.ok_or_else(|| Fault::corrupt("there is no head"))?;
+    minicbor::decode(bytes.value()).map_err(|e| Fault::corrupt(format!("the head: {e}")))
+}

@@ -1,0 +1,209 @@
+//! Writing: the open tables of one transaction, as what `plan()` reads and where its writes go.
+
+use std::collections::BTreeMap;
+
+use redb::{ReadableTable, Table, WriteTransaction};
+
+use super::layout::{self, decode_row};
+use crate::env::{Env, Timestamp};
+use crate::store::backend::{Entry, Fault, Head, View, Write};
+use crate::store::batch::{Batch, Refused};
+use crate::store::chain::encode;
+use crate::store::log::Checkpoint;
+use crate::store::plan::{plan, removal};
+use crate::store::record::{Key, Row, Seq};
+
+type Bytes = &'static [u8];
+
+/// Every table, open for writing.
+pub struct Tables<'t> {
+    rows: Table<'t, Bytes, Bytes>,
+    unique: Table<'t, Bytes, Bytes>,
+    many: Table<'t, Bytes, ()>,
+    expiry: Table<'t, Bytes, ()>,
+    counts: Table<'t, &'static str, u64>,
+    log: Table<'t, u64, Bytes>,
+    detail: Table<'t, u64, Bytes>,
+    log_org: Table<'t, Bytes, ()>,
+    checkpoints: Table<'t, u64, Bytes>,
+    meta: Table<'t, &'static str, Bytes>,
+}
+
+/// What the writer learns of a group: one answer a batch, and the log's last number.
+pub type Applied = (Vec<Result<Seq, Refused>>, u64);
+
+impl<'t> Tables<'t> {
+    /// Opens them; those that are missing are made.
+    pub fn open(transaction: &'t WriteTransaction) -> Result<Self, Fault> {
+        Ok(Self {
+            rows: transaction.open_table(layout::ROWS)?,
+            unique: transaction.open_table(layout::UNIQUE)?,
+            many: transaction.open_table(layout::MANY)?,
+            expiry: transaction.open_table(layout::EXPIRY)?,
+            counts: transaction.open_table(layout::COUNTS)?,
+            log: transaction.open_table(layout::LOG)?,
+            detail: transaction.open_table(layout::DETAIL)?,
+            log_org: transaction.open_table(layout::LOG_ORG)?,
+            checkpoints: transaction.open_table(layout::CHECKPOINTS)?,
+            meta: transaction.open_table(layout::META)?,
+        })
+    }
+
+    /// What an empty store holds.
+    pub fn initialize(&mut self) -> Result<(), Fault> {
+        self.meta.insert("schema", &layout::SCHEMA.to_be_bytes()[..])?;
+        self.put_head(&Head::default())
+    }
+
+    fn head(&self) -> Result<Head, Fault> {
+        let bytes = self.meta.get("head")?.ok_or_else(|| Fault::corrupt("there is no head"))?;
+        minicbor::decode(bytes.value()).map_err(|e| Fault::corrupt(format!("the head: {e}")))
+    }
+
+    fn put_head(&mut self, head: &Head) -> Result<(), Fault> {
+        self.meta.insert("head", encode(head).as_slice())?;
+        Ok(())
+    }
+
+    /// Plans and writes a group. The second part tells whether there is anything to commit.
+    pub fn apply(&mut self, batches: &[Batch], env: &Env) -> Result<(Applied, bool), Fault> {
+        let now = env.now();
+        let before = self.head()?;
+        let mut head = before.clone();
+        let mut counts = BTreeMap::new();
+        let mut outcomes = Vec::with_capacity(batches.len());
+        for batch in batches {
+            match plan(batch, self, &head, now, &mut || env.random()) {
+                Ok(planned) => {
+                    for write in planned.writes {
+                        self.write(write)?;
+                    }
+                    for (kind, by) in planned.counts {
+                        *counts.entry(kind).or_insert(0) += by;
+                    }
+                    head = planned.head;
+                    outcomes.push(Ok(Seq(head.commit)));
+                }
+                Err(refused) => outcomes.push(Err(refused)),
+            }
+        }
+        let changed = head != before;
+        if changed {
+            self.count(counts)?;
+            self.put_head(&head)?;
+        }
+        Ok(((outcomes, head.log), changed))
+    }
+
+    fn write(&mut self, write: Write) -> Result<(), Fault> {
+        match write {
+            Write::Row(place, row) => {
+                let key = layout::row_key(&place.kind, place.key.as_bytes());
+                match row {
+                    Some(row) => drop(self.rows.insert(key.as_slice(), layout::encode_row(&key, &row).as_slice())?),
+                    None => drop(self.rows.remove(key.as_slice())?),
+                }
+            }
+            Write::Unique(entry, holder) => {
+                let key = layout::unique_key(&entry.kind, &entry.index, &entry.value);
+                match holder {
+                    Some(holder) => drop(self.unique.insert(key.as_slice(), holder.as_bytes())?),
+                    None => drop(self.unique.remove(key.as_slice())?),
+                }
+            }
+            Write::Many(entry, key, there) => {
+                let key = layout::many_key(&entry, &key);
+                if there {
+                    self.many.insert(key.as_slice(), ())?;
+                } else {
+                    self.many.remove(key.as_slice())?;
+                }
+            }
+            Write::Expiry(at, place, there) => {
+                let key = layout::expiry_key(at, &place);
+                if there {
+                    self.expiry.insert(key.as_slice(), ())?;
+                } else {
+                    self.expiry.remove(key.as_slice())?;
+                }
+            }
+            Write::Log(row, detail) => {
+                if let Some(org) = &row.org {
+                    self.log_org.insert(&layout::org_key(org, row.seq)[..], ())?;
+                }
+                self.detail.insert(row.seq, layout::encode_detail(&detail).as_slice())?;
+                self.log.insert(row.seq, encode(&row).as_slice())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, changes: BTreeMap<String, i64>) -> Result<(), Fault> {
+        for (kind, by) in changes.into_iter().filter(|(_, by)| *by != 0) {
+            let count = self.counts.get(kind.as_str())?.map_or(0, |count| count.value());
+            self.counts.insert(kind.as_str(), count.saturating_add_signed(by))?;
+        }
+        Ok(())
+    }
+
+    /// Removes at most `limit` rows that have expired at `now`.
+    pub fn sweep(&mut self, now: Timestamp, limit: usize) -> Result<usize, Fault> {
+        let mut due = Vec::new();
+        for entry in self.expiry.range::<&[u8]>(..&layout::expiry_end(now)[..])?.take(limit) {
+            due.push(entry?.0.value().to_vec());
+        }
+        let mut counts = BTreeMap::new();
+        for key in &due {
+            let place = layout::expiry_place(key).ok_or_else(|| Fault::corrupt("an expiry that names no row"))?;
+            // A row that does not expire now can only be there by damage: the entry goes, the row stays.
+            self.expiry.remove(key.as_slice())?;
+            let Some(row) = self.row_at(&layout::row_key(&place.kind, place.key.as_bytes()))? else { continue };
+            if row.expired(now) {
+                for write in removal(&place, &row, self).map_err(from_refused)? {
+                    self.write(write)?;
+                }
+                *counts.entry(place.kind).or_insert(0) -= 1;
+            }
+        }
+        self.count(counts)?;
+        Ok(due.len())
+    }
+
+    /// Removes the detail of a log row; its digest stays.
+    pub fn erase_detail(&mut self, seq: u64) -> Result<bool, Fault> {
+        Ok(self.detail.remove(seq)?.is_some())
+    }
+
+    /// Keeps what `sign` makes of the head, unless that is covered.
+    pub fn checkpoint(&mut self, sign: &dyn Fn(&Head) -> Checkpoint) -> Result<Option<Checkpoint>, Fault> {
+        let head = self.head()?;
+        let covered = self.checkpoints.last()?.map_or(0, |(seq, _)| seq.value());
+        if head.log <= covered {
+            return Ok(None);
+        }
+        let made = sign(&head);
+        self.checkpoints.insert(made.seq, encode(&made).as_slice())?;
+        Ok(Some(made))
+    }
+
+    fn row_at(&self, key: &[u8]) -> Result<Option<Row>, Fault> {
+        self.rows.get(key)?.map(|bytes| decode_row(key, bytes.value())).transpose()
+    }
+}
+
+impl View for Tables<'_> {
+    fn row(&self, kind: &str, key: &Key) -> Result<Option<Row>, Refused> {
+        Ok(self.row_at(&layout::row_key(kind, key.as_bytes()))?)
+    }
+
+    fn holder(&self, entry: &Entry) -> Result<Option<Key>, Refused> {
+        let key = layout::unique_key(&entry.kind, &entry.index, &entry.value);
+        let holder = self.unique.get(key.as_slice()).map_err(Fault::from)?;
+        Ok(holder.map(|key| Key::from_bytes(key.value())))
+    }
+}
+
+/// `removal()` refuses for no reason of its own.
+fn from_refused(refused: Refused) -> Fault {
+    Fault::new(crate::store::backend::Nature::Io, refused.to_string())
+}
