@@ -14,6 +14,7 @@ pub mod guard;
 pub mod headers;
 pub mod limits;
 pub mod outbound;
+pub mod page;
 pub mod reply;
 pub mod request;
 

@@ -1,0 +1,114 @@
+//! The pages of a person who signs in: first the e-mail address, then which way to go, and what holds now.
+
+use askama::Template;
+
+use super::display::filters;
+use super::{Notice, renders};
+use crate::env::Timestamp;
+
+/// The first page of a sign-in: "Continue to the app", asking for nothing but the e-mail address.
+#[derive(Template, Clone, Default)]
+#[template(path = "sign_in.html", config = "assets/pages/askama.toml")]
+pub struct SignIn {
+    /// Where the form is posted to: a path of this site.
+    pub action: String,
+    /// The hidden `attempt` field.
+    pub attempt: String,
+    /// The hidden `csrf` field.
+    pub csrf: String,
+    /// The app that the person comes from; none when the sign-in began here.
+    pub app_name: Option<String>,
+    /// What stands in the field already: a `login_hint`, or what was entered before.
+    pub email: String,
+    /// What was wrong with the address that was entered.
+    pub error: Option<Notice>,
+    /// The id of this request.
+    pub request_id: String,
+}
+
+/// One way to go on `ChooseConnection`.
+#[derive(Clone, Debug, Default)]
+pub struct Choice {
+    /// The value posted as `connection`.
+    pub value: String,
+    /// What the connection is called.
+    pub label: String,
+    /// The organization it belongs to.
+    pub organization: String,
+}
+
+/// Asks which connection to take, where one address may go several ways.
+#[derive(Template, Clone, Default)]
+#[template(path = "choose_connection.html", config = "assets/pages/askama.toml")]
+pub struct ChooseConnection {
+    /// Where the form is posted to: a path of this site.
+    pub action: String,
+    /// The hidden `attempt` field.
+    pub attempt: String,
+    /// The hidden `csrf` field.
+    pub csrf: String,
+    /// The app that the person comes from.
+    pub app_name: Option<String>,
+    /// The address that was entered; empty where none was.
+    pub email: String,
+    /// The ways to go, in order.
+    pub items: Vec<Choice>,
+    /// Back to the page for the address.
+    pub back_href: Option<String>,
+    /// The id of this request.
+    pub request_id: String,
+}
+
+/// Says that no connection serves the domain of the address, and offers another try.
+#[derive(Template, Clone, Default)]
+#[template(path = "no_connection.html", config = "assets/pages/askama.toml")]
+pub struct NoConnection {
+    /// The domain of the address.
+    pub domain: String,
+    /// The app that the person comes from.
+    pub app_name: Option<String>,
+    /// The page for the address, of the same attempt.
+    pub retry_href: String,
+    /// The id of this request.
+    pub request_id: String,
+}
+
+/// Says that the session has ended.
+#[derive(Template, Clone, Default)]
+#[template(path = "signed_out.html", config = "assets/pages/askama.toml")]
+pub struct SignedOut {
+    /// The app that the person was in.
+    pub app_name: Option<String>,
+    /// Back to the app.
+    pub return_href: Option<String>,
+    /// Sign in again.
+    pub sign_in_href: Option<String>,
+    /// The id of this request.
+    pub request_id: String,
+}
+
+/// Who is signed in here: the page at `/signin` for a person with a session and without an app.
+#[derive(Template, Clone)]
+#[template(path = "account.html", config = "assets/pages/askama.toml")]
+pub struct Account {
+    /// The person's name; empty where the provider told none.
+    pub name: String,
+    /// The person's e-mail address.
+    pub email: String,
+    /// The organization of the session.
+    pub organization: String,
+    /// The connection that the person came through.
+    pub connection: Option<String>,
+    /// When the session began.
+    pub since: Timestamp,
+    /// When it ends at the latest.
+    pub until: Option<Timestamp>,
+    /// Where the sign-out form is posted to: a path of this site.
+    pub sign_out_action: String,
+    /// The hidden `csrf` field.
+    pub csrf: String,
+    /// The id of this request.
+    pub request_id: String,
+}
+
+renders!(SignIn, ChooseConnection, NoConnection, SignedOut, Account);
