@@ -1,0 +1,120 @@
+// `authd serve --demo`: from the printed address to a page with a verified token, and every fault of the simulator refused.
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { after, before } from 'node:test';
+import { closeBrowser, noBrowser, openTab } from '../browser.mjs';
+import { OUT, Person, World, assertRefused, shows } from '../world.mjs';
+
+/** The code of the refusal that each fault of the simulator leads to. */
+const REFUSED_WITH = {
+  clock_skew: 'token_expired', expired: 'token_expired', skew: 'token_expired', not_yet_valid: 'token_expired',
+  rotated_key: undefined, // an honest rotation: the keys are fetched again, and the sign-in succeeds
+  unknown_key: 'token_key',
+  wrong_audience: 'token_audience', wrong_issuer: 'token_claims', bad_nonce: 'nonce_mismatch', bad_signature: 'token_signature',
+  alg_none: 'token_signature', unverified_email: 'email_not_verified', foreign_email: 'email_domain_not_owned', denied: 'upstream_denied',
+};
+
+let world;
+let start;
+before(async () => {
+  world = await World.start({ provider: false, args: ['--demo'] });
+  start = /https?:\/\/[^\s"'<>]*demo[^\s"'<>]*/.exec(world.log.join('\n'))?.[0];
+});
+after(async () => {
+  await closeBrowser();
+  await world?.stop();
+});
+
+/** From the printed address to the simulator's page. */
+async function toPeople(person) {
+  assert.ok(start, `no address was printed:\n${world.excerpt()}`);
+  let page = await person.open(start);
+  assert.equal(page.status, 200, String(page));
+  page = await page.follow(/sign.?in/i);
+  const email = page.forms.flatMap((f) => f.controls).find((c) => c.type === 'email');
+  if (email) page = await page.submit({ [email.name]: email.value || 'ada@demo.test' });
+  assert.ok(page.forms.some((f) => f.names.has('person')), `not the simulator: ${page}`);
+  return page;
+}
+
+const choices = (page, name) => [...new Set(page.forms.flatMap((f) => f.controls).filter((c) => c.name === name).map((c) => c.value))];
+
+shows('serve --demo prints an address that leads through the simulator to a verified token', async () => {
+  const page = await toPeople(new Person('x'));
+  assert.match(page.text, /simulat|test identity provider/i, 'it says that it is one');
+  const people = choices(page, 'person');
+  assert.ok(people.length >= 2, 'there are several people');
+  const shown = await page.submit({}, { button: people[0] });
+  assert.equal(shown.status, 200, String(shown));
+  assert.equal(shown.url.origin, new URL(start).origin);
+  for (const claim of ['iss', 'sub', 'aud', 'org_id', 'email']) assert.ok(shown.text.includes(claim), `${claim} is not shown`);
+  assert.match(shown.text, /verified/i);
+  const token = /eyJ[\w-]+\.eyJ[\w-]+\.[\w-]+/.exec(shown.html.replace(/<[^>]+>/g, ''))?.[0];
+  assert.ok(token, 'the token itself is shown');
+});
+
+shows('every person of the simulator can sign in, or is told why not', async () => {
+  for (const one of choices(await toPeople(new Person('x')), 'person')) {
+    const page = await (await toPeople(new Person('x'))).submit({}, { button: one });
+    if (page.status !== 200) assertRefused(page, /\b[a-z]+(_[a-z]+)+\b/);
+  }
+});
+
+shows('each fault of the simulator leads to a refusal with its code, which explain can explain', async () => {
+  const faults = choices(await toPeople(new Person('x')), 'fault').filter((f) => f && f !== 'none');
+  assert.ok(faults.length >= 4, `faults: ${faults}`);
+  for (const fault of faults) {
+    const people = await toPeople(new Person('x'));
+    const page = await people.submit({ fault }, { button: choices(people, 'person')[0] });
+    assert.ok(fault in REFUSED_WITH, `the test does not know what the fault ${fault} leads to: ${page}`);
+    if (REFUSED_WITH[fault] === undefined) {
+      assert.equal(page.status, 200, `${fault}: ${page}`);
+      continue;
+    }
+    const requestId = assertRefused(page, REFUSED_WITH[fault]);
+    const { code, stdout, stderr } = await world.run('explain', requestId);
+    assert.equal(code, 0, stderr);
+    assert.ok(stdout.includes(REFUSED_WITH[fault]), `explain of ${fault}: ${stdout}`);
+  }
+});
+
+shows('a browser walks the demo', { skip: noBrowser }, async () => {
+  const tab = await openTab({ out: path.join(OUT, 'demo'), name: 'demo' });
+  await tab.page.goto(start);
+  await tab.shot('home');
+  assert.deepEqual(await tab.accessibility(), []);
+  await tab.press(tab.page.getByRole('link', { name: /sign in/i }).first());
+  if (await tab.page.locator('input[type=email]').count()) {
+    const field = tab.page.locator('input[type=email]');
+    if (!await field.inputValue()) await field.fill('ada@demo.test');
+    await tab.shot('email');
+    await tab.press(tab.page.locator('form:has(input[type=email]) button').first());
+  }
+  await tab.shot('people');
+  assert.deepEqual(await tab.accessibility(), []);
+  await tab.press(tab.page.locator('button[name=person]').first());
+  await tab.shot('token');
+  assert.deepEqual(await tab.accessibility(), []);
+  assert.match(await tab.page.locator('body').innerText(), /org_id/);
+  assert.deepEqual(tab.problems, []);
+  await tab.close();
+});
+
+shows('a second serve --demo on the same data directory goes on with what is there', async () => {
+  const before = await world.json('counts');
+  assert.equal((await world.halt()).code, 0);
+  await world.serve();
+  const now = await world.json('counts');
+  for (const kind of ['organizations', 'connections', 'apps']) assert.equal(now[kind], before[kind], kind);
+  await toPeople(new Person('x'));
+});
+
+shows('without --demo there is no simulator', async () => {
+  const plain = await World.start({ provider: false });
+  try {
+    assert.equal((await fetch(`${plain.url}/demo`)).status, 404);
+    assert.equal((await fetch(`${plain.url}/simulator`)).status, 404);
+  } finally {
+    await plain.stop();
+  }
+});
