@@ -6,16 +6,20 @@
 
 mod api_key;
 mod caller;
+mod canary;
 mod context;
 mod counts;
+mod form;
 mod grant;
 mod operation;
 mod role;
 
 pub use api_key::{ApiKey, CreateApiKey, ListApiKeys, RevokeApiKey};
 pub use caller::Caller;
+pub use canary::check_master_key;
 pub use context::{Context, Deployment, World};
 pub use counts::ShowCounts;
+pub use form::{Field, Fill, Form};
 pub use grant::{Grant, Grants};
 pub use operation::{
     Access, AnyOperation, Catalogue, Method, Operation, Owner, Pages, Paging, Performed, Route, perform,

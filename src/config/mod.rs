@@ -1,5 +1,249 @@
-//! # config
+//! # config — what is decided at start-up
+//!
+//! *Owns* the keys of the configuration, the data directory, the master key's file, the public URL.
+//! *Gives* `Config`: the file, then `AUTHD_*`, then flags, checked and typed, each error naming its source.
+//! *Needs* errors, `Env` for a new key, `MasterKey`. *Never* prints a secret; nobody else reads the environment.
 
+mod data_dir;
+mod environment;
+mod key;
+mod layers;
+mod master_key;
 mod public_url;
 
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+
+pub use data_dir::DataDir;
+pub use environment::Environment;
+pub use key::{KEYS, Key, Shape};
+pub use layers::{Flags, Given};
+pub use master_key::master_key;
 pub use public_url::PublicUrl;
+
+use crate::error::{Error, Result, codes};
+use layers::Layers;
+
+/// Everything that is decided at start-up.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where everything is kept.
+    pub data_dir: DataDir,
+    /// The address that is listened on.
+    pub listen: SocketAddr,
+    /// The base of every link. None: it follows from the address that is listened on (`public_url_at`).
+    pub public_url: Option<PublicUrl>,
+    /// Certificate and key, when authd speaks TLS itself.
+    pub tls: Option<Tls>,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// What is logged, and how.
+    pub log: Log,
+    /// What authd may call.
+    pub outbound: Outbound,
+    /// How the store is opened.
+    pub store: StoreConfig,
+    /// The file that was read, if there was one.
+    pub file: Option<PathBuf>,
+}
+
+/// Where the certificate and its key are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// PEM: the certificate, then its chain.
+    pub cert: PathBuf,
+    /// PEM: the private key.
+    pub key: PathBuf,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// A level, or directives (`info,authd::store=debug`).
+    pub level: String,
+    /// For people or for machines.
+    pub format: LogFormat,
+}
+
+/// For whom the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people on a terminal, for machines otherwise.
+    Auto,
+    /// For people.
+    Human,
+    /// One JSON document a line.
+    Json,
+}
+
+/// What authd may call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outbound {
+    /// Private networks (`10.0.0.0/8`) and places (`idp.internal:443`) that may be called.
+    pub allow: Vec<String>,
+    /// PEM: further authorities whose certificates are believed.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// How the store is opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreConfig {
+    /// The page cache, in bytes.
+    pub cache_bytes: usize,
+}
+
+impl Config {
+    /// Reads and checks everything. Errors: `config_invalid`, `config_unknown_key`, each naming the file and key,
+    /// the variable or the flag that is wrong.
+    pub fn load(environment: &Environment, flags: &Flags) -> Result<Self> {
+        let layers = Layers::read(environment, flags)?;
+        let listen = match layers.text("listen") {
+            Some(given) => address(given)?,
+            None => SocketAddr::from(([127, 0, 0, 1], 8080)),
+        };
+        let public_url = layers
+            .text("public_url")
+            .map(|given| PublicUrl::parse(&given.value).map_err(|e| given.wrong(e.message().to_owned()).because(e)))
+            .transpose()?;
+        let trusted_proxies = layers.list("trusted_proxies").iter().map(network).collect::<Result<Vec<_>>>()?;
+        let tls = tls(&layers)?;
+        if !listen.ip().is_loopback() && tls.is_none() && trusted_proxies.is_empty() {
+            return Err(Error::says(
+                &codes::CONFIG_INVALID,
+                format!("Plain HTTP on {listen} would be open to everybody on the network."),
+            )
+            .help("Give `tls.cert` and `tls.key`, or name the proxy in front in `trusted_proxies`, or listen on 127.0.0.1."));
+        }
+        if !listen.ip().is_loopback() && public_url.is_none() {
+            return Err(Error::says(&codes::CONFIG_INVALID, format!("Listening on {listen} takes a public URL."))
+                .help("Give `--public-url https://…` (`public_url`): the address people and apps reach authd by."));
+        }
+        for given in layers.list("outbound.allow") {
+            allow_entry(&given)?;
+        }
+        Ok(Self {
+            data_dir: layers.data_dir.clone(),
+            listen,
+            public_url,
+            tls,
+            trusted_proxies,
+            log: log(&layers)?,
+            outbound: Outbound {
+                allow: layers.list("outbound.allow").into_iter().map(|given| given.value).collect(),
+                ca_file: layers.text("outbound.ca_file").map(readable).transpose()?,
+            },
+            store: StoreConfig { cache_bytes: layers.text("store.cache").map_or(Ok(32 << 20), |given| size(&given))? },
+            file: layers.file,
+        })
+    }
+
+    /// The public URL: as configured, or else that of the address that is really listened on.
+    /// Errors: `config_invalid` for an address that is not loopback; `load` refuses those before.
+    pub fn public_url_at(&self, bound: SocketAddr) -> Result<PublicUrl> {
+        match &self.public_url {
+            Some(url) => Ok(url.clone()),
+            None => PublicUrl::parse(&format!("{}://{bound}", if self.tls.is_some() { "https" } else { "http" })),
+        }
+    }
+}
+
+fn address(given: Given) -> Result<SocketAddr> {
+    let text = given.value.strip_prefix("localhost:").map_or_else(|| given.value.clone(), |p| format!("127.0.0.1:{p}"));
+    text.parse().map_err(|_| given.wrong(format!("`{}` is not an address of the form 127.0.0.1:8080", given.shown())))
+}
+
+fn network(given: &Given) -> Result<IpNet> {
+    let text = given.value.trim();
+    text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
+        given.wrong(format!("`{}` is neither an address nor a network of the form 10.0.0.0/8", given.shown()))
+    })
+}
+
+/// A network, or host:port. What is in it is judged where addresses are (`http`); here only the shape.
+fn allow_entry(given: &Given) -> Result<()> {
+    let text = given.value.as_str();
+    let place = text.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty() && !host.contains(['/', '@', '?', '#', ' ']) && port.parse::<u16>().is_ok_and(|p| p > 0)
+    });
+    if place || text.parse::<IpNet>().is_ok() || text.parse::<IpAddr>().is_ok() {
+        return Ok(());
+    }
+    Err(given.wrong(format!(
+        "`{}` is neither a network (10.0.0.0/8) nor a host with its port (idp.internal:443)",
+        given.shown()
+    )))
+}
+
+fn tls(layers: &Layers) -> Result<Option<Tls>> {
+    match (layers.text("tls.cert"), layers.text("tls.key")) {
+        (None, None) => Ok(None),
+        (Some(cert), Some(key)) => Ok(Some(Tls { cert: readable(cert)?, key: readable(key)? })),
+        (Some(one), None) => Err(one.wrong("a certificate takes its key, too: `tls.key`".to_owned())),
+        (None, Some(one)) => Err(one.wrong("a key takes its certificate, too: `tls.cert`".to_owned())),
+    }
+}
+
+fn readable(given: Given) -> Result<PathBuf> {
+    let path = given.path();
+    match std::fs::File::open(&path) {
+        Ok(_) => Ok(path),
+        Err(e) => Err(given.wrong(format!("`{}` cannot be read: {}", path.display(), plain(&e))).because(e)),
+    }
+}
+
+fn log(layers: &Layers) -> Result<Log> {
+    let level = layers.text("log.level").map_or_else(
+        || Ok("info".to_owned()),
+        |given| match tracing_subscriber::EnvFilter::try_new(&given.value) {
+            Ok(_) => Ok(given.value),
+            Err(e) => Err(given
+                .wrong(format!(
+                    "`{}` is not a level (error, warn, info, debug, trace) nor a list of directives",
+                    given.shown()
+                ))
+                .because(e)),
+        },
+    )?;
+    let format = match layers.text("log.format") {
+        None => LogFormat::Auto,
+        Some(given) => match given.value.as_str() {
+            "auto" => LogFormat::Auto,
+            "human" => LogFormat::Human,
+            "json" => LogFormat::Json,
+            _ => return Err(given.wrong(format!("`{}` is none of auto, human, json", given.shown()))),
+        },
+    };
+    Ok(Log { level, format })
+}
+
+/// `64 MiB`, `64MiB`, `67108864`.
+fn size(given: &Given) -> Result<usize> {
+    let text = given.value.trim();
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let unit = match text[digits..].trim().to_ascii_lowercase().as_str() {
+        "" => Some(1),
+        "kib" => Some(1 << 10),
+        "mib" => Some(1 << 20),
+        "gib" => Some(1 << 30),
+        _ => None,
+    };
+    unit.and_then(|unit: usize| text[..digits].parse::<usize>().ok()?.checked_mul(unit))
+        .filter(|bytes| (1 << 20..=4 << 30).contains(bytes))
+        .ok_or_else(|| {
+            given.wrong(format!("`{}` is not a size between 1 MiB and 4 GiB, such as `32 MiB`", given.shown()))
+        })
+}
+
+/// What went wrong with a file, without the number of the error.
+fn plain(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        kind => kind.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
