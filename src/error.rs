@@ -220,6 +220,7 @@ pub mod codes {
         CONNECTION_NOT_READY = Invalid "connection_not_ready", "The connection is not completely configured.", "`authd connection validate` names what is missing.";
         NO_CONNECTION = Missing "no_connection", "No connection serves this domain.", "Check the address, or ask your administrator which one to use.";
         DOMAIN_TAKEN = Conflict "domain_taken", "Another organization has verified this domain.", "";
+        DOMAIN_NOT_PROVED = Invalid "domain_not_proved", "DNS does not prove this domain yet.", "Set the TXT record that `authd domain status` names.";
         DOMAIN_INVALID = Invalid "domain_invalid", "That is not a domain name that can be claimed.", "";
         ISSUER_MULTI_TENANT = Invalid "issuer_multi_tenant", "This issuer signs for many tenants.", "Use the issuer of your own tenant, with its id in it.";
         ISSUER_MISMATCH = Invalid "issuer_mismatch", "The issuer is not the one expected.", "";

@@ -1,4 +1,52 @@
-//! # connection
+//! # connection — upstream identity providers: connections, domains, protocols
+//!
+//! *Owns* `Connection`, `Domain` (a claim) and `DomainOwner` (at most one a name in the deployment), the protocols
+//! behind the trait `Protocol`, and the operations on all of them.
+//! *Gives* `Registry::protocol` and `domain::owner_of` to a sign-in; reports to people.
+//! *Needs* access, sessions' epochs, organizations. *Never* makes a person or a session: it says who the provider
+//! vouches for, and the directory decides.
 
+mod connection;
+pub mod domain;
+pub mod oidc;
+mod ops;
 pub mod protocol;
+mod registry;
 pub mod report;
+mod settings;
+mod view;
+
+pub use connection::{Connection, ProtocolKind, Status, TOMBSTONE, callback_url};
+pub use domain::{Domain, DomainOwner};
+pub use ops::{
+    ActivateConnection, ConnectionStatus, ConnectionTest, CreateConnection, CreatedConnection, DeleteConnection,
+    DisableConnection, GetConnection, GetOidc, ListConnections, ReadStatus, RestoreConnection, SetOidc, TestConnection,
+    UpdateConnection, ValidateConnection, Validation,
+};
+pub use registry::Registry;
+pub use settings::{
+    ClientSettings, ClientView, DiscoverySettings, MappingSettings, OidcSettings, OidcView, ProfileSettings,
+    RequestSettings, SecuritySettings,
+};
+pub use view::{ChallengeView, ConnectionView, DomainView};
+
+use crate::access::Catalogue;
+
+/// Adds the operations of this module.
+pub fn catalogue(catalogue: Catalogue) -> Catalogue {
+    let catalogue = catalogue
+        .with::<CreateConnection>()
+        .with::<ListConnections>()
+        .with::<GetConnection>()
+        .with::<UpdateConnection>()
+        .with::<SetOidc>()
+        .with::<GetOidc>()
+        .with::<ActivateConnection>()
+        .with::<DisableConnection>()
+        .with::<DeleteConnection>()
+        .with::<RestoreConnection>()
+        .with::<ValidateConnection>()
+        .with::<TestConnection>()
+        .with::<ReadStatus>();
+    domain::catalogue(catalogue)
+}

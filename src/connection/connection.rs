@@ -1,0 +1,174 @@
+//! A connection: one upstream identity provider of one organization.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::oidc;
+use crate::access::Role;
+use crate::config::PublicUrl;
+use crate::env::Timestamp;
+use crate::error::{Error, Result, codes};
+use crate::id::{ConnectionId, OrganizationId};
+use crate::store::{Index, Key, Life, Record, Store, Stored};
+
+/// How long a deleted connection can be restored.
+pub const TOMBSTONE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// The upstream protocol of a connection.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, minicbor::Encode, minicbor::Decode,
+)]
+#[serde(rename_all = "lowercase")]
+#[cbor(index_only)]
+pub enum ProtocolKind {
+    /// OpenID Connect.
+    #[n(0)]
+    Oidc,
+}
+
+impl ProtocolKind {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Oidc => "oidc",
+        }
+    }
+}
+
+/// Where a connection is in its life.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, minicbor::Encode, minicbor::Decode,
+)]
+#[serde(rename_all = "lowercase")]
+#[cbor(index_only)]
+pub enum Status {
+    /// Being set up. Nobody signs in through it.
+    #[n(0)]
+    Draft,
+    /// People sign in through it.
+    #[n(1)]
+    Active,
+    /// Switched off. Nobody signs in through it, and the sessions it gave have ended.
+    #[n(2)]
+    Disabled,
+}
+
+impl Status {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Draft => "draft",
+            Self::Active => "active",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
+/// A way to sign in.
+#[derive(Clone, Debug, minicbor::Encode, minicbor::Decode)]
+pub struct Connection {
+    /// Its id; part of its URLs, so it never changes.
+    #[n(0)]
+    pub id: ConnectionId,
+    /// Whose people it is for.
+    #[n(1)]
+    pub organization: OrganizationId,
+    /// What people call it.
+    #[n(2)]
+    pub name: String,
+    /// A short name for links, unique within the organization.
+    #[n(3)]
+    pub slug: Option<String>,
+    /// What it speaks.
+    #[n(4)]
+    pub protocol: ProtocolKind,
+    /// Where it is in its life.
+    #[n(5)]
+    pub status: Status,
+    /// Whether a person is added by signing in; unset, the organization's policy decides.
+    #[n(6)]
+    pub jit: Option<bool>,
+    /// The role of a person who is added by signing in; unset, the policy decides.
+    #[n(7)]
+    pub default_role: Option<Role>,
+    /// How to speak OpenID Connect with the provider, once that is set.
+    #[n(8)]
+    pub oidc: Option<oidc::Config>,
+    /// When it was made.
+    #[n(9)]
+    pub created_at: Timestamp,
+    /// When it or one of its domains was changed last.
+    #[n(10)]
+    pub updated_at: Timestamp,
+    /// When it was deleted; it is gone for good 30 days later.
+    #[n(11)]
+    pub deleted_at: Option<Timestamp>,
+}
+
+impl Record for Connection {
+    const KIND: &'static str = "connection";
+    const LIFE: Life = Life::Kept;
+
+    fn key(&self) -> Key {
+        Self::key_of(self.id)
+    }
+
+    fn indexes(&self) -> Vec<Index> {
+        let owner = if self.deleted_at.is_some() { "deleted" } else { "organization" };
+        let mut all = vec![Index::many(owner, self.organization.bytes())];
+        // A deleted connection keeps its slug, so that restoring it never fails.
+        if let Some(slug) = &self.slug {
+            all.push(Index::unique("slug", Self::slug_of(self.organization, slug)));
+        }
+        all
+    }
+
+    fn expires_at(&self) -> Option<Timestamp> {
+        self.deleted_at.map(|at| at + TOMBSTONE)
+    }
+}
+
+impl Connection {
+    /// The key of a connection.
+    pub fn key_of(id: ConnectionId) -> Key {
+        Key::from_bytes(id.bytes())
+    }
+
+    /// The value of the index `slug`.
+    pub fn slug_of(organization: OrganizationId, slug: &str) -> Vec<u8> {
+        [&organization.bytes()[..], slug.as_bytes()].concat()
+    }
+
+    /// Where its client secret is sealed for.
+    pub fn secret_place(id: ConnectionId) -> String {
+        format!("connection/{id}/oidc/client_secret")
+    }
+
+    /// The connection, unless it was deleted. Errors: `not_found`.
+    pub async fn load(store: &Store, id: ConnectionId) -> Result<Stored<Self>> {
+        let found = Self::load_any(store, id).await?;
+        if found.deleted_at.is_some() { Err(Error::new(&codes::NOT_FOUND)) } else { Ok(found) }
+    }
+
+    /// The connection, deleted or not. Errors: `not_found`.
+    pub async fn load_any(store: &Store, id: ConnectionId) -> Result<Stored<Self>> {
+        store.get(Self::key_of(id)).await?.ok_or_else(|| Error::new(&codes::NOT_FOUND))
+    }
+
+    /// Whether people may sign in through it now. Errors: `connection_disabled`, `connection_not_ready` for a draft.
+    pub fn usable(&self) -> Result<()> {
+        match self.status {
+            _ if self.deleted_at.is_some() => Err(Error::new(&codes::CONNECTION_DISABLED)),
+            Status::Active => Ok(()),
+            Status::Disabled => Err(Error::new(&codes::CONNECTION_DISABLED)),
+            Status::Draft => Err(Error::says(&codes::CONNECTION_NOT_READY, "The connection is still a draft.")
+                .help("`authd connection activate` switches it on.")),
+        }
+    }
+}
+
+/// Where the provider sends people back to: the redirect URI to register there.
+pub fn callback_url(public_url: &PublicUrl, id: ConnectionId) -> String {
+    public_url.at(&format!("/connections/{id}/oidc/callback"))
+}

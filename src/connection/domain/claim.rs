@@ -1,0 +1,271 @@
+//! Claims, and the one owner that a domain may have.
+//!
+//! ```text
+//!  Domain (example.com, conn A) ─┐  verified
+//!  Domain (example.com, conn B) ─┼──────────►  DomainOwner example.com = organization, [conn A, conn B]
+//!  Domain (example.com, conn C)  │  unverified: a claim and nothing more, blocks nobody
+//! ```
+//!
+//! The owner is a row of its own, keyed by the name: whoever verifies creates or updates it at its revision, so two
+//! organizations that verify at once end with one owner.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::crypto::base64url;
+use crate::env::{Env, Timestamp};
+use crate::error::{Error, Result, codes};
+use crate::id::{ConnectionId, OrganizationId};
+use crate::store::{Batch, Index, Key, Life, Query, Record, Store, Stored};
+
+use super::super::connection::{Connection, Status};
+
+/// At most so many domains a connection.
+pub const MOST: usize = 50;
+
+/// How long a challenge can be answered.
+const CHALLENGE_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// The label under which the proof stands in DNS.
+const LABEL: &str = "_authd-verification";
+
+/// How a domain came to be verified.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, minicbor::Encode, minicbor::Decode,
+)]
+#[serde(rename_all = "lowercase")]
+#[cbor(index_only)]
+pub enum Proof {
+    /// By a TXT record.
+    #[n(0)]
+    Dns,
+    /// Somebody with the grant `connection.domain.trust` vouched for it.
+    #[n(1)]
+    Vouched,
+}
+
+/// What a claimant has to show in DNS. The value is made for one claim, so nobody can use another's record.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct Challenge {
+    /// The text of the TXT record: 256 random bits. Public as soon as it stands in DNS.
+    #[n(0)]
+    pub value: String,
+    /// When it was asked for.
+    #[n(1)]
+    pub requested_at: Timestamp,
+    /// From when on it cannot be answered.
+    #[n(2)]
+    pub expires_at: Timestamp,
+}
+
+impl Challenge {
+    /// A new one, good for seven days.
+    pub fn new(env: &Env) -> Self {
+        let now = env.now();
+        Self {
+            value: format!("authd-verification={}", base64url(&env.random::<32>())),
+            requested_at: now,
+            expires_at: now + CHALLENGE_LIFE,
+        }
+    }
+
+    /// Where the TXT record of a domain belongs.
+    pub fn record_name(domain: &str) -> String {
+        format!("{LABEL}.{domain}")
+    }
+}
+
+/// The claim of one connection to one domain.
+#[derive(Clone, Debug, minicbor::Encode, minicbor::Decode)]
+pub struct Domain {
+    /// IDNA in ASCII, lower case.
+    #[n(0)]
+    pub name: String,
+    /// Who claims it.
+    #[n(1)]
+    pub organization: OrganizationId,
+    /// For which connection.
+    #[n(2)]
+    pub connection: ConnectionId,
+    /// The connection's first domain.
+    #[n(3)]
+    pub primary: bool,
+    /// Since when it is proved; only then it routes and only then e-mail addresses in it are believed.
+    #[n(4)]
+    pub verified_at: Option<Timestamp>,
+    /// How it was proved.
+    #[n(5)]
+    pub proof: Option<Proof>,
+    /// What is to be shown in DNS.
+    #[n(6)]
+    pub challenge: Option<Challenge>,
+    /// When it was claimed.
+    #[n(7)]
+    pub created_at: Timestamp,
+    /// When it goes with its deleted connection.
+    #[n(8)]
+    pub expires_at: Option<Timestamp>,
+}
+
+impl Record for Domain {
+    const KIND: &'static str = "domain";
+    const LIFE: Life = Life::Kept;
+    fn key(&self) -> Key {
+        Self::key_of(&self.name, self.connection)
+    }
+    fn indexes(&self) -> Vec<Index> {
+        vec![Index::many("connection", self.connection.bytes()), Index::many("name", &self.name)]
+    }
+    fn expires_at(&self) -> Option<Timestamp> {
+        self.expires_at
+    }
+}
+
+impl Domain {
+    /// The key of a claim.
+    pub fn key_of(name: &str, connection: ConnectionId) -> Key {
+        Key::of(&[name.as_bytes(), &connection.bytes()])
+    }
+
+    /// A claim of now, unproved, with its challenge.
+    pub fn claim(env: &Env, connection: &Connection, name: String, primary: bool) -> Self {
+        Self {
+            name,
+            organization: connection.organization,
+            connection: connection.id,
+            primary,
+            verified_at: None,
+            proof: None,
+            challenge: Some(Challenge::new(env)),
+            created_at: env.now(),
+            expires_at: None,
+        }
+    }
+}
+
+/// Who owns a domain in this deployment, and through which connections, the preferred one first. A row for every
+/// verified name and for no other.
+#[derive(Clone, Debug, minicbor::Encode, minicbor::Decode)]
+pub struct DomainOwner {
+    /// IDNA in ASCII, lower case.
+    #[n(0)]
+    pub name: String,
+    /// The one owner.
+    #[n(1)]
+    pub organization: OrganizationId,
+    /// Its connections that have the domain verified; never empty.
+    #[n(2)]
+    pub connections: Vec<ConnectionId>,
+}
+
+impl Record for DomainOwner {
+    const KIND: &'static str = "domain_owner";
+    const LIFE: Life = Life::Kept;
+    fn key(&self) -> Key {
+        Self::key_of(&self.name)
+    }
+}
+
+impl DomainOwner {
+    fn key_of(name: &str) -> Key {
+        Key::from_bytes(name.as_bytes())
+    }
+
+    /// The owner of a name in its canonical form, if somebody verified it.
+    pub async fn load(store: &Store, name: &str) -> Result<Option<Stored<Self>>> {
+        store.get(Self::key_of(name)).await
+    }
+}
+
+/// Every claim of a connection, by name.
+pub async fn all_of(store: &Store, connection: ConnectionId) -> Result<Vec<Stored<Domain>>> {
+    let query = Query::by("connection", connection.bytes()).limit(MOST * 2);
+    Ok(store.page::<Domain>(query).await?.items)
+}
+
+/// The verified domains of a connection: those whose addresses its provider may vouch for.
+pub async fn owned_by(store: &Store, connection: ConnectionId) -> Result<Vec<Domain>> {
+    let all = all_of(store, connection).await?;
+    Ok(all.into_iter().map(|stored| stored.value).filter(|domain| domain.verified_at.is_some()).collect())
+}
+
+/// The verified claim that people of a domain are routed by, if any. Where the owner verified it on several
+/// connections, an active one goes first. `name` in its canonical form.
+pub async fn owner_of(store: &Store, name: &str) -> Result<Option<Domain>> {
+    let Some(owner) = DomainOwner::load(store, name).await? else { return Ok(None) };
+    let mut fallback = None;
+    for id in &owner.connections {
+        let Some(domain) = store.get::<Domain>(Domain::key_of(name, *id)).await? else { continue };
+        if Connection::load(store, *id).await.is_ok_and(|connection| connection.status == Status::Active) {
+            return Ok(Some(domain.value));
+        }
+        fallback = fallback.or(Some(domain.value));
+    }
+    Ok(fallback)
+}
+
+/// Refuses a name that another organization has verified. Errors: `domain_taken`.
+pub(crate) async fn free_for(
+    store: &Store,
+    name: &str,
+    organization: OrganizationId,
+) -> Result<Option<Stored<DomainOwner>>> {
+    let owner = DomainOwner::load(store, name).await?;
+    if owner.as_ref().is_some_and(|owner| owner.organization != organization) {
+        return Err(Error::says(&codes::DOMAIN_TAKEN, format!("Another organization has verified `{name}`.")));
+    }
+    Ok(owner)
+}
+
+/// Writes into the batch that the connection has the name verified. Errors: `domain_taken`.
+pub(crate) async fn take(
+    store: &Store,
+    name: &str,
+    organization: OrganizationId,
+    connection: ConnectionId,
+    batch: &mut Batch,
+) -> Result<()> {
+    match free_for(store, name, organization).await? {
+        None => {
+            batch.create(&DomainOwner { name: name.to_owned(), organization, connections: vec![connection] });
+        }
+        Some(mut owner) if !owner.connections.contains(&connection) => {
+            owner.value.connections.push(connection);
+            batch.update(&owner.value, owner.revision);
+        }
+        Some(_) => {}
+    }
+    Ok(())
+}
+
+/// Writes into the batch that the connection has the name verified no longer; the last one frees the name.
+pub(crate) async fn release(store: &Store, name: &str, connection: ConnectionId, batch: &mut Batch) -> Result<()> {
+    let Some(mut owner) = DomainOwner::load(store, name).await? else { return Ok(()) };
+    if !owner.connections.contains(&connection) {
+        return Ok(());
+    }
+    owner.value.connections.retain(|id| *id != connection);
+    if owner.connections.is_empty() {
+        batch.delete::<DomainOwner>(owner.key(), owner.revision);
+    } else {
+        batch.update(&owner.value, owner.revision);
+    }
+    Ok(())
+}
+
+impl Domain {
+    /// It is proved from now on.
+    pub(super) fn prove(&mut self, env: &Env, proof: Proof) {
+        self.verified_at = Some(env.now());
+        self.proof = Some(proof);
+        self.challenge = None;
+    }
+
+    /// It is a mere claim again.
+    pub(crate) fn lose(&mut self, env: &Env) {
+        self.verified_at = None;
+        self.proof = None;
+        self.challenge = Some(Challenge::new(env));
+    }
+}

@@ -1,0 +1,246 @@
+//! Changing a connection, and its life: draft, active, disabled, deleted, restored.
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::super::connection::{Connection, Status, TOMBSTONE};
+use super::super::domain;
+use super::super::settings;
+use super::super::view::ConnectionView;
+use super::{Looked, event, given, look_at, must_answer, name_of, owner_of, slug_is_free, slug_of};
+use crate::access::{Access, Context, Grant, Method, Operation, Owner, Role, Route};
+use crate::error::{Error, Result, codes};
+use crate::event::EventKind;
+use crate::id::ConnectionId;
+use crate::session::{self, Scope};
+use crate::store::{Batch, Stored};
+
+/// Change the name of a connection, and who is added by signing in. `authd connection set-oidc` changes how it
+/// speaks with its provider.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct UpdateConnection {
+    /// The connection.
+    pub id: ConnectionId,
+    /// What people call it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// A short name for links, unique within the organization; `null` takes it away.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub slug: Option<Option<String>>,
+    /// Whether a person is added by signing in; `null` leaves it to the organization's policy.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub jit: Option<Option<bool>>,
+    /// The role of a person who is added by signing in; `null` leaves it to the policy.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub default_role: Option<Option<Role>>,
+}
+
+#[async_trait]
+impl Operation for UpdateConnection {
+    type Seen = ();
+    type Output = ConnectionView;
+    const NAME: &'static str = "connection.update";
+    const ACCESS: Access = Access::Grant(Grant::ConnectionManage);
+    const ROUTE: Route = Route { method: Method::Patch, path: "/v1/connections/{id}" };
+
+    async fn owner(&self, cx: &Context) -> Result<Owner> {
+        owner_of(cx, self.id).await
+    }
+
+    async fn apply(&self, cx: &Context, (): &(), batch: &mut Batch) -> Result<Self::Output> {
+        let Stored { value: mut connection, revision } = Connection::load(&cx.store, self.id).await?;
+        let mut changed = Vec::new();
+        if let Some(name) = &self.name {
+            connection.name = name_of(name)?;
+            changed.push("name");
+        }
+        if let Some(slug) = &self.slug {
+            connection.slug = slug.as_deref().map(slug_of).transpose()?;
+            slug_is_free(cx, &connection).await?;
+            changed.push("slug");
+        }
+        if let Some(jit) = self.jit {
+            connection.jit = jit;
+            changed.push("jit");
+        }
+        if let Some(role) = self.default_role {
+            connection.default_role = role;
+            changed.push("defaultRole");
+        }
+        if changed.is_empty() {
+            return Err(Error::says(&codes::INVALID_INPUT, "There is nothing to change.")
+                .help("Name at least one of: name, slug, jit, defaultRole."));
+        }
+        connection.updated_at = cx.env.now();
+        batch
+            .update(&connection, revision)
+            .log(event(cx, EventKind::ConnectionUpdated, &connection).with("changed", changed));
+        ConnectionView::of(cx, &connection).await
+    }
+}
+
+/// Switch a connection on. Its provider must answer, and its discovery document must fit.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ActivateConnection {
+    /// The connection.
+    pub id: ConnectionId,
+}
+
+#[async_trait]
+impl Operation for ActivateConnection {
+    type Seen = ();
+    type Output = ConnectionView;
+    const NAME: &'static str = "connection.activate";
+    const ACCESS: Access = Access::Grant(Grant::ConnectionManage);
+    const ROUTE: Route = Route { method: Method::Post, path: "/v1/connections/{id}/activate" };
+
+    async fn owner(&self, cx: &Context) -> Result<Owner> {
+        owner_of(cx, self.id).await
+    }
+
+    async fn look(&self, cx: &Context) -> Result<Self::Seen> {
+        let connection = Connection::load(&cx.store, self.id).await?;
+        settings::complete(&connection)?;
+        let looked = match &connection.oidc {
+            Some(config) => look_at(cx, config).await?,
+            None => Looked::Nowhere,
+        };
+        must_answer(looked)
+    }
+
+    async fn apply(&self, cx: &Context, (): &(), batch: &mut Batch) -> Result<Self::Output> {
+        let Stored { value: mut connection, revision } = Connection::load(&cx.store, self.id).await?;
+        settings::complete(&connection)?;
+        if connection.status != Status::Active {
+            turn(cx, &mut connection, Status::Active);
+            batch
+                .update(&connection, revision)
+                .log(event(cx, EventKind::ConnectionUpdated, &connection).with("status", connection.status.name()));
+        }
+        ConnectionView::of(cx, &connection).await
+    }
+}
+
+fn turn(cx: &Context, connection: &mut Connection, status: Status) {
+    connection.status = status;
+    connection.updated_at = cx.env.now();
+}
+
+/// Switch a connection off. Nobody signs in through it any more, and the sessions that came through it end at once.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DisableConnection {
+    /// The connection.
+    pub id: ConnectionId,
+}
+
+#[async_trait]
+impl Operation for DisableConnection {
+    type Seen = ();
+    type Output = ConnectionView;
+    const NAME: &'static str = "connection.disable";
+    const ACCESS: Access = Access::Grant(Grant::ConnectionManage);
+    const ROUTE: Route = Route { method: Method::Post, path: "/v1/connections/{id}/disable" };
+
+    async fn owner(&self, cx: &Context) -> Result<Owner> {
+        owner_of(cx, self.id).await
+    }
+
+    async fn apply(&self, cx: &Context, (): &(), batch: &mut Batch) -> Result<Self::Output> {
+        let Stored { value: mut connection, revision } = Connection::load(&cx.store, self.id).await?;
+        if connection.status != Status::Disabled {
+            turn(cx, &mut connection, Status::Disabled);
+            batch
+                .update(&connection, revision)
+                .log(event(cx, EventKind::ConnectionUpdated, &connection).with("status", connection.status.name()));
+            session::bump(&cx.store, Scope::Connection(connection.id), batch).await?;
+        }
+        ConnectionView::of(cx, &connection).await
+    }
+}
+
+/// Delete a connection. Nobody signs in through it any more, the sessions that came through it end at once, and its
+/// domains are free for others. It can be restored, with its id, its URLs and its secret, for 30 days.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DeleteConnection {
+    /// The connection.
+    pub id: ConnectionId,
+}
+
+#[async_trait]
+impl Operation for DeleteConnection {
+    type Seen = ();
+    type Output = ConnectionView;
+    const NAME: &'static str = "connection.delete";
+    const ACCESS: Access = Access::Grant(Grant::ConnectionManage);
+    const ROUTE: Route = Route { method: Method::Delete, path: "/v1/connections/{id}" };
+
+    async fn owner(&self, cx: &Context) -> Result<Owner> {
+        owner_of(cx, self.id).await
+    }
+
+    async fn apply(&self, cx: &Context, (): &(), batch: &mut Batch) -> Result<Self::Output> {
+        let Stored { value: mut connection, revision } = Connection::load(&cx.store, self.id).await?;
+        let now = cx.env.now();
+        connection.deleted_at = Some(now);
+        connection.updated_at = now;
+        batch.update(&connection, revision).log(event(cx, EventKind::ConnectionRemoved, &connection));
+        session::bump(&cx.store, Scope::Connection(connection.id), batch).await?;
+        for Stored { value: mut claim, revision } in domain::all_of(&cx.store, connection.id).await? {
+            claim.expires_at = Some(now + TOMBSTONE);
+            batch.update(&claim, revision);
+            domain::release(&cx.store, &claim.name, connection.id, batch).await?;
+        }
+        ConnectionView::of(cx, &connection).await
+    }
+}
+
+/// Restore a deleted connection as it was, within 30 days. The sessions that had ended stay ended; a domain that
+/// another organization has verified in the meantime is a mere claim again.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RestoreConnection {
+    /// The connection.
+    pub id: ConnectionId,
+}
+
+#[async_trait]
+impl Operation for RestoreConnection {
+    type Seen = ();
+    type Output = ConnectionView;
+    const NAME: &'static str = "connection.restore";
+    const ACCESS: Access = Access::Grant(Grant::ConnectionManage);
+    const ROUTE: Route = Route { method: Method::Post, path: "/v1/connections/{id}/restore" };
+
+    async fn owner(&self, cx: &Context) -> Result<Owner> {
+        Ok(Owner::Organization(Connection::load_any(&cx.store, self.id).await?.organization))
+    }
+
+    async fn apply(&self, cx: &Context, (): &(), batch: &mut Batch) -> Result<Self::Output> {
+        let Stored { value: mut connection, revision } = Connection::load_any(&cx.store, self.id).await?;
+        if connection.deleted_at.take().is_none() {
+            return ConnectionView::of(cx, &connection).await;
+        }
+        connection.updated_at = cx.env.now();
+        let restored = event(cx, EventKind::ConnectionUpdated, &connection).with("restored", true);
+        batch.update(&connection, revision).log(restored);
+        let mut domains = Vec::new();
+        for Stored { value: mut claim, revision } in domain::all_of(&cx.store, connection.id).await? {
+            claim.expires_at = None;
+            if claim.verified_at.is_some() {
+                match domain::take(&cx.store, &claim.name, claim.organization, connection.id, batch).await {
+                    Ok(()) => {}
+                    Err(error) if error.is(&codes::DOMAIN_TAKEN) => claim.lose(&cx.env),
+                    Err(error) => return Err(error),
+                }
+            }
+            batch.update(&claim, revision);
+            domains.push((&claim).into());
+        }
+        Ok(ConnectionView::with(cx, &connection, domains))
+    }
+}

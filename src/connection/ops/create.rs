@@ -1,0 +1,221 @@
+//! Creating a connection.
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::super::connection::{Connection, ProtocolKind, Status};
+use super::super::domain::{self, Domain};
+use super::super::oidc::{self, AuthMethod};
+use super::super::settings::{self, Flat, OidcSettings};
+use super::super::view::{ConnectionView, DomainView};
+use super::{Looked, event, look_at, must_answer, name_of, slug_is_free, slug_of};
+use crate::access::{Access, Context, Grant, Method, Operation, Owner, Role, Route};
+use crate::crypto::Secret;
+use crate::directory::Organization;
+use crate::error::{Error, Result, codes};
+use crate::event::EventKind;
+use crate::id::{ConnectionId, OrganizationId};
+use crate::store::Batch;
+
+/// Create a connection: a way for an organization's people to sign in through their own identity provider.
+///
+/// It is a draft unless `activate` is given: nobody signs in through it yet. The provider's discovery document is
+/// read at once. If it cannot be used, nothing is saved; if the provider does not answer, a draft is saved that is
+/// not ready. Register the answer's `callbackUrl` at the provider.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CreateConnection {
+    /// The organization whose people sign in through it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub organization: Option<OrganizationId>,
+    /// An id of your own (`conn_…`), where it has to be known beforehand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<ConnectionId>,
+    /// What the provider speaks.
+    pub protocol: ProtocolKind,
+    /// What people call it: `Acme Okta`.
+    pub name: String,
+    /// A short name for links, unique within the organization.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slug: Option<String>,
+    /// The provider's issuer, exactly as its tokens say it: `https://acme.okta.com`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
+    /// The client id that the provider gave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// The client secret that the provider gave. It is sealed, and never shown again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_secret: Option<Secret>,
+    /// How authd shows the secret to the provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_method: Option<AuthMethod>,
+    /// What authd asks for; `openid profile email` unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-flag" = "scope"))]
+    pub scopes: Option<Vec<String>>,
+    /// Domains of the organization's e-mail addresses. They are claimed only; `authd domain verify` proves them.
+    #[serde(default, alias = "domain", deserialize_with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-flag" = "domain"))]
+    pub domains: Vec<String>,
+    /// Switch it on at once. The provider must answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub activate: bool,
+    /// Whether a person is added by signing in; unset, the organization's policy decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jit: Option<bool>,
+    /// The role of a person who is added by signing in; unset, the policy decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_role: Option<Role>,
+    /// The whole OpenID Connect configuration, where the fields above are not enough. Those win over it.
+    #[serde(default, alias = "config", skip_serializing_if = "Option::is_none")]
+    pub oidc: Option<OidcSettings>,
+}
+
+/// A new connection.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CreatedConnection {
+    #[serde(flatten)]
+    #[expect(missing_docs, reason = "flattened: its own fields have the texts")]
+    pub connection: ConnectionView,
+    /// Whether it could be switched on now.
+    pub ready: bool,
+    /// What stands in the way.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// A list, or its only item.
+fn one_or_many<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected a domain, or a list of domains")]
+    enum Form {
+        One(String),
+        Many(Vec<String>),
+    }
+    Ok(match Form::deserialize(d)? {
+        Form::One(text) => vec![text],
+        Form::Many(list) => list,
+    })
+}
+
+impl CreateConnection {
+    /// The connection as it would be, with the names it claims. Errors: `invalid_input`, `domain_invalid`.
+    fn draft(&self, cx: &Context, organization: OrganizationId) -> Result<(Connection, Vec<String>)> {
+        let id = self.id.unwrap_or_else(|| ConnectionId::new(&cx.env));
+        let flat = Flat {
+            issuer: self.issuer.clone(),
+            client_id: self.client_id.clone(),
+            client_secret: self.client_secret.clone(),
+            auth_method: self.auth_method,
+            scopes: self.scopes.clone(),
+        };
+        let oidc = match flat.over(self.oidc.clone()) {
+            None => None,
+            Some(settings) => {
+                let mut config = oidc::Config::default();
+                settings.apply(cx, id, &mut config)?;
+                Some(config)
+            }
+        };
+        if self.domains.len() > domain::MOST {
+            return Err(Error::says(&codes::TOO_LARGE, format!("A connection has at most {} domains.", domain::MOST)));
+        }
+        let mut names: Vec<String> = Vec::new();
+        for text in &self.domains {
+            let name = domain::claimable(text)?;
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        let now = cx.env.now();
+        let connection = Connection {
+            id,
+            organization,
+            name: name_of(&self.name)?,
+            slug: self.slug.as_deref().map(slug_of).transpose()?,
+            protocol: self.protocol,
+            status: if self.activate { Status::Active } else { Status::Draft },
+            jit: self.jit,
+            default_role: self.default_role,
+            oidc,
+            created_at: now,
+            updated_at: now,
+            deleted_at: None,
+        };
+        Ok((connection, names))
+    }
+}
+
+#[async_trait]
+impl Operation for CreateConnection {
+    type Seen = Looked;
+    type Output = CreatedConnection;
+    const NAME: &'static str = "connection.create";
+    const ACCESS: Access = Access::Grant(Grant::ConnectionCreate);
+    const ROUTE: Route = Route { method: Method::Post, path: "/v1/connections" };
+
+    async fn owner(&self, cx: &Context) -> Result<Owner> {
+        cx.organization(self.organization).map(Owner::Organization)
+    }
+
+    async fn look(&self, cx: &Context) -> Result<Self::Seen> {
+        // Everything that can be refused without the network is refused before it.
+        let organization = cx.organization(self.organization)?;
+        let (connection, names) = self.draft(cx, organization)?;
+        if self.activate {
+            settings::complete(&connection)?;
+        }
+        for name in &names {
+            domain::free_for(&cx.store, name, organization).await?;
+        }
+        let looked = match &connection.oidc {
+            Some(config) => look_at(cx, config).await?,
+            None => Looked::Nowhere,
+        };
+        if self.activate {
+            must_answer(looked)?;
+        }
+        Ok(looked)
+    }
+
+    async fn apply(&self, cx: &Context, seen: &Self::Seen, batch: &mut Batch) -> Result<Self::Output> {
+        let organization = cx.organization(self.organization)?;
+        Organization::load(&cx.store, organization).await?;
+        let (connection, names) = self.draft(cx, organization)?;
+        slug_is_free(cx, &connection).await?;
+        if self.id.is_some() && cx.store.get::<Connection>(Connection::key_of(connection.id)).await?.is_some() {
+            return Err(Error::says(&codes::TAKEN, "There is a connection with this id already."));
+        }
+        batch.create(&connection).log(
+            event(cx, EventKind::ConnectionCreated, &connection)
+                .with("name", connection.name.clone())
+                .with("protocol", connection.protocol.name())
+                .with("status", connection.status.name()),
+        );
+        if connection.oidc.is_some() {
+            batch.log(event(cx, EventKind::ConnectionOidcSet, &connection));
+        }
+        let mut domains = Vec::new();
+        for name in names {
+            domain::free_for(&cx.store, &name, organization).await?;
+            let claim = Domain::claim(&cx.env, &connection, name, domains.is_empty());
+            batch.create(&claim).log(domain::event(cx, EventKind::DomainClaimed, &claim));
+            domains.push(DomainView::from(&claim));
+        }
+        let mut warnings = Vec::new();
+        if let Err(error) = settings::complete(&connection) {
+            warnings.push(error.message().to_owned());
+        }
+        if *seen == Looked::Unreachable {
+            warnings.push("The provider did not answer; the connection was saved and is not ready.".to_owned());
+        }
+        Ok(CreatedConnection {
+            connection: ConnectionView::with(cx, &connection, domains),
+            ready: warnings.is_empty(),
+            warnings,
+        })
+    }
+}

@@ -1,0 +1,107 @@
+//! What can be done with a connection.
+
+mod change;
+mod create;
+mod oidc_config;
+mod read;
+mod reports;
+
+pub use change::{ActivateConnection, DeleteConnection, DisableConnection, RestoreConnection, UpdateConnection};
+pub use create::{CreateConnection, CreatedConnection};
+pub use oidc_config::{GetOidc, SetOidc};
+pub use read::{GetConnection, ListConnections};
+pub use reports::{ConnectionStatus, ConnectionTest, ReadStatus, TestConnection, ValidateConnection, Validation};
+
+use serde::{Deserialize, Deserializer};
+
+use super::connection::Connection;
+use super::oidc;
+use crate::access::{Context, Owner};
+use crate::error::{Error, Kind, Result, codes};
+use crate::event::{Event, EventKind};
+use crate::id::ConnectionId;
+
+/// What a look at the provider found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Looked {
+    /// There was nothing to look at.
+    #[default]
+    Nowhere,
+    /// Its discovery document is there and can be used.
+    Reached,
+    /// It did not answer.
+    Unreachable,
+}
+
+/// Fetches and checks the discovery document. A provider that does not answer is a finding; one that answers with
+/// what cannot be used, or that authd may not call, is an error. Errors: `issuer_mismatch`, `issuer_multi_tenant`,
+/// `metadata_invalid`, `url_not_allowed`, `outbound_not_allowed`.
+async fn look_at(cx: &Context, config: &oidc::Config) -> Result<Looked> {
+    if config.discovery.issuer.is_none() && config.discovery.discovery_url.is_none() {
+        return Ok(Looked::Nowhere);
+    }
+    match oidc::discover(cx, config).await {
+        Ok(_) => Ok(Looked::Reached),
+        Err(error) if error.is(&codes::UPSTREAM_UNAVAILABLE) => Ok(Looked::Unreachable),
+        Err(error) if error.kind() == Kind::Upstream => Err(Error::new(&codes::METADATA_INVALID).because(error)),
+        Err(error) => Err(error),
+    }
+}
+
+/// The provider has to answer now. Errors: `upstream_unavailable`, `connection_not_ready`.
+fn must_answer(looked: Looked) -> Result<()> {
+    match looked {
+        Looked::Reached => Ok(()),
+        Looked::Unreachable => Err(Error::says(
+            &codes::UPSTREAM_UNAVAILABLE,
+            "The provider did not answer, so the connection cannot be switched on.",
+        )
+        .help("Check the issuer. A connection can be kept as a draft until its provider answers.")),
+        Looked::Nowhere => Err(Error::says(&codes::CONNECTION_NOT_READY, "The connection has no issuer.")
+            .help("Set it with `authd connection set-oidc`.")),
+    }
+}
+
+async fn owner_of(cx: &Context, id: ConnectionId) -> Result<Owner> {
+    Ok(Owner::Organization(Connection::load(&cx.store, id).await?.organization))
+}
+
+/// An event about a connection.
+pub(super) fn event(cx: &Context, kind: EventKind, connection: &Connection) -> Event {
+    cx.event(kind).within(connection.organization).about("connection", connection.id)
+}
+
+fn name_of(text: &str) -> Result<String> {
+    let name = text.trim();
+    if name.is_empty() || name.len() > 200 || name.chars().any(char::is_control) {
+        return Err(Error::says(&codes::INVALID_INPUT, "The name needs 1 to 200 bytes, and no control characters."));
+    }
+    Ok(name.to_owned())
+}
+
+fn slug_of(text: &str) -> Result<String> {
+    let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+    if text.is_empty() || text.len() > 64 || !text.bytes().all(plain) || text.starts_with('-') || text.ends_with('-') {
+        return Err(Error::says(
+            &codes::INVALID_INPUT,
+            "A slug has 1 to 64 small letters, digits and hyphens, and no hyphen at its ends.",
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+/// Refuses a slug that another connection of the organization has. Errors: `taken`.
+async fn slug_is_free(cx: &Context, connection: &Connection) -> Result<()> {
+    let Some(slug) = &connection.slug else { return Ok(()) };
+    let value = Connection::slug_of(connection.organization, slug);
+    let other = cx.store.find::<Connection>("slug", value).await?;
+    if other.is_some_and(|other| other.id != connection.id) {
+        return Err(Error::says(&codes::TAKEN, "Another connection of the organization has this slug."));
+    }
+    Ok(())
+}
+
+/// `null` and absence are two things in a change: `null` takes the value away.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::<T>::deserialize(d).map(Some)
+}

@@ -1,0 +1,196 @@
+//! What is known about a connection: its status, a validation of its configuration, a test of its provider.
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::super::connection::{Connection, ProtocolKind, Status};
+use super::super::domain;
+use super::super::oidc;
+use super::super::registry::Registry;
+use super::super::report::{Finding, Report};
+use super::super::settings;
+use super::owner_of;
+use crate::access::{Access, Context, Grant, Method, Operation, Owner, Route};
+use crate::error::Result;
+use crate::id::ConnectionId;
+use crate::store::Batch;
+
+/// Check everything about a connection's configuration, its provider's discovery document included.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ValidateConnection {
+    /// The connection.
+    pub id: ConnectionId,
+}
+
+/// What a validation found.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Validation {
+    /// Everything holds.
+    pub ok: bool,
+    /// The connection.
+    pub connection_id: ConnectionId,
+    /// One row a check.
+    pub checks: Vec<Finding>,
+}
+
+#[async_trait]
+impl Operation for ValidateConnection {
+    type Seen = Report;
+    type Output = Validation;
+    const NAME: &'static str = "connection.validate";
+    const ACCESS: Access = Access::Grant(Grant::ConnectionRead);
+    const ROUTE: Route = Route { method: Method::Post, path: "/v1/connections/{id}/validate" };
+
+    async fn owner(&self, cx: &Context) -> Result<Owner> {
+        owner_of(cx, self.id).await
+    }
+
+    async fn look(&self, cx: &Context) -> Result<Self::Seen> {
+        let connection = Connection::load(&cx.store, self.id).await?;
+        Ok(match connection.protocol {
+            ProtocolKind::Oidc => oidc::validate(cx, &connection).await,
+        })
+    }
+
+    async fn apply(&self, _: &Context, seen: &Self::Seen, _: &mut Batch) -> Result<Self::Output> {
+        Ok(Validation { ok: seen.ok, connection_id: self.id, checks: seen.checks.clone() })
+    }
+}
+
+/// Try a connection's provider without a person: discovery, keys, and how long they took.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TestConnection {
+    /// The connection.
+    pub id: ConnectionId,
+}
+
+/// What a test found.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectionTest {
+    /// The connection.
+    pub connection_id: ConnectionId,
+    /// What it speaks.
+    pub protocol: ProtocolKind,
+    #[serde(flatten)]
+    #[expect(missing_docs, reason = "flattened: its own fields have the texts")]
+    pub report: Report,
+}
+
+#[async_trait]
+impl Operation for TestConnection {
+    type Seen = Report;
+    type Output = ConnectionTest;
+    const NAME: &'static str = "connection.test";
+    const ACCESS: Access = Access::Grant(Grant::ConnectionRead);
+    const ROUTE: Route = Route { method: Method::Post, path: "/v1/connections/{id}/test" };
+
+    async fn owner(&self, cx: &Context) -> Result<Owner> {
+        owner_of(cx, self.id).await
+    }
+
+    async fn look(&self, cx: &Context) -> Result<Self::Seen> {
+        let connection = Connection::load(&cx.store, self.id).await?;
+        // With caches of its own: a test asks the provider now, not what it said an hour ago.
+        match Registry::new().protocol(cx, &connection) {
+            Ok(protocol) => Ok(protocol.test(cx).await),
+            Err(error) => Ok(Report {
+                ok: false,
+                checks: vec![Finding {
+                    name: "configured".to_owned(),
+                    ok: false,
+                    message: Some(error.message().to_owned()),
+                }],
+                latency_ms: None,
+            }),
+        }
+    }
+
+    async fn apply(&self, cx: &Context, seen: &Self::Seen, _: &mut Batch) -> Result<Self::Output> {
+        let protocol = Connection::load(&cx.store, self.id).await?.protocol;
+        Ok(ConnectionTest { connection_id: self.id, protocol, report: seen.clone() })
+    }
+}
+
+/// Show how far a connection is set up, without asking its provider.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReadStatus {
+    /// The connection.
+    pub id: ConnectionId,
+}
+
+/// How far a connection is set up.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectionStatus {
+    /// The connection.
+    pub connection_id: ConnectionId,
+    /// Where it is in its life.
+    pub status: Status,
+    /// Whether people can sign in through it: it is active and completely configured.
+    pub ready: bool,
+    /// How many domains it has, proved or not.
+    pub domain_count: usize,
+    /// By protocol.
+    pub protocols: ProtocolStatuses,
+}
+
+/// The status of each protocol.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProtocolStatuses {
+    /// OpenID Connect.
+    pub oidc: OidcStatus,
+}
+
+/// How far OpenID Connect is set up.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OidcStatus {
+    /// Something is set.
+    pub configured: bool,
+    /// Everything is set that a sign-in needs.
+    pub ready: bool,
+    /// Who authd is to the provider.
+    pub client_id: Option<String>,
+    /// The provider.
+    pub issuer: Option<String>,
+}
+
+#[async_trait]
+impl Operation for ReadStatus {
+    type Seen = ();
+    type Output = ConnectionStatus;
+    const NAME: &'static str = "connection.status";
+    const ACCESS: Access = Access::Grant(Grant::ConnectionRead);
+    const ROUTE: Route = Route { method: Method::Get, path: "/v1/connections/{id}/status" };
+
+    async fn owner(&self, cx: &Context) -> Result<Owner> {
+        owner_of(cx, self.id).await
+    }
+
+    async fn apply(&self, cx: &Context, (): &(), _: &mut Batch) -> Result<Self::Output> {
+        let connection = Connection::load(&cx.store, self.id).await?;
+        let complete = settings::complete(&connection).is_ok();
+        let config = connection.oidc.as_ref();
+        Ok(ConnectionStatus {
+            connection_id: connection.id,
+            status: connection.status,
+            ready: complete && connection.status == Status::Active,
+            domain_count: domain::all_of(&cx.store, connection.id).await?.len(),
+            protocols: ProtocolStatuses {
+                oidc: OidcStatus {
+                    configured: config.is_some(),
+                    ready: complete,
+                    client_id: config.and_then(|config| config.client.id.clone()),
+                    issuer: config.and_then(|config| config.discovery.issuer.clone()),
+                },
+            },
+        })
+    }
+}

@@ -1,0 +1,35 @@
+//! From a connection to what speaks its protocol.
+
+use std::sync::Arc;
+
+use super::connection::{Connection, ProtocolKind};
+use super::oidc;
+use super::protocol::Protocol;
+use super::settings;
+use crate::access::Context;
+use crate::error::{Error, Result, codes};
+
+/// Makes protocols, and holds what they remember between requests (discovery documents, keys). Cheap to clone; one
+/// for the process.
+#[derive(Clone, Default)]
+pub struct Registry {
+    oidc: Arc<oidc::Caches>,
+}
+
+impl Registry {
+    /// With nothing remembered yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The protocol of a connection, whatever its status. Errors: `connection_not_ready`, naming what is missing.
+    pub fn protocol(&self, _cx: &Context, connection: &Connection) -> Result<Box<dyn Protocol>> {
+        match connection.protocol {
+            ProtocolKind::Oidc => {
+                settings::complete(connection)?;
+                let config = connection.oidc.clone().ok_or_else(|| Error::new(&codes::CONNECTION_NOT_READY))?;
+                Ok(Box::new(oidc::Oidc::new(connection.id, config, Arc::clone(&self.oidc))))
+            }
+        }
+    }
+}

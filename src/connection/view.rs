@@ -1,0 +1,141 @@
+//! Connections and domains as they are shown.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::connection::{Connection, ProtocolKind, Status, callback_url};
+use super::domain::{self, Domain, Proof};
+use super::settings::OidcView;
+use crate::access::{Context, Role};
+use crate::env::Timestamp;
+use crate::error::Result;
+use crate::id::{ConnectionId, OrganizationId};
+
+/// A connection as it is shown: without its secrets.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectionView {
+    /// Its id.
+    pub id: ConnectionId,
+    /// Whose people it is for.
+    pub organization: OrganizationId,
+    /// What people call it.
+    pub name: String,
+    /// A short name for links.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slug: Option<String>,
+    /// What it speaks.
+    pub protocol: ProtocolKind,
+    /// Where it is in its life.
+    pub status: Status,
+    /// Its domains, the primary one first.
+    pub domains: Vec<DomainView>,
+    /// Whether a person is added by signing in; absent, the organization's policy decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jit: Option<bool>,
+    /// The role of a person who is added by signing in; absent, the policy decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_role: Option<Role>,
+    /// The OpenID Connect configuration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oidc: Option<OidcView>,
+    /// The redirect URI to register at the provider.
+    pub callback_url: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was changed last.
+    pub updated_at: Timestamp,
+    /// When it was deleted; it can be restored for 30 days.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<Timestamp>,
+}
+
+/// A domain of a connection as it is shown.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DomainView {
+    /// The name: IDNA in ASCII, lower case.
+    pub domain: String,
+    /// Whether it is the connection's first one.
+    pub is_primary: bool,
+    /// Whether it is proved. Only then people are routed by it, and e-mail addresses in it are believed.
+    pub verified: bool,
+    /// Since when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verified_at: Option<Timestamp>,
+    /// How it was proved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verified_by: Option<Proof>,
+    /// What to set in DNS to prove it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub challenge: Option<ChallengeView>,
+    /// When it was claimed.
+    pub created_at: Timestamp,
+}
+
+/// What to set in DNS to prove a domain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ChallengeView {
+    /// `TXT`.
+    pub record_type: String,
+    /// `_authd-verification.<domain>`.
+    pub record_name: String,
+    /// The text of the record.
+    pub record_value: String,
+    /// When it was asked for.
+    pub requested_at: Timestamp,
+    /// From when on it is no good.
+    pub expires_at: Timestamp,
+}
+
+impl From<&Domain> for DomainView {
+    fn from(domain: &Domain) -> Self {
+        Self {
+            domain: domain.name.clone(),
+            is_primary: domain.primary,
+            verified: domain.verified_at.is_some(),
+            verified_at: domain.verified_at,
+            verified_by: domain.proof,
+            challenge: domain.challenge.as_ref().filter(|_| domain.verified_at.is_none()).map(|challenge| {
+                ChallengeView {
+                    record_type: "TXT".to_owned(),
+                    record_name: domain::Challenge::record_name(&domain.name),
+                    record_value: challenge.value.clone(),
+                    requested_at: challenge.requested_at,
+                    expires_at: challenge.expires_at,
+                }
+            }),
+            created_at: domain.created_at,
+        }
+    }
+}
+
+impl ConnectionView {
+    /// With the domains that are named.
+    pub(super) fn with(cx: &Context, connection: &Connection, mut domains: Vec<DomainView>) -> Self {
+        domains.sort_by_key(|domain| !domain.is_primary);
+        Self {
+            id: connection.id,
+            organization: connection.organization,
+            name: connection.name.clone(),
+            slug: connection.slug.clone(),
+            protocol: connection.protocol,
+            status: connection.status,
+            domains,
+            jit: connection.jit,
+            default_role: connection.default_role,
+            oidc: connection.oidc.as_ref().map(OidcView::from),
+            callback_url: callback_url(&cx.deployment.public_url, connection.id),
+            created_at: connection.created_at,
+            updated_at: connection.updated_at,
+            deleted_at: connection.deleted_at,
+        }
+    }
+
+    /// With the domains that are kept.
+    pub(super) async fn of(cx: &Context, connection: &Connection) -> Result<Self> {
+        let domains = domain::all_of(&cx.store, connection.id).await?;
+        Ok(Self::with(cx, connection, domains.iter().map(|stored| DomainView::from(&stored.value)).collect()))
+    }
+}
