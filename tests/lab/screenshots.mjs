@@ -41,7 +41,8 @@ try {
       if (!await field.inputValue()) await field.fill('ada@demo.test');
       await refused.press(refused.page.locator('form:has(input[type=email]) button').first());
     }
-    await refused.page.locator('input[name=fault][value*=nonce]').first().check({ force: true });
+    const fault = await refused.page.locator('select[name=fault] option[value*=nonce]').first().getAttribute('value');
+    await refused.page.locator('select[name=fault]').selectOption(fault);
     await refused.press(refused.page.locator('button[name=person]').first());
     const file = path.join(out, `refused${colorScheme === 'dark' ? '-dark' : ''}.png`);
     await refused.page.screenshot({ path: file });

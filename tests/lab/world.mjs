@@ -170,7 +170,8 @@ export class World {
     const app = await startApp();
     this.apps.push(app);
     const made = await this.json('app', 'create', '--org', org, '--name', name, '--redirect-uri', app.redirectUri,
-      ...(organizations ? ['--organizations', organizations] : []), ...more);
+      ...(organizations ? ['--organizations', organizations] : []), ...(auth === 'none' ? ['--public'] : []),
+      ...(idTokenAlg ? ['--alg', idTokenAlg] : []), ...more);
     await app.configure({ issuer: this.url, clientId: made.clientId, clientSecret: made.clientSecret, auth, idTokenAlg });
     app.clientSecret = made.clientSecret;
     app.wire = new Wire({ issuer: this.url, clientId: made.clientId, clientSecret: made.clientSecret, redirectUri: app.redirectUri, auth });

@@ -37,7 +37,8 @@ async function toPeople(person) {
   return page;
 }
 
-const choices = (page, name) => [...new Set(page.forms.flatMap((f) => f.controls).filter((c) => c.name === name).map((c) => c.value))];
+const choices = (page, name) => [...new Set(page.forms.flatMap((f) => f.controls).filter((c) => c.name === name)
+  .flatMap((c) => (c.tag === 'select' ? c.options.map((o) => o.value) : [c.value])))];
 
 shows('serve --demo prints an address that leads through the simulator to a verified token', async () => {
   const page = await toPeople(new Person('x'));
