@@ -11,6 +11,7 @@ export default async function* reporter(source) {
     // a file that fails before it has tests is reported under its own path; otherwise only tests count
     const ofFile = data.nesting === 0 && /\.test\.mjs$/.test(data.name);
     if (data.details?.type === 'suite' || (ofFile && type === 'test:pass')) continue;
+    if (/does not match pattern/.test(data.skip)) continue;
     if (data.skip !== undefined) {
       count.skipped += 1;
       yield `${paint(33, '        SKIP')} ${data.name} (${data.skip})\n`;

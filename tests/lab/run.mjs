@@ -13,7 +13,7 @@ if (name && files.some((file) => file.startsWith(name))) {
   pattern = undefined;
 }
 const child = spawn(process.execPath, [
-  '--test', '--test-force-exit', '--test-concurrency=2', '--test-reporter', './reporter.mjs',
+  '--test', '--test-concurrency=2', '--test-reporter', './reporter.mjs',
   ...(pattern ? ['--test-name-pattern', pattern.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')] : []),
   ...files.map((file) => `e2e/${file}`),
 ], { cwd: here, stdio: ['ignore', 'inherit', 'inherit'] });

@@ -10,7 +10,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { startApp } from './app.mjs';
 import { PASSWORD, secretOf, startProvider } from './provider.mjs';
@@ -25,6 +25,9 @@ export const OUT = process.env.AUTHD_LAB_OUT ?? path.join(REPOSITORY, 'target/la
 
 const alive = new Set();
 process.on('exit', () => alive.forEach((child) => child.kill('SIGKILL')));
+
+// a handle that a failed test left open must not keep the whole run waiting
+after(() => setTimeout(() => process.exit(), 3000).unref());
 
 const worlds = new Set();
 
@@ -167,7 +170,8 @@ export class World {
     const app = await startApp();
     this.apps.push(app);
     const made = await this.json('app', 'create', '--org', org, '--name', name, '--redirect-uri', app.redirectUri,
-      ...(organizations ? ['--organizations', organizations] : []), ...more);
+      ...(organizations ? ['--organizations', organizations] : []), ...(auth === 'none' ? ['--public'] : []),
+      ...(idTokenAlg ? ['--alg', idTokenAlg] : []), ...more);
     await app.configure({ issuer: this.url, clientId: made.clientId, clientSecret: made.clientSecret, auth, idTokenAlg });
     app.clientSecret = made.clientSecret;
     app.wire = new Wire({ issuer: this.url, clientId: made.clientId, clientSecret: made.clientSecret, redirectUri: app.redirectUri, auth });

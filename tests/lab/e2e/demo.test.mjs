@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import { after, before } from 'node:test';
 import { closeBrowser, noBrowser, openTab } from '../browser.mjs';
+import { demoAddress } from '../demo.mjs';
 import { OUT, Person, World, assertRefused, shows } from '../world.mjs';
 
 /** The code of the refusal that each fault of the simulator leads to. */
@@ -18,7 +19,7 @@ let world;
 let start;
 before(async () => {
   world = await World.start({ provider: false, args: ['--demo'] });
-  start = /https?:\/\/[^\s"'<>]*demo[^\s"'<>]*/.exec(world.log.join('\n'))?.[0];
+  start = demoAddress(world);
 });
 after(async () => {
   await closeBrowser();
@@ -27,7 +28,6 @@ after(async () => {
 
 /** From the printed address to the simulator's page. */
 async function toPeople(person) {
-  assert.ok(start, `no address was printed:\n${world.excerpt()}`);
   let page = await person.open(start);
   assert.equal(page.status, 200, String(page));
   page = await page.follow(/sign.?in/i);
@@ -37,7 +37,8 @@ async function toPeople(person) {
   return page;
 }
 
-const choices = (page, name) => [...new Set(page.forms.flatMap((f) => f.controls).filter((c) => c.name === name).map((c) => c.value))];
+const choices = (page, name) => [...new Set(page.forms.flatMap((f) => f.controls).filter((c) => c.name === name)
+  .flatMap((c) => (c.tag === 'select' ? c.options.map((o) => o.value) : [c.value])))];
 
 shows('serve --demo prints an address that leads through the simulator to a verified token', async () => {
   const page = await toPeople(new Person('x'));

@@ -58,7 +58,7 @@ for (const auth of ['basic', 'post', 'none']) {
 
 for (const [client, set] of [
   ['basic', {}],
-  ['post', { 'client.auth_method': 'client_secret_post' }],
+  ['post', { 'client.authMethod': 'client_secret_post' }],
   ['awkward', {}],
   ['public', {}],
   ['es256', {}],
