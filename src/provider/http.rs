@@ -1,0 +1,34 @@
+//! The provider's addresses. `/oauth2/authorize` is not among them: a sign-in begins there.
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{get, post};
+
+use super::{cors, discovery, token_endpoint, userinfo};
+use crate::access::World;
+use crate::token::Keyring;
+
+/// What a handler needs.
+#[derive(Clone)]
+pub(super) struct Door {
+    pub(super) world: World,
+    pub(super) keyring: Keyring,
+    pub(super) discovery: Bytes,
+}
+
+/// The routes, relative to the issuer's path. Requests carry their `event::Origin` as an extension.
+pub fn http(world: World, keyring: Keyring) -> Router {
+    let document = discovery::document(&world.deployment.public_url).to_string();
+    let door = Door { world, keyring, discovery: document.into() };
+    let public = Router::new()
+        .route("/.well-known/openid-configuration", get(discovery::discovery))
+        .route("/.well-known/oauth-authorization-server", get(discovery::discovery))
+        .route("/.well-known/jwks.json", get(discovery::jwks))
+        .route_layer(from_fn(cors::everybody));
+    let called = Router::new()
+        .route("/oauth2/token", post(token_endpoint::post))
+        .route("/userinfo", get(userinfo::answer).post(userinfo::answer))
+        .route_layer(from_fn_with_state(door.clone(), cors::apps));
+    public.merge(called).with_state(door)
+}

@@ -1,0 +1,101 @@
+//! The parameters of a request, each at most once (RFC 6749 §3.1, §3.2).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// More parameters than any request of ours has.
+const MOST: usize = 64;
+
+/// Parameters by name. One without a value counts as left out, as RFC 6749 says.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Parameters {
+    values: BTreeMap<String, String>,
+    repeated: BTreeSet<String>,
+    crowded: bool,
+}
+
+impl Parameters {
+    /// From names and values, decoded.
+    pub(super) fn of(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
+        let mut parameters = Self::default();
+        let mut seen = BTreeSet::new();
+        for (place, (name, value)) in pairs.into_iter().enumerate() {
+            if place >= MOST {
+                parameters.crowded = true;
+                break;
+            }
+            if !seen.insert(name.clone()) {
+                parameters.repeated.insert(name);
+            } else if !value.is_empty() {
+                parameters.values.insert(name, value);
+            }
+        }
+        parameters
+    }
+
+    /// From a body of `application/x-www-form-urlencoded`.
+    pub(super) fn form(body: &[u8]) -> Self {
+        Self::of(url::form_urlencoded::parse(body).into_owned())
+    }
+
+    /// The value, if there is one that is not empty. Of a repeated parameter nobody should ask.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(String::as_str)
+    }
+
+    /// Whether that parameter came more than once.
+    pub(super) fn repeats(&self, name: &str) -> bool {
+        self.repeated.contains(name)
+    }
+
+    /// What is wrong with them as a whole. `resource` alone may come more than once (RFC 8707 §2).
+    pub(super) fn fault(&self) -> Option<&'static str> {
+        if self.crowded {
+            return Some("There are too many parameters.");
+        }
+        self.repeated.iter().any(|name| name != "resource").then_some("A parameter came more than once.")
+    }
+}
+
+/// `base` with the pairs added to its query. The base stays as it is, byte for byte: it was compared that way.
+pub(super) fn extend(base: &str, pairs: &[(&str, &str)]) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    for (name, value) in pairs {
+        query.append_pair(name, value);
+    }
+    let between = match base.split_once('?') {
+        None => "?",
+        Some((_, "")) => "",
+        Some((_, rest)) if rest.ends_with('&') => "",
+        Some(_) => "&",
+    };
+    format!("{base}{between}{}", query.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repeated_empty_and_crowded() {
+        let parameters = Parameters::form(b"a=1&b=&c=2&c=2");
+        assert_eq!((parameters.get("a"), parameters.get("b")), (Some("1"), None));
+        assert!(parameters.repeats("c") && !parameters.repeats("a") && parameters.fault().is_some());
+        assert!(Parameters::form(b"b=&b=1").fault().is_some(), "an empty one counts as well");
+        assert!(Parameters::form(b"resource=1&resource=2&a=1").fault().is_none());
+        assert!(Parameters::form("x=1&".repeat(0).as_bytes()).fault().is_none());
+        let many: String = (0..65).map(|n| format!("p{n}=1&")).collect();
+        assert!(Parameters::form(many.as_bytes()).fault().is_some());
+    }
+
+    #[test]
+    fn the_base_is_kept_byte_for_byte() {
+        for (base, whole) in [
+            ("https://a/cb", "https://a/cb?code=x+y%26"),
+            ("https://a/cb?", "https://a/cb?code=x+y%26"),
+            ("https://a/cb?t=%7e", "https://a/cb?t=%7e&code=x+y%26"),
+            ("com.example.app:/cb", "com.example.app:/cb?code=x+y%26"),
+        ] {
+            assert_eq!(extend(base, &[("code", "x y&")]), whole);
+        }
+    }
+}

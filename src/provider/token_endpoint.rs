@@ -1,0 +1,201 @@
+//! `POST /oauth2/token` (RFC 6749 §3.2). One function a grant type; each ends in one commit.
+
+use axum::Extension;
+use axum::body::{Body, to_bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+use serde_json::{Map, Value, json};
+
+use super::client::App;
+use super::client_auth::{Failure, authenticate};
+use super::code::{self, AuthorizationCode};
+use super::http::Door;
+use super::parameters::Parameters;
+use super::{claims, error};
+use crate::access::{Caller, Context};
+use crate::crypto::base64url;
+use crate::directory::Membership;
+use crate::error::{Error, Kind, Result, codes};
+use crate::event::{Actor, Event, EventKind, Origin};
+use crate::store::{Batch, Refused};
+use crate::token::{self, Issue, Keyring, TokenGrant, Type};
+
+/// The grant types that are served, for discovery too.
+pub(super) const GRANT_TYPES: &[&str] = &["authorization_code"];
+/// A body of more bytes is not read.
+const LARGEST_BODY: usize = 8 * 1024;
+/// A code has three states, so a request that finds it changed can find that twice; one more for good measure.
+const STALE_RETRIES: usize = 3;
+
+pub(super) async fn post(
+    State(door): State<Door>,
+    Extension(origin): Extension<Origin>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let cx = door.world.context(Caller::Anonymous, origin);
+    let basic = headers.contains_key(header::AUTHORIZATION);
+    match answer(&cx, &door.keyring, &headers, body).await {
+        Ok(tokens) => error::json(StatusCode::OK, &tokens),
+        Err(failed) => error::token(&failed, &cx.origin, basic),
+    }
+}
+
+async fn answer(cx: &Context, keyring: &Keyring, headers: &HeaderMap, body: Body) -> Result<Value> {
+    let parameters = form(headers, body).await?;
+    let app = match authenticate(cx, headers, &parameters).await {
+        Ok(app) => app,
+        Err(failure) => {
+            let Failure { error, app, .. } = *failure;
+            let mut batch = Batch::new();
+            refuse(cx, app.as_ref(), &error, &mut batch);
+            commit_refusal(cx, batch).await?;
+            return Err(error);
+        }
+    };
+    match parameters.get("grant_type") {
+        Some("authorization_code") => authorization_code(cx, keyring, &app, &parameters).await,
+        Some(_) => Err(Error::new(&codes::UNSUPPORTED_GRANT_TYPE)),
+        None => Err(Error::says(&codes::INVALID_REQUEST, "The parameter `grant_type` is missing.")),
+    }
+}
+
+/// The body, and nothing but the body: a secret in the address would stand in every log on the way.
+async fn form(headers: &HeaderMap, body: Body) -> Result<Parameters> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return Err(Error::says(&codes::INVALID_REQUEST, "The body is not `application/x-www-form-urlencoded`."));
+    }
+    let body = to_bytes(body, LARGEST_BODY).await.map_err(|e| Error::new(&codes::TOO_LARGE).because(e))?;
+    let parameters = Parameters::form(&body);
+    match parameters.fault() {
+        Some(fault) => Err(Error::says(&codes::INVALID_REQUEST, fault)),
+        None => Ok(parameters),
+    }
+}
+
+/// RFC 6749 §4.1.3. Of many that present one code at the same time, one finds it unused when it commits.
+async fn authorization_code(cx: &Context, keyring: &Keyring, app: &App, parameters: &Parameters) -> Result<Value> {
+    let mut tries = 0;
+    loop {
+        let mut batch = Batch::new();
+        let outcome = match code::present(cx, app, parameters, &mut batch).await {
+            Ok(code) => exchange(cx, keyring, app, &code, &mut batch).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = &outcome {
+            if error.kind() != Kind::Invalid {
+                // Storage trouble says nothing about the code, and does not use it up.
+                return outcome;
+            }
+            refuse(cx, Some(app), error, &mut batch);
+        }
+        match cx.store.commit(batch).await {
+            Ok(_) => return outcome,
+            Err(Refused::Stale { .. }) if tries < STALE_RETRIES => tries += 1,
+            Err(refused) => return Err(refused.into()),
+        }
+    }
+}
+
+/// Adds to the batch what the code gives, and signs it. A token that was signed and not committed was never sent.
+async fn exchange(
+    cx: &Context,
+    keyring: &Keyring,
+    app: &App,
+    code: &AuthorizationCode,
+    batch: &mut Batch,
+) -> Result<Value> {
+    let member = match Membership::active(&cx.store, code.organization, code.user).await {
+        Ok(member) => member.value,
+        Err(error) if matches!(error.kind(), Kind::Unavailable | Kind::Bug) => return Err(error),
+        Err(error) => {
+            let ended = "The access that the code was made under has ended.";
+            return Err(Error::says(&codes::INVALID_GRANT, ended).because(error));
+        }
+    };
+    let signer = keyring.signer(cx, app.algorithm).await?;
+    let now = cx.env.now();
+    let expires_at = (now + app.token_lifetime()).min(code.session_ends);
+    let grant = TokenGrant {
+        id: code.grant,
+        app: Some(app.id),
+        organization: code.organization,
+        user: Some(code.user),
+        role: None,
+        session: Some(code.session),
+        scope: code.scope.clone(),
+        epochs: code.epochs.clone(),
+        created_at: now,
+        expires_at,
+    };
+    let (subject, audience) = (code.user.to_string(), app.id.to_string());
+    let issue = |typ, claims| Issue { typ, subject: &subject, audience: &audience, expires_at, claims };
+
+    let mut access = sign_in_claims(code);
+    access.insert("client_id".into(), audience.clone().into());
+    access.insert("scope".into(), code.scope.join(" ").into());
+    access.insert("jti".into(), base64url(&cx.env.random::<16>()).into());
+    access.insert("grant".into(), code.grant.to_string().into());
+    let typ = app.access_token_type();
+    if typ == Type::Jwt {
+        // Its reader has this token alone to know the person by.
+        access.extend(claims::person(&code.scope, &member));
+    }
+    let access_token = issue(typ, access).sign(cx, &signer)?;
+
+    let mut tokens = json!({
+        "access_token": access_token,
+        "token_type": "Bearer",
+        "expires_in": expires_at.seconds() - now.seconds(),
+        "scope": code.scope.join(" "),
+    });
+    if code.scope.iter().any(|scope| scope == "openid") {
+        let mut id = sign_in_claims(code);
+        if let Some(nonce) = &code.nonce {
+            id.insert("nonce".into(), nonce.clone().into());
+        }
+        id.insert("at_hash".into(), token::at_hash(&access_token).into());
+        id.extend(claims::person(&code.scope, &member));
+        tokens["id_token"] = issue(Type::Jwt, id).sign(cx, &signer)?.into();
+    }
+    let event = Event::new(&cx.env, EventKind::TokenExchanged, &Actor::App(app.id), &cx.origin)
+        .within(code.organization)
+        .about("grant", code.grant)
+        .and("app", app.id)
+        .and("user", code.user)
+        .and("session", code.session)
+        .with("scope", code.scope.join(" "));
+    batch.create(&grant).log(event);
+    Ok(tokens)
+}
+
+/// How, when and where the person signed in.
+fn sign_in_claims(code: &AuthorizationCode) -> Map<String, Value> {
+    let mut claims = Map::new();
+    claims.insert("auth_time".into(), code.auth_time.seconds().into());
+    claims.insert("sid".into(), code.session.to_string().into());
+    claims.insert("org_id".into(), code.organization.to_string().into());
+    if let Some(acr) = &code.acr {
+        claims.insert("acr".into(), acr.clone().into());
+    }
+    if !code.amr.is_empty() {
+        claims.insert("amr".into(), code.amr.clone().into());
+    }
+    claims
+}
+
+/// Adds the event of a refusal. This is where a flood of them will be counted instead of written one by one.
+fn refuse(cx: &Context, app: Option<&App>, error: &Error, batch: &mut Batch) {
+    let mut event = Event::new(&cx.env, EventKind::TokenRefused, &Actor::Anonymous, &cx.origin).failed(error.code());
+    if let Some(app) = app {
+        event = event.within(app.organization).about("app", app.id);
+    }
+    batch.log(event.with("reason", error.message().to_owned()));
+}
+
+async fn commit_refusal(cx: &Context, batch: Batch) -> Result<()> {
+    cx.store.commit(batch).await.map(drop).map_err(Error::from)
+}

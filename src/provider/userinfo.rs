@@ -1,0 +1,98 @@
+//! `GET` and `POST /userinfo` (OpenID Connect Core §5.3, RFC 6750).
+
+use axum::Extension;
+use axum::body::{Body, to_bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::response::Response;
+use serde_json::{Map, Value};
+
+use super::client::App;
+use super::http::Door;
+use super::parameters::Parameters;
+use super::{claims, error};
+use crate::access::{Caller, Context};
+use crate::directory::Membership;
+use crate::error::{Error, Kind, Result, codes};
+use crate::event::Origin;
+use crate::token::{self, Keyring};
+
+/// A form of more bytes is not read; a token fits in.
+const LARGEST_BODY: usize = 32 * 1024;
+
+pub(super) async fn answer(
+    State(door): State<Door>,
+    Extension(origin): Extension<Origin>,
+    method: Method,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let cx = door.world.context(Caller::Anonymous, origin);
+    let token = match bearer(&method, &headers, body).await {
+        Ok(Some(token)) => token,
+        Ok(None) => return error::bearer(None, &cx.origin),
+        Err(failed) => return error::bearer(Some(&failed), &cx.origin),
+    };
+    match person(&cx, &door.keyring, &token).await {
+        Ok(claims) => error::json(StatusCode::OK, &Value::Object(claims)),
+        Err(failed) => error::bearer(Some(&failed), &cx.origin),
+    }
+}
+
+/// The token, from the header or, for POST, from a form; in one place only, and never from the address
+/// (RFC 6750 §2, §5.3).
+async fn bearer(method: &Method, headers: &HeaderMap, body: Body) -> Result<Option<String>> {
+    let twice = || Error::says(&codes::INVALID_REQUEST, "The token came more than once.");
+    let mut authorization = headers.get_all(header::AUTHORIZATION).iter();
+    let mut token = None;
+    if let Some(value) = authorization.next() {
+        let read = value.to_str().ok().and_then(|text| text.split_once(' '));
+        let (_, text) = read
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .ok_or_else(|| Error::says(&codes::INVALID_TOKEN, "The `Authorization` header is not a bearer's."))?;
+        token = Some(text.trim().to_owned());
+    }
+    if authorization.next().is_some() {
+        return Err(twice());
+    }
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if *method == Method::POST && kind.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded") {
+        let body = to_bytes(body, LARGEST_BODY).await.map_err(|e| Error::new(&codes::TOO_LARGE).because(e))?;
+        let parameters = Parameters::form(&body);
+        if parameters.repeats("access_token") || (token.is_some() && parameters.get("access_token").is_some()) {
+            return Err(twice());
+        }
+        token = token.or_else(|| parameters.get("access_token").map(str::to_owned));
+    }
+    Ok(token)
+}
+
+/// The claims of the person that an access token of an app is about. Errors: `invalid_token`, `missing_grant` when
+/// it was not given for `openid`.
+async fn person(cx: &Context, keyring: &Keyring, token: &str) -> Result<Map<String, Value>> {
+    let invalid = || Error::new(&codes::INVALID_TOKEN);
+    let gone = |error: Error| match error.kind() {
+        Kind::Unavailable | Kind::Bug => error,
+        _ => invalid().because(error),
+    };
+    let checked = token::verify(cx, keyring, token).await?;
+    let (Some(app), Some(user)) = (checked.grant.app, checked.grant.user) else { return Err(invalid()) };
+    let app = App::load(&cx.store, app).await.map_err(gone)?;
+    // The grant and the token must say the same: one signature key serves every app and every organization.
+    let same = checked.typ == app.access_token_type().name()
+        && checked.text("aud") == Some(&*app.id.to_string())
+        && checked.text("sub") == Some(&*user.to_string())
+        && checked.text("org_id") == Some(&*checked.grant.organization.to_string());
+    if !same {
+        return Err(invalid());
+    }
+    if !checked.grant.scope.iter().any(|scope| scope == "openid") {
+        return Err(Error::says(&codes::MISSING_GRANT, "The token was not given for the scope `openid`."));
+    }
+    let member = Membership::active(&cx.store, checked.grant.organization, user).await.map_err(gone)?;
+    let mut claims = Map::new();
+    claims.insert("sub".into(), user.to_string().into());
+    claims.insert("org_id".into(), checked.grant.organization.to_string().into());
+    claims.extend(claims::person(&checked.grant.scope, &member));
+    Ok(claims)
+}

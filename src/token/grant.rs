@@ -1,0 +1,63 @@
+//! What somebody was given tokens for: the handle by which they end before they expire.
+
+use crate::access::Role;
+use crate::env::Timestamp;
+use crate::error::Result;
+use crate::id::{AppId, GrantId, OrganizationId, SessionId, UserId};
+use crate::session::Epochs;
+use crate::store::{Key, Life, Record, Store};
+
+/// One authorization, given to an app or to a holder of an API token. Every access token names one in its claim
+/// `grant`, and is worth nothing without it.
+#[derive(Clone, Debug, minicbor::Encode, minicbor::Decode)]
+pub struct TokenGrant {
+    /// Its id.
+    #[n(0)]
+    pub id: GrantId,
+    /// The app that it was given to; none for authd's own API.
+    #[n(1)]
+    pub app: Option<AppId>,
+    /// The organization that it is for.
+    #[n(2)]
+    pub organization: OrganizationId,
+    /// The person; none for a bare role.
+    #[n(3)]
+    pub user: Option<UserId>,
+    /// The role that the operator gave instead of a person.
+    #[n(4)]
+    pub role: Option<Role>,
+    /// The session that it came from.
+    #[n(5)]
+    pub session: Option<SessionId>,
+    /// The scopes that were granted.
+    #[n(6)]
+    pub scope: Vec<String>,
+    /// It holds as long as these do.
+    #[n(7)]
+    pub epochs: Epochs,
+    /// When it was given.
+    #[n(8)]
+    pub created_at: Timestamp,
+    /// When its last token expires.
+    #[n(9)]
+    pub expires_at: Timestamp,
+}
+
+impl Record for TokenGrant {
+    const KIND: &'static str = "token_grant";
+    const LIFE: Life = Life::Kept;
+    fn key(&self) -> Key {
+        Key::from_bytes(self.id.bytes())
+    }
+    fn expires_at(&self) -> Option<Timestamp> {
+        Some(self.expires_at)
+    }
+}
+
+impl TokenGrant {
+    /// The grant, if it is there and everything that it was made under still holds.
+    pub async fn live(store: &Store, id: GrantId) -> Result<Option<Self>> {
+        let Some(found) = store.get::<Self>(Key::from_bytes(id.bytes())).await? else { return Ok(None) };
+        Ok(found.value.epochs.hold(store).await?.then_some(found.value))
+    }
+}

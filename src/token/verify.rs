@@ -1,0 +1,116 @@
+//! Own tokens, verified: signature, issuer, audience, type, time, and that their grant still holds.
+
+use serde_json::{Map, Value};
+
+use super::grant::TokenGrant;
+use super::issue::{Type, api_audience};
+use super::jwks;
+use super::keyring::Keyring;
+use super::signing_key::SigningKey;
+use crate::access::{Caller, Context, Grants};
+use crate::crypto::from_base64url;
+use crate::crypto::jws::{Algorithm, KeySet, Verified};
+use crate::directory::{Membership, Organization};
+use crate::error::{Error, Kind, Result, codes};
+use crate::id::UserId;
+
+/// What authd signs with, so what it accepts from itself.
+const OWN: &[Algorithm] = &[Algorithm::ES256, Algorithm::RS256];
+/// Tokens of ours are far shorter; nobody makes us decode more.
+const LONGEST_TOKEN: usize = 16 * 1024;
+
+/// An access token that holds, with what it was given for.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// Its claims.
+    pub claims: Map<String, Value>,
+    /// The header's `typ`.
+    pub typ: String,
+    /// What it was given for; still holds.
+    pub grant: TokenGrant,
+}
+
+impl Checked {
+    /// A claim that is a text.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.claims.get(name).and_then(Value::as_str)
+    }
+}
+
+/// Verifies an access token of authd for any audience: the caller decides whether it is the right one.
+/// An id token never passes, as it names no grant. Errors: `invalid_token`.
+pub async fn verify(cx: &Context, keyring: &Keyring, token: &str) -> Result<Checked> {
+    let invalid = || Error::new(&codes::INVALID_TOKEN);
+    if token.len() > LONGEST_TOKEN {
+        return Err(invalid());
+    }
+    let keys = keyring.knowing(cx, &kid(token).ok_or_else(invalid)?).await?;
+    let Verified { header, claims } = keys.verifying.verify(token, OWN).map_err(|e| invalid().because(e))?;
+    let says = |name: &str| claims.get(name).and_then(Value::as_str);
+    let now = cx.env.now().seconds();
+    let alive = claims.get("exp").and_then(Value::as_i64).is_some_and(|exp| now < exp)
+        && claims.get("nbf").is_none_or(|nbf| nbf.as_i64().is_some_and(|nbf| nbf <= now));
+    if !alive || says("iss") != Some(cx.deployment.public_url.issuer()) || says("aud").is_none() {
+        return Err(invalid());
+    }
+    let typ = header.get("typ").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let handle = says("grant").and_then(|id| id.parse().ok()).ok_or_else(invalid)?;
+    let grant = TokenGrant::live(&cx.store, handle).await?.ok_or_else(invalid)?;
+    Ok(Checked { claims, typ, grant })
+}
+
+/// The caller that a bearer of authd's own API speaks for. What a person may do is read from the roles of now.
+/// Errors: `not_signed_in`, the same for everything that is wrong with it.
+pub async fn verify_api(cx: &Context, keyring: &Keyring, token: &str) -> Result<Caller> {
+    let refused = || Error::new(&codes::NOT_SIGNED_IN);
+    let outside = |error: Error| if unavailable(&error) { error } else { refused().because(error) };
+    let checked = verify(cx, keyring, token).await.map_err(outside)?;
+    let ours = checked.typ == Type::Access.name()
+        && checked.text("aud") == Some(&*api_audience(&cx.deployment.public_url))
+        && checked.grant.app.is_none();
+    if !ours {
+        return Err(refused());
+    }
+    let TokenGrant { organization, user, role, .. } = checked.grant;
+    let grants = match (user, role) {
+        (Some(user), None) => {
+            let member = Membership::active(&cx.store, organization, user).await.map_err(outside)?;
+            member.roles.iter().fold(Grants::none(), |grants, role| grants.union(&role.grants()))
+        }
+        (None, Some(role)) => {
+            let tenant = Organization::load(&cx.store, organization).await.map_err(outside)?;
+            if tenant.disabled_at.is_some() {
+                return Err(refused());
+            }
+            role.grants()
+        }
+        _ => return Err(refused()),
+    };
+    Ok(Caller::User { id: user, organization, grants })
+}
+
+/// The person an `id_token_hint` is about (OpenID Connect Core §3.1.2.1). The hint may have expired, but must be
+/// signed by us; anything else is no hint at all.
+pub async fn id_token_hint(cx: &Context, hint: &str) -> Result<Option<UserId>> {
+    if hint.len() > LONGEST_TOKEN {
+        return Ok(None);
+    }
+    let document = jwks::document(&SigningKey::all(&cx.store).await?);
+    let keys = KeySet::parse(document.to_string().as_bytes())?;
+    let Ok(Verified { claims, .. }) = keys.verify(hint, OWN) else { return Ok(None) };
+    let says = |name: &str| claims.get(name).and_then(Value::as_str);
+    let ours = says("iss") == Some(cx.deployment.public_url.issuer()) && !claims.contains_key("grant");
+    Ok(says("sub").filter(|_| ours).and_then(|sub| sub.parse().ok()))
+}
+
+/// Storage trouble is not the token's fault, and must not sign anybody out.
+fn unavailable(error: &Error) -> bool {
+    matches!(error.kind(), Kind::Unavailable | Kind::Bug)
+}
+
+/// The `kid` of a token that nobody has verified yet: only to know whether the keys must be read again.
+fn kid(token: &str) -> Option<String> {
+    let header = from_base64url(token.split('.').next()?)?;
+    let header: Map<String, Value> = serde_json::from_slice(&header).ok()?;
+    header.get("kid")?.as_str().map(str::to_owned)
+}
