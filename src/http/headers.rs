@@ -33,7 +33,8 @@ pub async fn secure(State(door): State<Door>, request: Request, next: Next) -> R
 /// The content security policy of a page: own styles, own images, forms to ourselves and to `targets`.
 ///
 /// Chrome holds `form-action` against every redirect that answers a form too: a page whose form ends in a redirect to an
-/// app or an identity provider names their addresses as `targets`. Of a target only its origin enters the policy.
+/// app or an identity provider names their addresses as `targets`. Of a target only its origin enters the policy; the bare
+/// scheme `https:` or `http:` stands for every address of it, where the provider is not known yet.
 pub fn page_policy<'a>(targets: impl IntoIterator<Item = &'a str>) -> HeaderValue {
     let mut policy = String::from(
         "default-src 'none'; style-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
@@ -51,6 +52,9 @@ pub fn page_policy<'a>(targets: impl IntoIterator<Item = &'a str>) -> HeaderValu
 /// A URL's origin as a source expression (CSP3 §2.3.1). The grammar knows no IPv6 host, and an app's own scheme has no
 /// host: there the scheme alone is named.
 fn source(target: &str) -> Option<String> {
+    if matches!(target, "https:" | "http:") {
+        return Some(target.to_owned());
+    }
     let url = Url::parse(target).ok()?;
     match (url.scheme(), url.host()) {
         ("javascript" | "data" | "blob" | "file" | "about", _) => None,

@@ -13,6 +13,7 @@ use tracing::Instrument as _;
 use super::guard::Door;
 use super::reply;
 use crate::error::Error;
+use crate::event::Origin;
 use crate::id::RequestId;
 
 /// Of a user agent, this many characters are kept.
@@ -45,6 +46,12 @@ impl RequestInfo {
     /// The id in a request's extensions. Where `identify` has not run it is all zeroes.
     pub fn id_of(extensions: &Extensions) -> RequestId {
         extensions.get::<Self>().map_or(RequestId::from_bytes([0; 16]), |info| info.id)
+    }
+}
+
+impl From<RequestInfo> for Origin {
+    fn from(info: RequestInfo) -> Self {
+        Self { request: info.id, ip: info.ip, user_agent: info.user_agent }
     }
 }
 

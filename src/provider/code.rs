@@ -155,7 +155,9 @@ pub(super) async fn present(
     batch: &mut Batch,
 ) -> Result<AuthorizationCode> {
     let needed = |name| {
-        parameters.get(name).ok_or_else(|| Error::says(&codes::INVALID_REQUEST, "A parameter of the request is missing."))
+        parameters
+            .get(name)
+            .ok_or_else(|| Error::says(&codes::INVALID_REQUEST, "A parameter of the request is missing."))
     };
     let (presented, redirect_uri) = (needed("code")?, needed("redirect_uri")?);
     let found: Option<Stored<AuthorizationCode>> =

@@ -61,8 +61,7 @@ pub(super) async fn jwks(
     let unchanged = headers.get(header::IF_NONE_MATCH).and_then(|tags| tags.to_str().ok()).is_some_and(|tags| {
         tags.split(',').any(|tag| matches!(tag.trim(), tag if tag == "*" || tag.trim_start_matches("W/") == &*set.etag))
     });
-    let mut response =
-        if unchanged { StatusCode::NOT_MODIFIED.into_response() } else { published(set.body.clone()) };
+    let mut response = if unchanged { StatusCode::NOT_MODIFIED.into_response() } else { published(set.body.clone()) };
     response.headers_mut().insert(header::CACHE_CONTROL, CACHED);
     if let Ok(etag) = HeaderValue::from_str(&set.etag) {
         response.headers_mut().insert(header::ETAG, etag);

@@ -370,10 +370,9 @@ async fn allowed(cx: &Context, organizations: &Organizations) -> Result<()> {
     match organizations {
         Organizations::Own => Ok(()),
         Organizations::All if cx.caller.is_operator() => Ok(()),
-        Organizations::All => Err(Error::says(
-            &codes::OPERATOR_ONLY,
-            "Only the operator can let an app serve every organization.",
-        )),
+        Organizations::All => {
+            Err(Error::says(&codes::OPERATOR_ONLY, "Only the operator can let an app serve every organization."))
+        }
         Organizations::List(list) => {
             for organization in list {
                 if !cx.caller.sees(*organization) {

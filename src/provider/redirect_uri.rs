@@ -57,11 +57,15 @@ pub(super) fn origin(text: &str) -> Option<String> {
 
 /// Whether `text` is an origin and nothing more, written as a browser writes it. Errors: `invalid_input`.
 pub(super) fn check_origin(text: &str) -> Result<()> {
-    let known = Url::parse(text).ok().filter(|url| url.scheme() == "https" || (url.scheme() == "http" && loopback(url)));
+    let known =
+        Url::parse(text).ok().filter(|url| url.scheme() == "https" || (url.scheme() == "http" && loopback(url)));
     if known.is_some_and(|url| url.origin().ascii_serialization() == text) {
         return Ok(());
     }
-    Err(Error::says(&codes::INVALID_INPUT, "An origin is https (or http on loopback), a host and a port, nothing more."))
+    Err(Error::says(
+        &codes::INVALID_INPUT,
+        "An origin is https (or http on loopback), a host and a port, nothing more.",
+    ))
 }
 
 /// Whether a request may return to `asked`: byte for byte one of the registered ones. Only for a native app may the

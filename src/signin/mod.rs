@@ -1,1 +1,44 @@
-//! # signin
+//! # signin — a sign-in from the app's request to the app's code
+//!
+//! *Owns* `Attempt` (a stored state machine), `Trace` (every check, kept for 7 days), home-realm discovery, the
+//! finish that commits once, and the routes that people's browsers walk through.
+//! *Gives* `http(…)` to the server, `ExplainSignin` to whoever asks why.
+//! *Needs* the provider for what the app asked and gets, connections for the upstream, the directory for the person.
+//! *Never* lets one step call another: each reads the stored attempt, and ends in one commit.
+//!
+//! ```text
+//!  GET /oauth2/authorize ── session fits ───────────────────────────────────────────► code, 303 to the app
+//!        │ no                                                                             ▲
+//!        ▼ connection known?  no ► page (a sealed ticket, nothing stored) ► POST /signin  │
+//!        │ yes                                                                │           │
+//!        ▼◄───────────────────────────────────────────────────────────────────┘           │
+//!  protocol.begin ► commit Attempt{Sent} ► 303 upstream                                   │
+//!        │                                                                                │
+//!        ▼ callback: state, browser, connection, screen                                   │
+//!  commit Attempt{Claimed} ► protocol.complete ► provision ► session ► code ► one commit ─┘
+//!        │ refused at any point
+//!        ▼ commit {attempt gone, trace, one event} ► page with code and request id
+//! ```
+
+mod account;
+mod attempt;
+mod authorize;
+mod callback;
+mod explain;
+mod finish;
+mod http;
+mod refusal;
+mod route;
+mod ticket;
+mod trace;
+
+pub use explain::{ExplainSignin, TraceView};
+pub use http::{Signin, http};
+pub use trace::{Trace, trim};
+
+use crate::access::Catalogue;
+
+/// Adds the operations of this module.
+pub fn catalogue(catalogue: Catalogue) -> Catalogue {
+    catalogue.with::<ExplainSignin>()
+}

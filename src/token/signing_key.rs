@@ -3,9 +3,7 @@
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair,
-};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -266,9 +264,7 @@ impl Pair {
                 .map(Box::new)
                 .map(Self::Ec)
                 .map_err(|e| e.to_string()),
-            Algorithm::Rs256 => {
-                RsaKeyPair::from_pkcs8(pkcs8).map(Box::new).map(Self::Rsa).map_err(|e| e.to_string())
-            }
+            Algorithm::Rs256 => RsaKeyPair::from_pkcs8(pkcs8).map(Box::new).map(Self::Rsa).map_err(|e| e.to_string()),
         };
         pair.map_err(|e| Error::new(&codes::STORAGE_CORRUPT).because(e))
     }
@@ -357,7 +353,9 @@ mod tests {
 
     #[test]
     fn der_that_is_not_two_integers_is_refused() {
-        for der in [&[][..], &[0x30], &[0x30, 3, 2, 1, 1], &[0x31, 6, 2, 1, 1, 2, 1, 3], &[0x30, 6, 2, 1, 1, 2, 1, 3, 0]] {
+        for der in
+            [&[][..], &[0x30], &[0x30, 3, 2, 1, 1], &[0x31, 6, 2, 1, 1, 2, 1, 3], &[0x30, 6, 2, 1, 1, 2, 1, 3, 0]]
+        {
             assert!(rsa_members(der).is_none(), "{der:?}");
         }
         assert_eq!(rsa_members(&[0x30, 7, 2, 2, 0, 0x80, 2, 1, 3]), Some((vec![0x80], vec![3])));

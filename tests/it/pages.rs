@@ -98,15 +98,13 @@ fn no_text_takes_a_page_over_by_its_length() {
 #[test]
 fn hidden_values_and_addresses_come_back_whole() {
     let long = format!("/signin?attempt={}", "x".repeat(4_000));
-    let page = SignIn { action: long.clone(), attempt: "a".repeat(3_000), csrf: "c&\"<d".into(), ..SignIn::default() }
-        .render();
+    let page = SignIn { action: long.clone(), attempt: "a".repeat(3_000), ..SignIn::default() }.render();
     let (found, _) = tags(&page);
     let value = |name: &str| {
         found.iter().find(|tag| tag.get("name") == Some(name)).and_then(|tag| tag.get("value")).map(str::to_owned)
     };
     assert_eq!(found.iter().find(|tag| tag.name == "form").and_then(|form| form.get("action")), Some(long.as_str()));
     assert_eq!(value("attempt").unwrap().len(), 3_000);
-    assert_eq!(value("csrf").unwrap(), "c&#38;&#34;&#60;d");
     assert_eq!(value("email").unwrap(), "");
 }
 

@@ -27,8 +27,6 @@ pub mod field {
     pub const EMAIL: &str = "email";
     /// The sign-in attempt that a form belongs to.
     pub const ATTEMPT: &str = "attempt";
-    /// The token that shows that a form came from its page.
-    pub const CSRF: &str = "csrf";
     /// The id of the chosen connection.
     pub const CONNECTION: &str = "connection";
     /// The person chosen at the test identity provider.

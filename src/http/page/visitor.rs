@@ -14,8 +14,6 @@ pub struct SignIn {
     pub action: String,
     /// The hidden `attempt` field.
     pub attempt: String,
-    /// The hidden `csrf` field.
-    pub csrf: String,
     /// The app that the person comes from; none when the sign-in began here.
     pub app_name: Option<String>,
     /// What stands in the field already: a `login_hint`, or what was entered before.
@@ -45,8 +43,6 @@ pub struct ChooseConnection {
     pub action: String,
     /// The hidden `attempt` field.
     pub attempt: String,
-    /// The hidden `csrf` field.
-    pub csrf: String,
     /// The app that the person comes from.
     pub app_name: Option<String>,
     /// The address that was entered; empty where none was.
@@ -105,8 +101,6 @@ pub struct Account {
     pub until: Option<Timestamp>,
     /// Where the sign-out form is posted to: a path of this site.
     pub sign_out_action: String,
-    /// The hidden `csrf` field.
-    pub csrf: String,
     /// The id of this request.
     pub request_id: String,
 }

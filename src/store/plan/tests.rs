@@ -144,7 +144,10 @@ impl World {
         }
         assert_eq!(self.many, many);
         assert_eq!(self.expiry, expiry);
-        assert_eq!(self.counts.iter().filter(|(_, n)| **n != 0).map(|(k, n)| (k.clone(), *n)).collect::<BTreeMap<_, _>>(), counts);
+        assert_eq!(
+            self.counts.iter().filter(|(_, n)| **n != 0).map(|(k, n)| (k.clone(), *n)).collect::<BTreeMap<_, _>>(),
+            counts
+        );
         for (place, (row, _)) in self.log.iter().enumerate() {
             assert_eq!(row.seq, place as u64 + 1);
         }
@@ -266,7 +269,10 @@ fn a_put_replaces_whatever_is_there() {
 fn a_value_is_held_by_one() {
     let (world, revision) = with(&[&person(1, "a@b"), &person(2, "c@d")]);
     assert_eq!(world.plan(Batch::new().create(&person(3, "a@b")).log(happened("e")), at(0)), Err(taken("email")));
-    assert_eq!(world.plan(Batch::new().update(&person(2, "a@b"), revision).log(happened("e")), at(0)), Err(taken("email")));
+    assert_eq!(
+        world.plan(Batch::new().update(&person(2, "a@b"), revision).log(happened("e")), at(0)),
+        Err(taken("email"))
+    );
     // Keeping one's own is no conflict, and nothing to write.
     let mut same = person(1, "a@b");
     same.org = "p".to_owned();
@@ -528,7 +534,8 @@ fn a_broken_view_refuses() {
             Err(Refused::Storage { full: false, cause: "broken".to_owned() })
         }
     }
-    let refused = plan(Batch::new().put(&Code { id: 1, until: None }), &Broken, &Head::default(), at(0), &mut || [0; 16]);
+    let refused =
+        plan(Batch::new().put(&Code { id: 1, until: None }), &Broken, &Head::default(), at(0), &mut || [0; 16]);
     assert!(matches!(refused, Err(Refused::Storage { .. })));
 }
 

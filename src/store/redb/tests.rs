@@ -37,7 +37,12 @@ impl Record for Note {
 fn note(id: u32, size: usize) -> Batch {
     let mut batch = Batch::new();
     batch.create(&Note { id, text: "x".repeat(size) });
-    batch.log(LogEntry { kind: "note.made".to_owned(), org: None, envelope: id.to_be_bytes().to_vec(), detail: vec![] });
+    batch.log(LogEntry {
+        kind: "note.made".to_owned(),
+        org: None,
+        envelope: id.to_be_bytes().to_vec(),
+        detail: vec![],
+    });
     batch
 }
 

@@ -1,0 +1,96 @@
+//! One try to sign in, between the browser's leaving and its coming back.
+
+use std::time::Duration;
+
+use crate::connection::Connection;
+use crate::crypto::TokenHash;
+use crate::env::Timestamp;
+use crate::id::{AttemptId, ConnectionId, OrganizationId, RequestId};
+use crate::provider::authorize::AuthorizeRequest;
+use crate::session::Epochs;
+use crate::store::{Index, Key, Life, Record};
+
+/// A person has so long at the upstream provider.
+pub const LIFETIME: Duration = Duration::from_secs(600);
+
+/// What the sign-in is for.
+#[derive(Clone, Debug, minicbor::Encode, minicbor::Decode)]
+pub enum Intent {
+    /// An app asked for a code.
+    #[n(0)]
+    Authorize(#[n(0)] AuthorizeRequest),
+    /// The person wants to see their own page.
+    #[n(1)]
+    Account,
+}
+
+/// Where an attempt stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[cbor(index_only)]
+pub enum Step {
+    /// The browser is at the upstream provider.
+    #[n(0)]
+    Sent,
+    /// It came back once; the answer is being checked. It cannot come back a second time.
+    #[n(1)]
+    Claimed,
+}
+
+/// An attempt. It is deleted by the commit that finishes it, so a replay finds nothing.
+#[derive(Clone, Debug, minicbor::Encode, minicbor::Decode)]
+pub struct Attempt {
+    /// Its id; the trace has the same.
+    #[n(0)]
+    pub id: AttemptId,
+    /// The browser that began it: the hash of its cookie.
+    #[n(1)]
+    pub browser: TokenHash,
+    /// The handle that the upstream provider carries: its hash.
+    #[n(2)]
+    pub state: TokenHash,
+    /// What it is for.
+    #[n(3)]
+    pub intent: Intent,
+    /// Through which connection.
+    #[n(4)]
+    pub connection: ConnectionId,
+    /// Of which organization.
+    #[n(5)]
+    pub organization: OrganizationId,
+    /// What it was begun under: organization, connection, app.
+    #[n(6)]
+    pub epochs: Epochs,
+    /// What the protocol remembers; sealed.
+    #[cbor(n(7), with = "minicbor::bytes")]
+    pub kept: Vec<u8>,
+    /// Where it stands.
+    #[n(8)]
+    pub step: Step,
+    /// When it was begun.
+    #[n(9)]
+    pub created_at: Timestamp,
+    /// The request that began it.
+    #[n(10)]
+    pub request: RequestId,
+}
+
+impl Record for Attempt {
+    const KIND: &'static str = "attempt";
+    const LIFE: Life = Life::Ephemeral;
+    fn key(&self) -> Key {
+        Key::from_bytes(self.id.bytes())
+    }
+    fn indexes(&self) -> Vec<Index> {
+        vec![Index::unique("state", self.state.bytes())]
+    }
+    fn expires_at(&self) -> Option<Timestamp> {
+        Some(self.created_at + LIFETIME)
+    }
+}
+
+impl Attempt {
+    /// Whether it belongs to that connection.
+    pub fn is_of(&self, connection: &Connection) -> bool {
+        self.connection == connection.id && self.organization == connection.organization
+    }
+}

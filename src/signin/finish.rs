@@ -1,0 +1,133 @@
+//! The end of every sign-in: person, session, code, trace and events in one commit.
+
+use axum::response::Response;
+
+use super::attempt::{Attempt, Intent};
+use super::http::{Signin, with_cookie};
+use super::trace::Trace;
+use crate::access::Context;
+use crate::connection::Connection;
+use crate::connection::domain;
+use crate::connection::protocol::{Authenticated, Checks};
+use crate::directory::{EmailAddress, Membership, Proposal, SourceFacts, provision};
+use crate::error::{Error, Result, codes};
+use crate::event::EventKind;
+use crate::http::reply;
+use crate::policy::Policy;
+use crate::provider::authorize::AuthorizeRequest;
+use crate::provider::code;
+use crate::session::{NewSession, Opened, Session};
+use crate::store::{Batch, Record as _, Stored};
+
+/// How often the finish is worked out again when something it read was changed before its commit.
+const RETRIES: usize = 3;
+
+/// Answers the app from a session that fits: touch, code, one commit.
+pub(super) async fn reuse(cx: &Context, request: &AuthorizeRequest, session: &Session) -> Result<Response> {
+    let mut batch = Batch::new();
+    session.touch(cx, &mut batch).await?;
+    let url = code::mint(cx, request, session, &mut batch).await?;
+    cx.store.commit(batch).await?;
+    reply::see_other(&url)
+}
+
+/// Lets the person in. Errors: those of the policy's verdict; the caller tells them.
+pub(super) async fn finish(
+    signin: &Signin,
+    cx: &Context,
+    attempt: &Stored<Attempt>,
+    connection: &Connection,
+    person: &Authenticated,
+    checks: &mut Checks,
+) -> Result<Response> {
+    let facts = facts(cx, connection, person).await?;
+    let proposal = Proposal { subject: person.subject.clone(), profile: person.profile.clone() };
+    let mut tries = 0;
+    loop {
+        let mut batch = Batch::new();
+        let verdict = provision(cx, &proposal, &facts, &mut batch).await;
+        let provisioned = match verdict {
+            Ok(provisioned) => provisioned,
+            Err(error) => {
+                checks.compare("policy", false, "admitted", error.code());
+                return Err(error);
+            }
+        };
+        let member = &provisioned.membership;
+        let new = NewSession {
+            organization: member.organization,
+            user: member.user,
+            connection: Some(connection.id),
+            under: attempt.epochs.clone(),
+            auth_time: person.auth_time.unwrap_or_else(|| cx.env.now()),
+            acr: person.acr.clone(),
+            amr: person.amr.clone(),
+            upstream_session: person.upstream_session.clone(),
+        };
+        let Opened { session, cookie } = Session::open(cx, new, &mut batch).await?;
+        let target = match &attempt.intent {
+            Intent::Authorize(request) => code::mint(cx, request, &session, &mut batch).await?,
+            Intent::Account => signin.world.deployment.public_url.at("/signin"),
+        };
+        let mut trace = Trace::of(cx, attempt).await?;
+        let mut all = checks.clone();
+        all.pass("policy", if provisioned.created { "created" } else { "admitted" });
+        trace.succeed(cx.env.now(), &all, member.user, session.id);
+        conclude(cx, attempt, connection, member, &session, provisioned.email_conflict, &mut batch);
+        batch.put(&trace);
+        match cx.store.commit(batch).await {
+            Ok(_) => return Ok(with_cookie(reply::see_other(&target)?, Some(signin.session_cookie(cookie.expose())?))),
+            Err(refused) if retry(&refused) && tries < RETRIES => tries += 1,
+            Err(refused) => return Err(refused.into()),
+        }
+    }
+}
+
+/// A sign-in of the same person in another window may have been quicker with the identity or the address: look again.
+fn retry(refused: &crate::store::Refused) -> bool {
+    refused.is_race() || matches!(refused, crate::store::Refused::Taken { kind: "identity" | "membership", .. })
+}
+
+fn conclude(
+    cx: &Context,
+    attempt: &Stored<Attempt>,
+    connection: &Connection,
+    member: &Membership,
+    session: &Session,
+    email_conflict: bool,
+    batch: &mut Batch,
+) {
+    let mut event = cx
+        .event(EventKind::ConnectionLoginSucceeded)
+        .within(connection.organization)
+        .about("connection", connection.id)
+        .and("user", member.user)
+        .and("session", session.id)
+        .and("attempt", attempt.id);
+    if email_conflict {
+        event = event.with("note", "email_conflict");
+    }
+    batch.delete::<Attempt>(attempt.value.key(), attempt.revision).log(event);
+}
+
+/// What the pipeline has to know of the source.
+async fn facts(cx: &Context, connection: &Connection, person: &Authenticated) -> Result<SourceFacts> {
+    let owned = domain::owned_by(&cx.store, connection.id).await?;
+    let domains: Vec<String> = owned.into_iter().map(|domain| domain.name).collect();
+    let mut domain_owned_elsewhere = false;
+    if let Some(email) = &person.profile.email {
+        let address = EmailAddress::parse(email).map_err(|error| Error::new(&codes::PROFILE_INVALID).because(error))?;
+        if !domains.contains(&address.domain) {
+            domain_owned_elsewhere = domain::owner_of(&cx.store, &address.domain).await?.is_some();
+        }
+    }
+    Ok(SourceFacts {
+        connection: connection.id,
+        organization: connection.organization,
+        jit: connection.jit,
+        default_role: connection.default_role,
+        domains,
+        domain_owned_elsewhere,
+        policy: Policy::default(),
+    })
+}

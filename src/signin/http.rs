@@ -1,0 +1,180 @@
+//! The routes that a person's browser walks through.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use axum::routing::{get, post};
+
+use super::{account, authorize, callback};
+use crate::access::{Caller, Context, World};
+use crate::connection::Registry;
+use crate::crypto::{Opaque, TokenHash};
+use crate::error::{Error, Result};
+use crate::http::extract::{Form, Query};
+use crate::http::page::Failure;
+use crate::http::{Cookies, RequestInfo, Site, reply};
+use crate::session::Session;
+
+/// The cookie that binds a sign-in to a browser. It says nothing about a person.
+const BROWSER: &str = "browser";
+/// The cookie of a session.
+const SESSION: &str = "session";
+/// How long a browser keeps the first.
+const BROWSER_LIFETIME: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+
+/// What the routes hold.
+#[derive(Clone)]
+pub struct Signin {
+    /// The world.
+    pub world: World,
+    /// The upstream protocols.
+    pub registry: Registry,
+    /// The public URL, for forms.
+    pub site: Arc<Site>,
+}
+
+impl Signin {
+    pub(super) fn cookies(&self) -> Cookies {
+        Cookies::new(self.site.is_https())
+    }
+
+    /// The path of a form or link on our own pages; the public URL may carry a path of its own.
+    pub(super) fn path(&self, path: &str) -> String {
+        format!("{}{path}", self.world.deployment.public_url.path())
+    }
+
+    pub(super) fn context(&self, info: RequestInfo) -> Context {
+        self.world.context(Caller::Anonymous, info.into())
+    }
+
+    /// The live session of the request, if any.
+    pub(super) async fn session(&self, cx: &Context, headers: &HeaderMap) -> Result<Option<Session>> {
+        match self.cookies().get(headers, SESSION) {
+            Some(cookie) => Session::of_cookie(&cx.store, cx.env.now(), cookie).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The browser's own mark, if it came with the request.
+    pub(super) fn browser(&self, headers: &HeaderMap) -> Option<TokenHash> {
+        self.cookies().get(headers, BROWSER).filter(|value| value.len() == 43).map(TokenHash::of)
+    }
+
+    /// The browser's own mark; a new one, with the header that sets it, where there is none. One mark serves all tabs.
+    pub(super) fn mark(&self, cx: &Context, headers: &HeaderMap) -> Result<(TokenHash, Option<HeaderValue>)> {
+        if let Some(known) = self.browser(headers) {
+            return Ok((known, None));
+        }
+        let Opaque { text, hash } = Opaque::new(&cx.env, "");
+        let cookie = self.cookies().set(BROWSER, text.expose(), Some(BROWSER_LIFETIME))?;
+        Ok((hash, Some(cookie)))
+    }
+
+    /// The header that sets the cookie of a new session; it ends with the browser, or when the session does.
+    pub(super) fn session_cookie(&self, value: &str) -> Result<HeaderValue> {
+        self.cookies().set(SESSION, value, None)
+    }
+
+    /// The header that removes it.
+    pub(super) fn no_session_cookie(&self) -> Result<HeaderValue> {
+        self.cookies().remove(SESSION)
+    }
+
+    /// A page whose form may end, by redirects, at any identity provider and app.
+    pub(super) fn form_page(&self, status: StatusCode, page: String) -> Response {
+        let mut targets = vec!["https:"];
+        if !self.site.is_https() {
+            // On loopback, providers and apps may be on http as well.
+            targets.push("http:");
+        }
+        reply::html(status, page, targets)
+    }
+}
+
+/// Adds a cookie to an answer.
+pub(super) fn with_cookie(mut response: Response, cookie: Option<HeaderValue>) -> Response {
+    if let Some(cookie) = cookie {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// The page of an error that has no better one: code and request id.
+pub(super) fn failure(cx: &Context, error: &Error) -> Response {
+    reply::log(error, cx.origin.request);
+    let page = Failure::from_error(error, cx.origin.request.to_string());
+    reply::html(reply::page_status(error), page.render(), [])
+}
+
+/// The routes.
+pub fn http(signin: Signin) -> Router {
+    Router::new()
+        .route("/oauth2/authorize", get(authorize_get).post(authorize_post))
+        .route("/signin", get(account_get).post(signin_post))
+        .route("/signin/sign-out", post(sign_out))
+        .route("/connections/{id}/oidc/callback", get(oidc_callback))
+        .with_state(signin)
+}
+
+async fn authorize_get(
+    State(signin): State<Signin>,
+    info: RequestInfo,
+    headers: HeaderMap,
+    Query(params): Query,
+) -> Response {
+    let cx = signin.context(info);
+    authorize::begin(&signin, &cx, &headers, &params).await.unwrap_or_else(|error| failure(&cx, &error))
+}
+
+/// OpenID Connect Core §3.1.2.1: the request may also be posted. It changes nothing of the person's, so it may come from an app.
+async fn authorize_post(
+    State(signin): State<Signin>,
+    info: RequestInfo,
+    headers: HeaderMap,
+    Form(params): Form,
+) -> Response {
+    let cx = signin.context(info);
+    authorize::begin(&signin, &cx, &headers, &params).await.unwrap_or_else(|error| failure(&cx, &error))
+}
+
+async fn account_get(State(signin): State<Signin>, info: RequestInfo, headers: HeaderMap) -> Response {
+    let cx = signin.context(info);
+    account::show(&signin, &cx, &headers).await.unwrap_or_else(|error| failure(&cx, &error))
+}
+
+async fn signin_post(
+    State(signin): State<Signin>,
+    info: RequestInfo,
+    headers: HeaderMap,
+    Form(params): Form,
+) -> Response {
+    let cx = signin.context(info);
+    let answer = match signin.site.from_own_page(&headers) {
+        Ok(()) => authorize::proceed(&signin, &cx, &headers, &params).await,
+        Err(error) => Err(error),
+    };
+    answer.unwrap_or_else(|error| failure(&cx, &error))
+}
+
+async fn sign_out(State(signin): State<Signin>, info: RequestInfo, headers: HeaderMap) -> Response {
+    let cx = signin.context(info);
+    let answer = match signin.site.from_own_page(&headers) {
+        Ok(()) => account::sign_out(&signin, &cx, &headers).await,
+        Err(error) => Err(error),
+    };
+    answer.unwrap_or_else(|error| failure(&cx, &error))
+}
+
+async fn oidc_callback(
+    State(signin): State<Signin>,
+    info: RequestInfo,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    Query(params): Query,
+) -> Response {
+    let cx = signin.context(info);
+    callback::land(&signin, &cx, &headers, &id, &params).await.unwrap_or_else(|error| failure(&cx, &error))
+}

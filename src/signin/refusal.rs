@@ -1,0 +1,68 @@
+//! What a refusal leaves behind: one event and a trace; above ten a minute from one address, a count.
+
+use std::net::IpAddr;
+
+use crate::access::Context;
+use crate::env::Timestamp;
+use crate::error::Result;
+use crate::event::{Event, EventKind};
+use crate::store::{Batch, Key, Life, Record, Stored};
+
+/// So many refusals a minute of one address are told one by one.
+const TOLD: u64 = 10;
+
+/// The refusals of one address in one minute.
+#[derive(Clone, Debug, minicbor::Encode, minicbor::Decode)]
+struct Refusals {
+    #[n(0)]
+    address: Vec<u8>,
+    /// Minutes since the epoch.
+    #[n(1)]
+    minute: i64,
+    #[n(2)]
+    count: u64,
+}
+
+impl Record for Refusals {
+    const KIND: &'static str = "refusals";
+    const LIFE: Life = Life::Ephemeral;
+    fn key(&self) -> Key {
+        Key::from_bytes(self.address.clone())
+    }
+    fn expires_at(&self) -> Option<Timestamp> {
+        Some(Timestamp::from_seconds((self.minute + 60) * 60))
+    }
+}
+
+/// An IPv6 host holds a whole /64, so that counts as one address.
+fn address(ip: Option<IpAddr>) -> Vec<u8> {
+    match ip {
+        None => Vec::from(*b"none"),
+        Some(IpAddr::V4(ip)) => ip.octets().to_vec(),
+        Some(IpAddr::V6(ip)) => ip.octets()[..8].to_vec(),
+    }
+}
+
+/// Adds the event of a refusal, or counts it. Answers whether it was told in full, so that a flood leaves no traces either.
+/// The first refusal after a flood brings one event with the flood's count.
+pub async fn tell(cx: &Context, event: Event, batch: &mut Batch) -> Result<bool> {
+    let minute = cx.env.now().seconds() / 60;
+    let key = Key::from_bytes(address(cx.origin.ip));
+    let before: Option<Stored<Refusals>> = cx.store.get(key).await?;
+    let mut now = Refusals { address: address(cx.origin.ip), minute, count: 1 };
+    if let Some(before) = before {
+        if before.minute == minute {
+            now.count = before.count + 1;
+        } else if before.count > TOLD {
+            let flood =
+                cx.event(EventKind::SigninRefused).failed("rate_limited").with("refusalsNotTold", before.count - TOLD);
+            batch.log(flood.with("minute", Timestamp::from_seconds(before.minute * 60).to_string()));
+        }
+    }
+    let told = now.count <= TOLD;
+    if told {
+        batch.log(event);
+    }
+    batch.put(&now);
+    Ok(told)
+}

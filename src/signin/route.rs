@@ -1,0 +1,109 @@
+//! Home-realm discovery: which connection a sign-in goes through.
+
+use crate::access::Context;
+use crate::connection::{self, Connection};
+use crate::directory::{EmailAddress, Organization};
+use crate::error::{Error, Result, codes};
+use crate::id::{ConnectionId, OrganizationId};
+use crate::provider::Reach;
+use crate::store::Query;
+
+/// What is known of where the person wants to go.
+#[derive(Clone, Debug, Default)]
+pub struct Wish<'a> {
+    /// A connection by id.
+    pub connection: Option<&'a str>,
+    /// An organization by id.
+    pub organization: Option<&'a str>,
+    /// An address, by hint or typed.
+    pub email: Option<&'a str>,
+}
+
+/// Where it goes.
+pub enum Routed {
+    /// Through this one.
+    To(Box<Connection>),
+    /// The person must say who they are.
+    Ask,
+    /// The person must choose.
+    Choose(Vec<Connection>),
+    /// No connection serves the address's domain.
+    Nowhere {
+        /// The domain.
+        domain: String,
+    },
+}
+
+/// Decides. Only organizations within `reach` exist here: an address of another one is answered like an unknown one.
+/// A domain routes only when it is verified; nothing falls back to "some" connection.
+/// Errors: `no_connection`, `connection_disabled`, `organization_disabled`, `profile_invalid`.
+pub async fn route(cx: &Context, reach: &Reach, wish: &Wish<'_>) -> Result<Routed> {
+    if let Some(named) = wish.connection {
+        return named_connection(cx, reach, named).await.map(|found| Routed::To(Box::new(found)));
+    }
+    let organization = wish.organization.map(|text| named_organization(reach, text)).transpose()?;
+    if let Some(email) = wish.email {
+        let domain = EmailAddress::parse(email)?.domain;
+        if let Some(found) = by_domain(cx, reach, organization, &domain).await? {
+            found.usable()?;
+            Organization::open(&cx.store, found.organization).await?;
+            return Ok(Routed::To(Box::new(found)));
+        }
+        if organization.is_none() {
+            return Ok(Routed::Nowhere { domain });
+        }
+    }
+    let Some(organization) = organization else { return Ok(Routed::Ask) };
+    Organization::open(&cx.store, organization).await.map_err(hide_missing)?;
+    let mut active = active_of(cx, organization).await?;
+    match active.len() {
+        0 => Err(Error::says(&codes::NO_CONNECTION, "The organization has no active connection.")),
+        1 => Ok(Routed::To(Box::new(active.remove(0)))),
+        _ => Ok(Routed::Choose(active)),
+    }
+}
+
+async fn named_connection(cx: &Context, reach: &Reach, text: &str) -> Result<Connection> {
+    let none = || Error::says(&codes::NO_CONNECTION, "There is no such connection.");
+    let id: ConnectionId = text.parse().map_err(|_| none())?;
+    let found = Connection::load(&cx.store, id).await.map_err(hide_missing)?.value;
+    if !reach.includes(found.organization) {
+        return Err(none());
+    }
+    found.usable()?;
+    Organization::open(&cx.store, found.organization).await?;
+    Ok(found)
+}
+
+fn named_organization(reach: &Reach, text: &str) -> Result<OrganizationId> {
+    let none = || Error::says(&codes::NO_CONNECTION, "There is no such organization for this app.");
+    let id: OrganizationId = text.parse().map_err(|_| none())?;
+    if reach.includes(id) { Ok(id) } else { Err(none()) }
+}
+
+/// The connection of the verified domain, if the sign-in may use it.
+async fn by_domain(
+    cx: &Context,
+    reach: &Reach,
+    within: Option<OrganizationId>,
+    domain: &str,
+) -> Result<Option<Connection>> {
+    let Some(owner) = connection::domain::owner_of(&cx.store, domain).await? else { return Ok(None) };
+    if !reach.includes(owner.organization) || within.is_some_and(|id| id != owner.organization) {
+        return Ok(None);
+    }
+    match Connection::load(&cx.store, owner.connection).await {
+        Ok(found) => Ok(Some(found.value)),
+        Err(error) if error.is(&codes::NOT_FOUND) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+async fn active_of(cx: &Context, organization: OrganizationId) -> Result<Vec<Connection>> {
+    let page = cx.store.page::<Connection>(Query::by("organization", organization.bytes())).await?;
+    Ok(page.items.into_iter().map(|stored| stored.value).filter(|found| found.usable().is_ok()).collect())
+}
+
+fn hide_missing(error: Error) -> Error {
+    if error.is(&codes::NOT_FOUND) { Error::new(&codes::NO_CONNECTION) } else { error }
+}
