@@ -76,11 +76,7 @@ impl Operation for IssueToken {
         let epochs = Epochs::capture(&cx.store, &scopes).await?;
         match (user, role) {
             (Some(user), None) => drop(Membership::active(&cx.store, organization, user).await?),
-            (None, Some(_)) => {
-                if Organization::load(&cx.store, organization).await?.disabled_at.is_some() {
-                    return Err(Error::new(&codes::ORGANIZATION_DISABLED));
-                }
-            }
+            (None, Some(_)) => drop(Organization::open(&cx.store, organization).await?),
             _ => {
                 return Err(Error::says(&codes::INVALID_INPUT, "A token is for a person or for a role.")
                     .help("Name one of them: `--user usr_…` or `--role owner`."));

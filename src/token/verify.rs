@@ -7,7 +7,7 @@ use super::issue::{Type, api_audience};
 use super::jwks;
 use super::keyring::Keyring;
 use super::signing_key::SigningKey;
-use crate::access::{Caller, Context, Grants};
+use crate::access::{Caller, Context};
 use crate::crypto::from_base64url;
 use crate::crypto::jws::{Algorithm, KeySet, Verified};
 use crate::directory::{Membership, Organization};
@@ -73,15 +73,9 @@ pub async fn verify_api(cx: &Context, keyring: &Keyring, token: &str) -> Result<
     }
     let TokenGrant { organization, user, role, .. } = checked.grant;
     let grants = match (user, role) {
-        (Some(user), None) => {
-            let member = Membership::active(&cx.store, organization, user).await.map_err(outside)?;
-            member.roles.iter().fold(Grants::none(), |grants, role| grants.union(&role.grants()))
-        }
+        (Some(user), None) => Membership::active(&cx.store, organization, user).await.map_err(outside)?.grants(),
         (None, Some(role)) => {
-            let tenant = Organization::load(&cx.store, organization).await.map_err(outside)?;
-            if tenant.disabled_at.is_some() {
-                return Err(refused());
-            }
+            Organization::open(&cx.store, organization).await.map_err(outside)?;
             role.grants()
         }
         _ => return Err(refused()),
