@@ -88,27 +88,6 @@ impl AuthorizeRequest {
         error_redirect(cx, &self.redirect_uri, self.state.as_deref(), code, description)
     }
 
-    /// The address, under the issuer's path, where a person starts this request once more. What the app suggested about
-    /// who they are is left out: it may be what went wrong.
-    pub fn again(&self) -> String {
-        let (app, scope) = (self.app.to_string(), self.scope.join(" "));
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        query
-            .append_pair("response_type", "code")
-            .append_pair("client_id", &app)
-            .append_pair("redirect_uri", &self.redirect_uri)
-            .append_pair("scope", &scope)
-            .append_pair("code_challenge", &self.code_challenge)
-            .append_pair("code_challenge_method", "S256");
-        let optional = [("state", &self.state), ("nonce", &self.nonce), ("organization", &self.organization)];
-        for (name, value) in optional {
-            if let Some(value) = value {
-                query.append_pair(name, value);
-            }
-        }
-        format!("/oauth2/authorize?{}", query.finish())
-    }
-
     /// Whether the person may be asked nothing.
     pub fn silent(&self) -> bool {
         self.prompt.iter().any(|prompt| prompt == "none")
@@ -139,7 +118,7 @@ fn denied<T>(code: &'static str, why: impl Into<Cow<'static, str>>) -> Result<T,
 
 /// Checks the parameters of an authorization request, decoded, in the order they came.
 pub async fn validate(cx: &Context, parameters: &[(String, String)]) -> Result<AuthorizeRequest, Refusal> {
-    let parameters = Parameters::of(parameters.iter().cloned());
+    let parameters = Parameters::of(parameters.iter().map(|(name, value)| (&**name, &**value)));
     let app = app(cx, &parameters).await?;
     let redirect_uri = return_address(&app, &parameters)?;
     // A state that cannot be trusted to be the app's own is not sent back.
@@ -168,9 +147,7 @@ async fn app(cx: &Context, parameters: &Parameters) -> Result<App, Refusal> {
         Err(error) if error.kind() == Kind::Missing => return Err(unknown().into()),
         Err(error) => return Err(error.into()),
     };
-    if Organization::load(&cx.store, app.organization).await?.disabled_at.is_some() {
-        return Err(Error::new(&codes::ORGANIZATION_DISABLED).into());
-    }
+    Organization::open(&cx.store, app.organization).await?;
     Ok(app)
 }
 

@@ -20,8 +20,6 @@ pub(super) struct Failure {
     pub(super) error: Error,
     /// The app that was named, if it exists: for the event, never for the answer.
     pub(super) app: Option<App>,
-    /// HTTP Basic was tried.
-    pub(super) basic: bool,
 }
 
 /// What the request says about its sender.
@@ -36,8 +34,7 @@ pub(super) async fn authenticate(
     headers: &HeaderMap,
     parameters: &Parameters,
 ) -> Result<App, Box<Failure>> {
-    let basic = headers.contains_key(header::AUTHORIZATION);
-    let failure = |error: Error, app: Option<App>| Box::new(Failure { error, app, basic });
+    let failure = |error: Error, app: Option<App>| Box::new(Failure { error, app });
     let unknown = || Error::new(&codes::INVALID_CLIENT);
     let Credentials { id, secret } = credentials(headers, parameters).map_err(|error| failure(error, None))?;
     let app = match id.parse::<AppId>() {

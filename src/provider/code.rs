@@ -14,6 +14,7 @@ use super::client::App;
 use super::parameters::{Parameters, extend};
 use crate::access::Context;
 use crate::crypto::{Opaque, TokenHash, base64url, same, sha256};
+use crate::directory::Organization;
 use crate::env::Timestamp;
 use crate::error::{Error, Result, codes};
 use crate::event::{Actor, Event, EventKind};
@@ -93,7 +94,8 @@ impl Record for AuthorizationCode {
 /// Adds a code for the session to the batch; gives the return address with `code`, `state` and `iss`.
 ///
 /// The app is read again: a sign-in takes minutes, in which it may have been changed or deleted.
-/// Errors: `unauthorized_client`, `redirect_uri_mismatch` (show a page), `access_denied` (tell the app).
+/// Errors: `unauthorized_client`, `organization_disabled`, `redirect_uri_mismatch` (show a page), `access_denied`
+/// (tell the app).
 pub async fn mint(cx: &Context, request: &AuthorizeRequest, session: &Session, batch: &mut Batch) -> Result<String> {
     let grant = GrantId::new(&cx.env);
     // Epochs before the app: whatever changes after this line is seen when the code is redeemed. The session's own
@@ -102,6 +104,9 @@ pub async fn mint(cx: &Context, request: &AuthorizeRequest, session: &Session, b
     let app = App::load(&cx.store, request.app)
         .await
         .map_err(|e| if e.is(&codes::NOT_FOUND) { Error::new(&codes::UNAUTHORIZED_CLIENT) } else { e })?;
+    // The app's own organization counts as well as the person's.
+    let epochs = epochs.and(&cx.store, &[Scope::Organization(app.organization)]).await?;
+    Organization::open(&cx.store, app.organization).await?;
     if !app.returns_to(&request.redirect_uri) {
         return Err(Error::new(&codes::REDIRECT_URI_MISMATCH));
     }

@@ -1,6 +1,5 @@
 //! What authd says about itself as a provider: discovery (OpenID Connect Discovery §3, RFC 8414) and its keys.
 
-use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -8,10 +7,9 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
 use super::http::Door;
-use super::{authorize, claims, error, token_endpoint};
-use crate::access::Caller;
+use super::{authorize, claims, token_endpoint};
 use crate::config::PublicUrl;
-use crate::event::Origin;
+use crate::http::{RequestInfo, reply};
 
 /// Five minutes: far below the hour in which a rotated key must be known everywhere.
 const CACHED: HeaderValue = HeaderValue::from_static("public, max-age=300");
@@ -48,15 +46,10 @@ pub(super) async fn discovery(State(door): State<Door>) -> Response {
     published(door.discovery.clone())
 }
 
-pub(super) async fn jwks(
-    State(door): State<Door>,
-    Extension(origin): Extension<Origin>,
-    headers: HeaderMap,
-) -> Response {
-    let cx = door.world.context(Caller::Anonymous, origin);
-    let set = match door.keyring.published(&cx).await {
+pub(super) async fn jwks(State(door): State<Door>, info: RequestInfo, headers: HeaderMap) -> Response {
+    let set = match door.keyring.published(&door.context(&info)).await {
         Ok(set) => set,
-        Err(failed) => return error::token(&failed, &cx.origin, false),
+        Err(error) => return reply::problem(&error, info.id),
     };
     let unchanged = headers.get(header::IF_NONE_MATCH).and_then(|tags| tags.to_str().ok()).is_some_and(|tags| {
         tags.split(',').any(|tag| matches!(tag.trim(), tag if tag == "*" || tag.trim_start_matches("W/") == &*set.etag))

@@ -6,7 +6,9 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 
 use super::{cors, discovery, token_endpoint, userinfo};
-use crate::access::World;
+use crate::access::{Caller, Context, World};
+use crate::event::Origin;
+use crate::http::{RequestInfo, limits};
 use crate::token::Keyring;
 
 /// What a handler needs.
@@ -17,7 +19,15 @@ pub(super) struct Door {
     pub(super) discovery: Bytes,
 }
 
-/// The routes, relative to the issuer's path. Requests carry their `event::Origin` as an extension.
+impl Door {
+    /// The context of a request whose sender has not said yet who it is.
+    pub(super) fn context(&self, info: &RequestInfo) -> Context {
+        let origin = Origin { request: info.id, ip: info.ip, user_agent: info.user_agent.clone() };
+        self.world.context(Caller::Anonymous, origin)
+    }
+}
+
+/// The routes, relative to the issuer's path; `http::Door::guard` stands before them.
 pub fn http(world: World, keyring: Keyring) -> Router {
     let document = discovery::document(&world.deployment.public_url).to_string();
     let door = Door { world, keyring, discovery: document.into() };
@@ -29,6 +39,7 @@ pub fn http(world: World, keyring: Keyring) -> Router {
     let called = Router::new()
         .route("/oauth2/token", post(token_endpoint::post))
         .route("/userinfo", get(userinfo::answer).post(userinfo::answer))
+        .route_layer(from_fn_with_state(limits::AUTH_BODY, limits::body))
         .route_layer(from_fn_with_state(door.clone(), cors::apps));
     public.merge(called).with_state(door)
 }

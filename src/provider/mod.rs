@@ -19,7 +19,6 @@ mod client_auth;
 pub mod code;
 mod cors;
 mod discovery;
-mod error;
 mod http;
 mod ops;
 mod parameters;

@@ -1,49 +1,46 @@
 //! `POST /oauth2/token` (RFC 6749 §3.2). One function a grant type; each ends in one commit.
 
-use axum::Extension;
-use axum::body::{Body, to_bytes};
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 
+use super::claims;
 use super::client::App;
 use super::client_auth::{Failure, authenticate};
 use super::code::{self, AuthorizationCode};
 use super::http::Door;
 use super::parameters::Parameters;
-use super::{claims, error};
-use crate::access::{Caller, Context};
+use crate::access::Context;
 use crate::crypto::base64url;
 use crate::directory::Membership;
 use crate::error::{Error, Kind, Result, codes};
-use crate::event::{Actor, Event, EventKind, Origin};
+use crate::event::{Actor, Event, EventKind};
+use crate::http::extract::read_form;
+use crate::http::{RequestInfo, reply};
 use crate::store::{Batch, Refused};
 use crate::token::{self, Issue, Keyring, TokenGrant, Type};
 
 /// The grant types that are served, for discovery too.
 pub(super) const GRANT_TYPES: &[&str] = &["authorization_code"];
-/// A body of more bytes is not read.
-const LARGEST_BODY: usize = 8 * 1024;
 /// A code has three states, so a request that finds it changed can find that twice; one more for good measure.
 const STALE_RETRIES: usize = 3;
 
-pub(super) async fn post(
-    State(door): State<Door>,
-    Extension(origin): Extension<Origin>,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    let cx = door.world.context(Caller::Anonymous, origin);
-    let basic = headers.contains_key(header::AUTHORIZATION);
-    match answer(&cx, &door.keyring, &headers, body).await {
-        Ok(tokens) => error::json(StatusCode::OK, &tokens),
-        Err(failed) => error::token(&failed, &cx.origin, basic),
+pub(super) async fn post(State(door): State<Door>, info: RequestInfo, request: Request) -> Response {
+    let cx = door.context(&info);
+    let headers = request.headers().clone();
+    match answer(&cx, &door.keyring, &headers, request).await.and_then(|tokens| reply::json(StatusCode::OK, &tokens)) {
+        Ok(tokens) => tokens,
+        Err(error) => reply::oauth_error(&error, info.id, headers.contains_key(header::AUTHORIZATION)),
     }
 }
 
-async fn answer(cx: &Context, keyring: &Keyring, headers: &HeaderMap, body: Body) -> Result<Value> {
-    let parameters = form(headers, body).await?;
+async fn answer(cx: &Context, keyring: &Keyring, headers: &HeaderMap, request: Request) -> Result<Value> {
+    // The body, and nothing but the body: a secret in the address would stand in every log on the way.
+    let parameters = Parameters::of(read_form(request).await?.iter());
+    if let Some(fault) = parameters.fault() {
+        return Err(Error::says(&codes::INVALID_REQUEST, fault));
+    }
     let app = match authenticate(cx, headers, &parameters).await {
         Ok(app) => app,
         Err(failure) => {
@@ -58,21 +55,6 @@ async fn answer(cx: &Context, keyring: &Keyring, headers: &HeaderMap, body: Body
         Some("authorization_code") => authorization_code(cx, keyring, &app, &parameters).await,
         Some(_) => Err(Error::new(&codes::UNSUPPORTED_GRANT_TYPE)),
         None => Err(Error::says(&codes::INVALID_REQUEST, "The parameter `grant_type` is missing.")),
-    }
-}
-
-/// The body, and nothing but the body: a secret in the address would stand in every log on the way.
-async fn form(headers: &HeaderMap, body: Body) -> Result<Parameters> {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let essence = kind.split(';').next().unwrap_or_default().trim();
-    if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        return Err(Error::says(&codes::INVALID_REQUEST, "The body is not `application/x-www-form-urlencoded`."));
-    }
-    let body = to_bytes(body, LARGEST_BODY).await.map_err(|e| Error::new(&codes::TOO_LARGE).because(e))?;
-    let parameters = Parameters::form(&body);
-    match parameters.fault() {
-        Some(fault) => Err(Error::says(&codes::INVALID_REQUEST, fault)),
-        None => Ok(parameters),
     }
 }
 

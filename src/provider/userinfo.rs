@@ -1,49 +1,38 @@
 //! `GET` and `POST /userinfo` (OpenID Connect Core §5.3, RFC 6750).
 
-use axum::Extension;
-use axum::body::{Body, to_bytes};
-use axum::extract::State;
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode, header};
 use axum::response::Response;
 use serde_json::{Map, Value};
 
+use super::claims;
 use super::client::App;
 use super::http::Door;
 use super::parameters::Parameters;
-use super::{claims, error};
-use crate::access::{Caller, Context};
+use crate::access::Context;
 use crate::directory::Membership;
 use crate::error::{Error, Kind, Result, codes};
-use crate::event::Origin;
+use crate::http::extract::read_form;
+use crate::http::{RequestInfo, reply};
 use crate::token::{self, Keyring};
 
-/// A form of more bytes is not read; a token fits in.
-const LARGEST_BODY: usize = 32 * 1024;
+/// What a form calls itself.
+const FORM: &[u8] = b"application/x-www-form-urlencoded";
 
-pub(super) async fn answer(
-    State(door): State<Door>,
-    Extension(origin): Extension<Origin>,
-    method: Method,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    let cx = door.world.context(Caller::Anonymous, origin);
-    let token = match bearer(&method, &headers, body).await {
-        Ok(Some(token)) => token,
-        Ok(None) => return error::bearer(None, &cx.origin),
-        Err(failed) => return error::bearer(Some(&failed), &cx.origin),
+pub(super) async fn answer(State(door): State<Door>, info: RequestInfo, request: Request) -> Response {
+    let cx = door.context(&info);
+    let answered = async {
+        let token = bearer(request).await?;
+        reply::json(StatusCode::OK, &person(&cx, &door.keyring, &token).await?)
     };
-    match person(&cx, &door.keyring, &token).await {
-        Ok(claims) => error::json(StatusCode::OK, &Value::Object(claims)),
-        Err(failed) => error::bearer(Some(&failed), &cx.origin),
-    }
+    answered.await.unwrap_or_else(|error| reply::bearer_error(&error, info.id))
 }
 
 /// The token, from the header or, for POST, from a form; in one place only, and never from the address
-/// (RFC 6750 §2, §5.3).
-async fn bearer(method: &Method, headers: &HeaderMap, body: Body) -> Result<Option<String>> {
+/// (RFC 6750 §2, §5.3). Errors: `not_signed_in` when there is none.
+async fn bearer(request: Request) -> Result<String> {
     let twice = || Error::says(&codes::INVALID_REQUEST, "The token came more than once.");
-    let mut authorization = headers.get_all(header::AUTHORIZATION).iter();
+    let mut authorization = request.headers().get_all(header::AUTHORIZATION).iter();
     let mut token = None;
     if let Some(value) = authorization.next() {
         let read = value.to_str().ok().and_then(|text| text.split_once(' '));
@@ -55,16 +44,16 @@ async fn bearer(method: &Method, headers: &HeaderMap, body: Body) -> Result<Opti
     if authorization.next().is_some() {
         return Err(twice());
     }
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if *method == Method::POST && kind.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded") {
-        let body = to_bytes(body, LARGEST_BODY).await.map_err(|e| Error::new(&codes::TOO_LARGE).because(e))?;
-        let parameters = Parameters::form(&body);
+    let form = request.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(FORM));
+    if request.method() == Method::POST && form {
+        let form = read_form(request).await?;
+        let parameters = Parameters::of(form.iter());
         if parameters.repeats("access_token") || (token.is_some() && parameters.get("access_token").is_some()) {
             return Err(twice());
         }
         token = token.or_else(|| parameters.get("access_token").map(str::to_owned));
     }
-    Ok(token)
+    token.ok_or_else(|| Error::new(&codes::NOT_SIGNED_IN))
 }
 
 /// The claims of the person that an access token of an app is about. Errors: `invalid_token`, `missing_grant` when
