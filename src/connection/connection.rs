@@ -140,11 +140,6 @@ impl Connection {
         [&organization.bytes()[..], slug.as_bytes()].concat()
     }
 
-    /// Where its client secret is sealed for.
-    pub fn secret_place(id: ConnectionId) -> String {
-        format!("connection/{id}/oidc/client_secret")
-    }
-
     /// The connection, unless it was deleted. Errors: `not_found`.
     pub async fn load(store: &Store, id: ConnectionId) -> Result<Stored<Self>> {
         let found = Self::load_any(store, id).await?;

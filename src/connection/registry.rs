@@ -11,15 +11,21 @@ use crate::error::{Error, Result, codes};
 
 /// Makes protocols, and holds what they remember between requests (discovery documents, keys). Cheap to clone; one
 /// for the process.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Registry {
     oidc: Arc<oidc::Caches>,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Registry {
     /// With nothing remembered yet.
     pub fn new() -> Self {
-        Self::default()
+        Self { oidc: Arc::new(oidc::Caches::new()) }
     }
 
     /// The protocol of a connection, whatever its status. Errors: `connection_not_ready`, naming what is missing.

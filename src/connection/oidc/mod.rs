@@ -1,6 +1,9 @@
 //! # connection::oidc — stand-in until the protocol lands
 
-use std::collections::BTreeMap;
+mod config;
+
+pub use config::*;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -9,56 +12,19 @@ use super::connection::Connection;
 use super::protocol::{Answer, Authenticated, Begin, BeginRequest, Checks, Protocol};
 use super::report::{Finding, Report};
 use crate::access::Context;
-use crate::crypto::Sealed;
 use crate::error::{Error, Result, codes};
 use crate::id::ConnectionId;
-
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    serde::Serialize,
-    serde::Deserialize,
-    schemars::JsonSchema,
-    minicbor::Encode,
-    minicbor::Decode,
-)]
-#[serde(rename_all = "snake_case")]
-#[cbor(index_only)]
-#[expect(missing_docs, reason = "stand-in")]
-pub enum AuthMethod {
-    #[default]
-    #[n(0)]
-    ClientSecretPost,
-    #[n(1)]
-    ClientSecretBasic,
-}
-
-macro_rules! shape {
-    ($($name:ident { $($i:literal $field:ident: $ty:ty,)* })*) => {$(
-        #[derive(Clone, Debug, Default, minicbor::Encode, minicbor::Decode)]
-        #[expect(missing_docs, reason = "stand-in")]
-        pub struct $name { $(#[n($i)] pub $field: $ty,)* }
-    )*};
-}
-
-shape! {
-    Config { 0 discovery: Discovery, 1 client: Client, 2 request: RequestSettings, 3 security: Security, 4 profile: ProfileSettings, }
-    Discovery { 0 issuer: Option<String>, 1 discovery_url: Option<String>, 2 jwks_uri: Option<String>, 3 audience: Option<String>, }
-    Client { 0 id: Option<String>, 1 secret: Option<Sealed>, 2 auth_method: Option<AuthMethod>, }
-    RequestSettings { 0 scopes: Vec<String>, 1 login_hint: Option<String>, 2 authorization_params: BTreeMap<String, String>, }
-    Security { 0 clock_tolerance_seconds: Option<u64>, 1 strict_issuer: Option<bool>, }
-    ProfileSettings { 0 mapping: Mapping, 1 extra_fields: BTreeMap<String, String>, }
-    Mapping { 0 subject: Option<String>, 1 email: Option<String>, 2 email_verified: Option<String>, 3 name: Option<String>,
-        4 given_name: Option<String>, 5 family_name: Option<String>, 6 image: Option<String>, 7 groups: Option<String>, 8 roles: Option<String>, }
-}
 
 #[derive(Default)]
 #[expect(missing_docs, reason = "stand-in")]
 pub struct Caches;
+
+impl Caches {
+    #[expect(missing_docs, reason = "stand-in")]
+    pub fn new() -> Self {
+        Self
+    }
+}
 
 #[expect(missing_docs, reason = "stand-in")]
 pub struct Metadata;
