@@ -31,7 +31,8 @@ pub enum Peer {
     },
 }
 
-/// What every log line, event and trace says of a request. An extractor, and a request extension.
+/// What every log line, event and trace says of a request. An extractor, and a request extension; beside it stands
+/// the `event::Origin` made of it, for doors that know no HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestInfo {
     /// Fresh for each request; answered as `x-request-id`.
@@ -99,7 +100,9 @@ pub async fn identify(State(door): State<Door>, mut request: Request, next: Next
     let user_agent =
         request.headers().get(header::USER_AGENT).map(|value| shown(&String::from_utf8_lossy(value.as_bytes())));
     let span = tracing::info_span!("request", request_id = %id, method = %request.method(), path = %shown(request.uri().path()));
-    request.extensions_mut().insert(RequestInfo { id, ip, user_agent });
+    let info = RequestInfo { id, ip, user_agent };
+    request.extensions_mut().insert(Origin::from(info.clone()));
+    request.extensions_mut().insert(info);
     let started = door.env.monotonic();
     let mut response = next.run(request).instrument(span.clone()).await;
     let ms = door.env.monotonic().saturating_sub(started).as_millis();

@@ -88,6 +88,27 @@ impl AuthorizeRequest {
         error_redirect(cx, &self.redirect_uri, self.state.as_deref(), code, description)
     }
 
+    /// The address, under the issuer's path, where a person starts this request once more. What the app suggested about
+    /// who they are is left out: it may be what went wrong.
+    pub fn again(&self) -> String {
+        let (app, scope) = (self.app.to_string(), self.scope.join(" "));
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query
+            .append_pair("response_type", "code")
+            .append_pair("client_id", &app)
+            .append_pair("redirect_uri", &self.redirect_uri)
+            .append_pair("scope", &scope)
+            .append_pair("code_challenge", &self.code_challenge)
+            .append_pair("code_challenge_method", "S256");
+        let optional = [("state", &self.state), ("nonce", &self.nonce), ("organization", &self.organization)];
+        for (name, value) in optional {
+            if let Some(value) = value {
+                query.append_pair(name, value);
+            }
+        }
+        format!("/oauth2/authorize?{}", query.finish())
+    }
+
     /// Whether the person may be asked nothing.
     pub fn silent(&self) -> bool {
         self.prompt.iter().any(|prompt| prompt == "none")
