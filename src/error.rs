@@ -213,6 +213,7 @@ pub mod codes {
         OUTBOUND_NOT_ALLOWED = Invalid "outbound_not_allowed", "The address is private, and not in `outbound.allow`.", "Add its host:port or network to `outbound.allow` (or `--outbound-allow`).";
         UPSTREAM_UNAVAILABLE = Upstream "upstream_unavailable", "The other side did not answer.", "Try again in a moment.";
         UPSTREAM_TOO_LARGE = Upstream "upstream_too_large", "The other side answered with more than is read.", "";
+        UPSTREAM_CLIENT_REFUSED = Upstream "upstream_client_refused", "The identity provider does not accept authd as its client.", "Check client id, client secret and authentication method of the connection.";
         UPSTREAM_INVALID = Upstream "upstream_invalid", "The other side answered with something that cannot be read.", "";
 
         // connections

@@ -4,6 +4,8 @@
 //! rest under the `MasterKey`), `Opaque` tokens kept as hashes, JWS verification.
 //! *Needs* `Env` for randomness. *Never* prints, logs or returns key material.
 
+pub mod json;
+mod jwk;
 pub mod jws;
 mod opaque;
 mod sealed;

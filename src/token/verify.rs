@@ -45,7 +45,7 @@ pub async fn verify(cx: &Context, keyring: &Keyring, token: &str) -> Result<Chec
         return Err(invalid());
     }
     let keys = keyring.knowing(cx, &kid(token).ok_or_else(invalid)?).await?;
-    let Verified { header, claims } = keys.verifying.verify(token, OWN).map_err(|e| invalid().because(e))?;
+    let Verified { header, claims, .. } = keys.verifying.verify(token, OWN).map_err(|e| invalid().because(e))?;
     let says = |name: &str| claims.get(name).and_then(Value::as_str);
     let now = cx.env.now().seconds();
     let alive = claims.get("exp").and_then(Value::as_i64).is_some_and(|exp| now < exp)

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::crypto::Sealed;
+use crate::crypto::jws::Algorithm;
 use crate::error::{Error, Result, codes};
 use crate::id::ConnectionId;
 
@@ -60,7 +61,7 @@ pub struct Client {
     /// The client id that the provider gave.
     #[n(0)]
     pub id: Option<String>,
-    /// The client secret, sealed for `secret_place`. Without one authd is a public client.
+    /// The client secret, sealed for `secret_place`. Only a public client (`AuthMethod::None`) has none.
     #[n(1)]
     pub secret: Option<Sealed>,
     /// How authd authenticates. Unset: by what the provider says it takes.
@@ -134,6 +135,9 @@ pub struct Security {
     /// tolerates one trailing slash. Tokens must say exactly what the document says, always.
     #[n(1)]
     pub strict_issuer: Option<bool>,
+    /// The signature algorithms that tokens may have. Unset: those that the provider announces.
+    #[n(2)]
+    pub algorithms: Option<Vec<Algorithm>>,
 }
 
 impl Security {
@@ -249,7 +253,10 @@ impl Config {
             let url = web_address("discovery.issuer", issuer)?;
             // `|` stands between issuer and subject in the identity's key.
             if url.query().is_some() || issuer.len() > 512 || issuer.contains(['|', '\\']) {
-                return Err(wrong("discovery.issuer", "it is too long, has a query, or a character that no issuer has"));
+                return Err(wrong(
+                    "discovery.issuer",
+                    "it is too long, has a query, or a character that no issuer has",
+                ));
             }
             refuse_multi_tenant(issuer)?;
         }
@@ -269,6 +276,9 @@ impl Config {
         self.check_request()?;
         if self.security.clock_tolerance_seconds.is_some_and(|seconds| seconds > MAX_CLOCK_TOLERANCE) {
             return Err(wrong("security.clockToleranceSeconds", "it is at most 300"));
+        }
+        if self.security.algorithms.as_ref().is_some_and(Vec::is_empty) {
+            return Err(wrong("security.algorithms", "it is empty; leave it out for those of the provider"));
         }
         for claim in self.profile.mapping.all() {
             plain("profile.mapping", claim, 255)?;
@@ -320,12 +330,13 @@ impl Config {
             return Err(not_ready("The connection has no client id."));
         }
         match (self.client.auth_method, &self.client.secret) {
-            (Some(AuthMethod::ClientSecretPost | AuthMethod::ClientSecretBasic), None) => {
-                Err(not_ready("The connection has no client secret."))
-            }
             (Some(AuthMethod::PrivateKeyJwt), _) => {
                 Err(not_ready("The authentication method `private_key_jwt` is not served yet.")
                     .help("Use `client_secret_basic` or `client_secret_post`."))
+            }
+            (None | Some(AuthMethod::ClientSecretPost | AuthMethod::ClientSecretBasic), None) => {
+                Err(not_ready("The connection has no client secret.")
+                    .help("Set it; for a public client set the authentication method to `none`."))
             }
             _ => Ok(()),
         }
@@ -495,9 +506,12 @@ mod tests {
         let mut config = with("https://idp.example");
         lacks(&config, "client id");
         config.client.id = Some("x".into());
+        for method in [None, Some(AuthMethod::ClientSecretPost), Some(AuthMethod::ClientSecretBasic)] {
+            config.client.auth_method = method;
+            lacks(&config, "secret");
+        }
+        config.client.auth_method = Some(AuthMethod::None);
         config.ready().unwrap();
-        config.client.auth_method = Some(AuthMethod::ClientSecretPost);
-        lacks(&config, "secret");
         config.client.auth_method = Some(AuthMethod::PrivateKeyJwt);
         lacks(&config, "private_key_jwt");
     }

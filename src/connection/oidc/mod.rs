@@ -1,75 +1,169 @@
-//! # connection::oidc — stand-in until the protocol lands
+//! # connection::oidc — an upstream OpenID provider
+//!
+//! *Owns* the relying party: discovery, keys, the authorization request, the code's redemption, every check of an
+//! id_token, user info, and what claims mean.
+//! *Gives* `Oidc` (a `Protocol`) for a connection's `Config`; `discover` and `validate` to whoever sets one up.
+//! *Needs* the outbound client of `Env`, the master key, `crypto::jws`. *Never* decides who may sign in: it says
+//! whom the provider vouches for. It takes no key, no address and no algorithm from a token, and shows nobody the
+//! provider's words.
+//!
+//! The subject of a person is `<iss>|<sub>`. When the connection maps another claim it is `<claim>@<iss>|<value>`.
+//! An issuer begins with `http` and has no `|`, so no two of them are the same text.
 
+mod answer;
+mod begin;
+mod caches;
 mod config;
-
-pub use config::*;
+mod discovery;
+mod exchange;
+mod keys;
+mod mapping;
+mod report;
+mod userinfo;
+mod verify;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use serde_json::Value;
 
-use super::connection::Connection;
+pub use caches::Caches;
+pub use config::{AuthMethod, Client, Config, Discovery, Mapping, ProfileConfig, RequestConfig, Security, secret_place};
+pub use discovery::{Metadata, discover};
+pub use report::validate;
+
 use super::protocol::{Answer, Authenticated, Begin, BeginRequest, Checks, Protocol};
-use super::report::{Finding, Report};
+use super::report::Report;
 use crate::access::Context;
-use crate::error::{Error, Result, codes};
+use crate::error::{Code, Error, Result, codes};
 use crate::id::ConnectionId;
 
-#[derive(Default)]
-#[expect(missing_docs, reason = "stand-in")]
-pub struct Caches;
-
-impl Caches {
-    #[expect(missing_docs, reason = "stand-in")]
-    pub fn new() -> Self {
-        Self
-    }
+/// The relying party of one connection.
+#[derive(Clone, Debug)]
+pub struct Oidc {
+    connection: ConnectionId,
+    config: Arc<Config>,
+    caches: Arc<Caches>,
 }
-
-#[expect(missing_docs, reason = "stand-in")]
-pub struct Metadata;
-
-#[expect(missing_docs, reason = "stand-in")]
-pub async fn discover(cx: &Context, config: &Config) -> Result<Metadata> {
-    let issuer = config.discovery.issuer.as_deref().unwrap_or_default();
-    let url = url::Url::parse(&format!("{issuer}/.well-known/openid-configuration"))
-        .map_err(|_| Error::new(&codes::METADATA_INVALID))?;
-    let answer = cx.env.outbound().send(crate::env::Request::get(url)).await?;
-    let document: serde_json::Value =
-        serde_json::from_slice(&answer.body).map_err(|_| Error::new(&codes::METADATA_INVALID))?;
-    if document["issuer"] == issuer { Ok(Metadata) } else { Err(Error::new(&codes::ISSUER_MISMATCH)) }
-}
-
-#[expect(missing_docs, reason = "stand-in")]
-pub async fn validate(cx: &Context, connection: &Connection) -> Report {
-    let config = connection.oidc.clone().unwrap_or_default();
-    let ok = discover(cx, &config).await.is_ok();
-    Report { ok, checks: vec![Finding { name: "discovery_reachable".into(), ok, message: None }], latency_ms: None }
-}
-
-#[expect(missing_docs, reason = "stand-in")]
-pub struct Oidc(Config);
 
 impl Oidc {
-    #[expect(missing_docs, reason = "stand-in")]
-    pub fn new(_: ConnectionId, config: Config, _: Arc<Caches>) -> Self {
-        Self(config)
+    /// For a connection with that configuration; what is learnt of the provider is kept in `caches`.
+    pub fn new(connection: ConnectionId, config: Config, caches: Arc<Caches>) -> Self {
+        Self { connection, config: Arc::new(config), caches }
+    }
+
+    fn entry(&self) -> Arc<caches::Entry> {
+        self.caches.entry(self.connection, &self.config)
     }
 }
 
 #[async_trait]
 impl Protocol for Oidc {
-    async fn begin(&self, _: &Context, _: &BeginRequest) -> Result<Begin> {
-        Err(Error::new(&codes::CONNECTION_NOT_READY))
+    async fn begin(&self, cx: &Context, request: &BeginRequest) -> Result<Begin> {
+        self.config.check()?;
+        self.config.ready()?;
+        let metadata = self.entry().metadata(&cx.env, &self.config).await?;
+        begin::begin(cx, self.connection, &self.config, &metadata, request)
     }
-    fn screen(&self, _: &Answer, _: &mut Checks) -> Result<()> {
-        Err(Error::new(&codes::CONNECTION_NOT_READY))
+
+    fn screen(&self, answer: &Answer, checks: &mut Checks) -> Result<()> {
+        answer::issuer(answer, &self.config, self.entry().known().as_deref(), checks)?;
+        answer::denial(answer, checks)?;
+        answer::code(answer, checks).map(drop)
     }
-    async fn complete(&self, _: &Context, _: &Answer, _: &[u8], _: &mut Checks) -> Result<Authenticated> {
-        Err(Error::new(&codes::CONNECTION_NOT_READY))
+
+    async fn complete(&self, cx: &Context, answer: &Answer, kept: &[u8], checks: &mut Checks) -> Result<Authenticated> {
+        self.config.check()?;
+        self.config.ready()?;
+        let kept = begin::Kept::open(cx, self.connection, kept)?;
+        let state = answer.parameters.get("state").map(String::as_str).unwrap_or_default();
+        let ours = kept.is_for(state);
+        checks.state("state", ours);
+        if !ours {
+            return Err(Error::new(&codes::STATE_MISMATCH));
+        }
+        let entry = self.entry();
+        let metadata = entry.metadata(&cx.env, &self.config).await?;
+        require(
+            checks,
+            "issuer",
+            metadata.issuer == kept.issuer,
+            &kept.issuer,
+            &metadata.issuer,
+            &codes::ISSUER_MISMATCH,
+        )?;
+        // The screen may have known less of the provider than is known now.
+        answer::issuer(answer, &self.config, Some(&metadata), checks)?;
+        answer::denial(answer, checks)?;
+        let code = answer::code(answer, checks)?;
+
+        let tokens = exchange::redeem(cx, self.connection, &self.config, &metadata, code, &kept, checks).await?;
+        let allowed = verify::algorithms(&self.config, &metadata);
+        let verdict = entry.keys.verify(&cx.env, &metadata.jwks_uri, &tokens.id_token, &allowed).await;
+        let verified = verify::signature(&tokens.id_token, &allowed, verdict, checks)?;
+        let evidence = verify::Expected {
+            config: &self.config,
+            metadata: &metadata,
+            kept: &kept,
+            code,
+            access_token: tokens.access_token.as_ref().map(crate::crypto::Secret::expose),
+            now: cx.env.now(),
+        }
+        .check(&verified, checks)?;
+
+        let claims = &verified.claims;
+        let more = match (&metadata.userinfo_endpoint, &tokens.access_token) {
+            (Some(endpoint), Some(token)) if mapping::lacks_something(&self.config.profile, claims) => {
+                let asked = userinfo::Asked { entry: &entry, config: &self.config, metadata: &metadata, endpoint };
+                userinfo::fetch(cx, &asked, token, &evidence.sub, checks).await?
+            }
+            _ => None,
+        };
+        let subject = mapping::subject(&self.config, &metadata.issuer, &evidence.sub, claims, checks)?;
+        let profile = mapping::profile(&self.config.profile, claims, more.as_ref(), checks)?;
+        Ok(Authenticated {
+            subject,
+            profile,
+            auth_time: evidence.auth_time,
+            acr: evidence.acr,
+            amr: evidence.amr,
+            upstream_session: evidence.sid,
+        })
     }
+
     async fn test(&self, cx: &Context) -> Report {
-        let ok = discover(cx, &self.0).await.is_ok();
-        Report { ok, checks: vec![], latency_ms: Some(0) }
+        report::test(cx, &self.config, &self.entry()).await
     }
+}
+
+/// Notes a check, and refuses with `code` when it does not hold.
+fn require(
+    checks: &mut Checks,
+    name: &str,
+    ok: bool,
+    expected: impl ToString,
+    received: impl AsRef<str>,
+    code: &'static Code,
+) -> Result<()> {
+    checks.compare(name, ok, expected, shown(received.as_ref()));
+    if ok { Ok(()) } else { Err(Error::new(code)) }
+}
+
+/// A text of the provider's, fit to stand in a trace: bounded, without what would steer a terminal or turn text around.
+fn shown(text: &str) -> String {
+    text.chars().take(200).map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
+}
+
+fn shown_value(value: Option<&Value>) -> String {
+    match value {
+        None => "(absent)".to_owned(),
+        Some(Value::String(text)) => shown(text),
+        Some(other) => shown(&other.to_string()),
+    }
+}
+
+/// Control characters, and the format characters that change the direction of text or hide in it.
+fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }

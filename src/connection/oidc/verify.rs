@@ -1,0 +1,251 @@
+//! Every check of an id_token (OpenID Connect Core §3.1.3.7, RFC 8725). What is not checked here is not known.
+
+use serde_json::{Map, Value};
+
+use super::begin::Kept;
+use super::config::Config;
+use super::discovery::Metadata;
+use super::{require, shown, shown_value};
+use crate::connection::protocol::Checks;
+use crate::crypto::jws::{self, Algorithm, Fault, Verified};
+use crate::crypto::{base64url, same};
+use crate::env::Timestamp;
+use crate::error::{Code, Error, Result, codes};
+
+/// 9999-12-31T23:59:59Z: a time beyond it is no time.
+const LAST_SECOND: f64 = 253_402_300_799.0;
+const MAX_SUBJECT: usize = 255;
+
+/// The algorithms that a token of this connection may have: those configured, or else those announced. The token's
+/// own header is never asked.
+pub(super) fn algorithms(config: &Config, metadata: &Metadata) -> Vec<Algorithm> {
+    config.security.algorithms.clone().unwrap_or_else(|| metadata.algorithms.clone())
+}
+
+/// Notes what came of the signature. Errors: those of `KeySet::verify`, and of fetching the keys.
+pub(super) fn signature(
+    token: &str,
+    allowed: &[Algorithm],
+    verdict: Result<Result<Verified, Fault>>,
+    checks: &mut Checks,
+) -> Result<Verified> {
+    let header = jws::header(token).unwrap_or_default();
+    let names = allowed.iter().map(|algorithm| algorithm.name()).collect::<Vec<_>>().join(" ");
+    let alg = shown_value(header.get("alg"));
+    let kid = shown_value(header.get("kid"));
+    let verdict = match verdict {
+        Ok(verdict) => verdict,
+        Err(error) => {
+            checks.compare("jwks", false, "the provider's keys", error.code());
+            return Err(error);
+        }
+    };
+    match &verdict {
+        Ok(_) => {
+            checks.compare("alg", true, names, alg);
+            checks.pass("kid", kid);
+            checks.state("signature", true);
+        }
+        Err(Fault::Algorithm) => checks.compare("alg", false, names, alg),
+        Err(Fault::Key | Fault::KeyName) => checks.compare("kid", false, "exactly one key of the provider", kid),
+        Err(Fault::Critical) => checks.compare("crit", false, "(absent)", shown_value(header.get("crit"))),
+        Err(Fault::Form(why)) => checks.compare("signature", false, "a compact JWS", why),
+        Err(Fault::Signature) => checks.state("signature", false),
+        Err(Fault::Payload) => checks.compare("payload", false, "a JSON object", "something else"),
+    }
+    Ok(verdict?)
+}
+
+/// What the token is held against.
+pub(super) struct Expected<'a> {
+    pub config: &'a Config,
+    pub metadata: &'a Metadata,
+    pub kept: &'a Kept,
+    pub code: &'a str,
+    pub access_token: Option<&'a str>,
+    pub now: Timestamp,
+}
+
+/// What the token proves, besides the profile.
+#[derive(Debug)]
+pub(super) struct Evidence {
+    pub sub: String,
+    pub auth_time: Option<Timestamp>,
+    pub acr: Option<String>,
+    pub amr: Vec<String>,
+    pub sid: Option<String>,
+}
+
+impl Expected<'_> {
+    /// Errors: `token_claims`, `token_audience`, `token_expired`, `nonce_mismatch`, `token_binding`, `profile_invalid`.
+    pub(super) fn check(&self, token: &Verified, checks: &mut Checks) -> Result<Evidence> {
+        let claims = &token.claims;
+        self.kind(&token.header, checks)?;
+        let iss = claims.get("iss");
+        let issuer = self.metadata.issuer.as_str();
+        let same_issuer = iss.and_then(Value::as_str) == Some(issuer);
+        require(checks, "iss", same_issuer, issuer, shown_value(iss), &codes::TOKEN_CLAIMS)?;
+        self.audience(claims, checks)?;
+        self.times(claims, checks)?;
+        let sub = self.subject(claims, checks)?;
+        self.nonce(claims, checks)?;
+        binding("at_hash", claims, token.algorithm, self.access_token, checks)?;
+        binding("c_hash", claims, token.algorithm, Some(self.code), checks)?;
+        let auth_time = self.auth_time(claims, checks)?;
+        let text = |name: &str| {
+            let value = claims.get(name).and_then(Value::as_str);
+            value
+                .filter(|text| (1..=255).contains(&text.len()) && !text.chars().any(char::is_control))
+                .map(str::to_owned)
+        };
+        Ok(Evidence { sub, auth_time, acr: text("acr"), amr: methods(claims.get("amr")), sid: text("sid") })
+    }
+
+    /// Another kind of token by the same key (an access token, a logout token) is no id_token (RFC 8725 §3.11).
+    fn kind(&self, header: &Map<String, Value>, checks: &mut Checks) -> Result<()> {
+        let typ = header.get("typ");
+        let fits = match typ {
+            None => true,
+            Some(Value::String(typ)) => {
+                let typ = typ.to_ascii_lowercase();
+                matches!(typ.strip_prefix("application/").unwrap_or(&typ), "jwt")
+            }
+            Some(_) => false,
+        };
+        require(checks, "typ", fits, "JWT", shown_value(typ), &codes::TOKEN_CLAIMS)
+    }
+
+    fn audience(&self, claims: &Map<String, Value>, checks: &mut Checks) -> Result<()> {
+        let client = self.config.client_id()?;
+        let wanted = self.config.discovery.audience.as_deref().unwrap_or(client);
+        let aud = claims.get("aud");
+        let audiences: Vec<&str> = match aud {
+            Some(Value::String(one)) => vec![one],
+            Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).collect(),
+            _ => Vec::new(),
+        };
+        let whole = aud.and_then(Value::as_array).is_none_or(|list| list.len() == audiences.len());
+        let ours = whole && audiences.contains(&wanted);
+        require(checks, "aud", ours, wanted, shown_value(aud), &codes::TOKEN_AUDIENCE)?;
+        // A token for several must say for whom it was made; a token that says so must say us.
+        let azp = claims.get("azp");
+        if azp.is_some() || audiences.len() > 1 {
+            let ours = azp.and_then(Value::as_str) == Some(client);
+            require(checks, "azp", ours, client, shown_value(azp), &codes::TOKEN_AUDIENCE)?;
+        }
+        Ok(())
+    }
+
+    fn times(&self, claims: &Map<String, Value>, checks: &mut Checks) -> Result<()> {
+        let tolerance = std::time::Duration::from_secs(self.config.security.tolerance());
+        let exp = time("exp", claims, checks)?.ok_or_else(|| absent("exp", checks))?;
+        let holds = self.now < exp + tolerance;
+        require(checks, "exp", holds, format!("after {}", self.now), exp.to_string(), &codes::TOKEN_EXPIRED)?;
+        let iat = time("iat", claims, checks)?.ok_or_else(|| absent("iat", checks))?;
+        let holds = iat <= self.now + tolerance;
+        require(checks, "iat", holds, format!("until {}", self.now), iat.to_string(), &codes::TOKEN_CLAIMS)?;
+        if let Some(nbf) = time("nbf", claims, checks)? {
+            let holds = nbf <= self.now + tolerance;
+            require(checks, "nbf", holds, format!("until {}", self.now), nbf.to_string(), &codes::TOKEN_EXPIRED)?;
+        }
+        Ok(())
+    }
+
+    fn subject(&self, claims: &Map<String, Value>, checks: &mut Checks) -> Result<String> {
+        let sub = claims.get("sub");
+        let text = sub.and_then(Value::as_str).filter(|sub| (1..=MAX_SUBJECT).contains(&sub.len()));
+        require(checks, "sub", text.is_some(), "a text of 1 to 255 bytes", shown_value(sub), &codes::TOKEN_CLAIMS)?;
+        let text = text.unwrap_or_default();
+        if text.chars().any(char::is_control) {
+            checks.compare("sub", false, "no control characters", shown(text));
+            return Err(Error::new(&codes::PROFILE_INVALID));
+        }
+        Ok(text.to_owned())
+    }
+
+    fn nonce(&self, claims: &Map<String, Value>, checks: &mut Checks) -> Result<()> {
+        let nonce = claims.get("nonce").and_then(Value::as_str).unwrap_or_default();
+        let ours = same(nonce.as_bytes(), self.kept.nonce.as_bytes());
+        checks.state("nonce", ours);
+        if ours { Ok(()) } else { Err(Error::new(&codes::NONCE_MISMATCH)) }
+    }
+
+    /// When an age was asked for, or a fresh sign-in, the provider must have obeyed: an answer of a person's old
+    /// session would otherwise pass for a new one.
+    fn auth_time(&self, claims: &Map<String, Value>, checks: &mut Checks) -> Result<Option<Timestamp>> {
+        let tolerance = std::time::Duration::from_secs(self.config.security.tolerance());
+        let at = time("auth_time", claims, checks)?;
+        let mut oldest = self.kept.max_age.map(|age| self.now - std::time::Duration::from_secs(age) - tolerance);
+        if self.kept.force && at.is_some() {
+            let began = self.kept.began_at - tolerance;
+            oldest = Some(oldest.map_or(began, |oldest| oldest.max(began)));
+        }
+        let latest = self.now + tolerance;
+        let Some(oldest) = oldest else {
+            if let Some(at) = at {
+                let fits = at <= latest;
+                require(
+                    checks,
+                    "auth_time",
+                    fits,
+                    format!("until {}", self.now),
+                    at.to_string(),
+                    &codes::TOKEN_CLAIMS,
+                )?;
+            }
+            return Ok(at);
+        };
+        let fits = at.is_some_and(|at| at >= oldest && at <= latest);
+        let received = at.map_or_else(|| "(absent)".to_owned(), |at| at.to_string());
+        require(checks, "auth_time", fits, format!("{oldest} or later"), received, &codes::TOKEN_CLAIMS)?;
+        Ok(at)
+    }
+}
+
+/// A `NumericDate` (RFC 7519 §2): a JSON number, whole or not, that is a moment. `None` when it is absent.
+/// Errors: `token_claims` for anything else.
+fn time(name: &str, claims: &Map<String, Value>, checks: &mut Checks) -> Result<Option<Timestamp>> {
+    let Some(value) = claims.get(name) else { return Ok(None) };
+    let seconds = value.as_f64().filter(|seconds| seconds.is_finite() && (0.0..=LAST_SECOND).contains(seconds));
+    match seconds {
+        #[expect(clippy::cast_possible_truncation, reason = "it is within the years 1970 to 9999")]
+        Some(seconds) => Ok(Some(Timestamp::from_millis((seconds * 1000.0) as i64))),
+        None => {
+            checks.compare(name, false, "a number of seconds", shown_value(Some(value)));
+            Err(Error::new(&codes::TOKEN_CLAIMS))
+        }
+    }
+}
+
+fn absent(name: &str, checks: &mut Checks) -> Error {
+    checks.compare(name, false, "a number of seconds", "(absent)");
+    Error::new(&codes::TOKEN_CLAIMS)
+}
+
+/// `at_hash` and `c_hash`: where they stand, they are the left half of the hash (OpenID Connect Core §3.1.3.6).
+fn binding(
+    name: &str,
+    claims: &Map<String, Value>,
+    algorithm: Algorithm,
+    bound: Option<&str>,
+    checks: &mut Checks,
+) -> Result<()> {
+    const CODE: &Code = &codes::TOKEN_BINDING;
+    let (Some(value), Some(bound)) = (claims.get(name), bound) else { return Ok(()) };
+    let hash = algorithm.hash(bound.as_bytes());
+    let half = base64url(&hash[..hash.len() / 2]);
+    let fits = value.as_str().is_some_and(|text| same(text.as_bytes(), half.as_bytes()));
+    checks.state(name, fits);
+    if fits { Ok(()) } else { Err(Error::new(CODE)) }
+}
+
+/// The methods that the provider states (RFC 8176), bounded; what is none is left out.
+fn methods(amr: Option<&Value>) -> Vec<String> {
+    let list: Vec<&str> = match amr {
+        Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).collect(),
+        Some(Value::String(one)) => vec![one],
+        _ => Vec::new(),
+    };
+    let fits = |text: &&&str| (1..=64).contains(&text.len()) && !text.chars().any(char::is_control);
+    list.iter().filter(fits).take(16).map(|text| (*text).to_owned()).collect()
+}
