@@ -1,1 +1,51 @@
-//! # jobs
+//! # jobs — clock-driven chores
+//!
+//! *Owns* what is done again and again without being asked: sweeping what has expired, signing the log's end.
+//! *Gives* `run`. *Needs* the world. *Never* holds a rule: what expires says so itself.
+
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval_at};
+
+use crate::access::World;
+
+/// Between two sweeps.
+const SWEEP: Duration = Duration::from_secs(30);
+/// Between two signatures under the log.
+const CHECKPOINT: Duration = Duration::from_secs(3600);
+
+/// Does the chores until `stop` is ready.
+pub async fn run(world: World, stop: impl Future<Output = ()>) {
+    let ticks = |every: Duration| {
+        // Not at once: a start is busy enough.
+        let mut ticks = interval_at(tokio::time::Instant::now() + every, every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks
+    };
+    let (mut sweep, mut checkpoint) = (ticks(SWEEP), ticks(CHECKPOINT));
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            _ = sweep.tick() => swept(&world).await,
+            _ = checkpoint.tick() => signed(&world).await,
+        }
+    }
+}
+
+/// The store sweeps in chunks, so that requests come in between.
+async fn swept(world: &World) {
+    match world.store.sweep().await {
+        Ok(0) => {}
+        Ok(rows) => tracing::debug!(rows, "swept what had expired"),
+        Err(error) => tracing::warn!(code = error.code(), "the sweep failed: {}", error.log_line()),
+    }
+}
+
+async fn signed(world: &World) {
+    match world.store.checkpoint().await {
+        Ok(None) => {}
+        Ok(Some(checkpoint)) => tracing::debug!(seq = checkpoint.seq, "signed the log"),
+        Err(error) => tracing::warn!(code = error.code(), "the log was not signed: {}", error.log_line()),
+    }
+}

@@ -1,1 +1,127 @@
-//! # cli
+//! # cli — verbs
+//!
+//! *Owns* the command line: its grammar (made from the catalogue of operations), its help, its exit codes.
+//! *Gives* `run` to `main`. *Needs* everything.
+//! *Never* knows what an operation does: a new one is a new verb by itself. Only `show` prints.
+
+mod args;
+mod command;
+mod demo;
+mod examples;
+mod logging;
+pub mod reference;
+mod serve;
+mod show;
+mod verb;
+
+use std::ffi::OsString;
+
+use clap::ArgMatches;
+use clap::error::ErrorKind;
+
+use crate::app;
+use crate::config::{Config, Environment, Flags};
+use crate::console::Console;
+use crate::error::{Error, Kind, Result, codes};
+use show::Show;
+
+/// It worked.
+pub const OK: u8 = 0;
+/// It did not, and the caller can do something about it.
+pub const YOURS: u8 = 1;
+/// It did not, and it is authd's fault, or the world's.
+pub const OURS: u8 = 2;
+
+/// Runs the command line; the answer is the exit code.
+pub fn run(args: Vec<OsString>, environment: &Environment) -> u8 {
+    let catalogue = app::catalogue();
+    let show = Show::of(&args, environment);
+    let tree = command::Tree::of(&catalogue);
+    let matches = match tree.command(show.colors()).try_get_matches_from(args) {
+        Ok(matches) => matches,
+        Err(error) => return usage(&show, &error),
+    };
+    let show = show.told(matches.get_flag("json"), matches.get_flag("quiet"), matches.get_flag("no-color"));
+    match act(&tree, &matches, environment, &show) {
+        Ok(()) => OK,
+        Err(error) => {
+            show.error(&error);
+            exit_code(&error)
+        }
+    }
+}
+
+fn exit_code(error: &Error) -> u8 {
+    match error.kind() {
+        Kind::Bug | Kind::Unavailable | Kind::Upstream => OURS,
+        _ => YOURS,
+    }
+}
+
+/// Help that was asked for is an answer; anything else is the caller's mistake.
+fn usage(show: &Show, error: &clap::Error) -> u8 {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            show.page(&error.render());
+            OK
+        }
+        _ => {
+            show.misuse(&error.render());
+            YOURS
+        }
+    }
+}
+
+fn act(tree: &command::Tree<'_>, matches: &ArgMatches, environment: &Environment, show: &Show) -> Result<()> {
+    let shared = Flags {
+        data_dir: matches.get_one::<String>("data-dir").cloned(),
+        config: matches.get_one::<String>("config").cloned(),
+        values: Vec::new(),
+    };
+    match matches.subcommand() {
+        Some(("serve", given)) => serve::run(given, &shared, environment, show),
+        Some(("tui", _)) => {
+            let config = Config::load(environment, &shared)?;
+            crate::tui::run(&config, show.colors())
+        }
+        _ => {
+            let (path, given) = deepest(matches);
+            let operation = tree.operation(&path).ok_or_else(|| Error::bug(format!("no verb `{}`", path.join(" "))))?;
+            let input = verb::input(operation, given, environment, show)?;
+            let config = Config::load(environment, &shared)?;
+            let reads = operation.route().method == crate::access::Method::Get;
+            if reads && shared.data_dir.is_none() && environment.get("AUTHD_DATA_DIR").is_none() && !config.data_dir.path().exists()
+            {
+                return Err(Error::says(
+                    &codes::NOT_FOUND,
+                    format!("There is no authd in {}.", config.data_dir.path().display()),
+                )
+                .help("Name its data directory: `--data-dir DIR`."));
+            }
+            let answer = alone(async {
+                let console = Console::open(&config, environment).await?;
+                let answer = console.perform(operation, input).await;
+                console.close().await;
+                answer
+            })?;
+            show.answer(operation.name(), &answer);
+            Ok(())
+        }
+    }
+}
+
+/// The verb that was chosen, and what was given to it.
+fn deepest(matches: &ArgMatches) -> (Vec<String>, &ArgMatches) {
+    let (mut path, mut here) = (Vec::new(), matches);
+    while let Some((name, below)) = here.subcommand() {
+        path.push(name.to_owned());
+        here = below;
+    }
+    (path, here)
+}
+
+/// Runs a short task to its end on this thread.
+fn alone<T>(task: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::bug)?;
+    runtime.block_on(task)
+}

@@ -125,6 +125,6 @@ impl DataDir {
 }
 
 /// The user this process acts as.
-pub(super) fn own_uid() -> u32 {
+pub fn own_uid() -> u32 {
     rustix::process::geteuid().as_raw()
 }

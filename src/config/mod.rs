@@ -16,7 +16,7 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 
-pub use data_dir::DataDir;
+pub use data_dir::{DataDir, own_uid};
 pub use environment::Environment;
 pub use key::{KEYS, Key, Shape};
 pub use layers::{Flags, Given};
@@ -164,16 +164,14 @@ fn network(given: &Given) -> Result<IpNet> {
 /// A network, or host:port. What is in it is judged where addresses are (`http`); here only the shape.
 fn allow_entry(given: &Given) -> Result<()> {
     let text = given.value.as_str();
-    let place = text.rsplit_once(':').is_some_and(|(host, port)| {
-        !host.is_empty() && !host.contains(['/', '@', '?', '#', ' ']) && port.parse::<u16>().is_ok_and(|p| p > 0)
-    });
-    if place || text.parse::<IpNet>().is_ok() || text.parse::<IpAddr>().is_ok() {
+    let fits = match text.contains('/') {
+        true => text.parse::<IpNet>().is_ok(),
+        false => !text.is_empty() && !text.contains(['@', '?', '#', ' ', '*']),
+    };
+    if fits {
         return Ok(());
     }
-    Err(given.wrong(format!(
-        "`{}` is neither a network (10.0.0.0/8) nor a host with its port (idp.internal:443)",
-        given.shown()
-    )))
+    Err(given.wrong(format!("`{}` is neither a network (10.0.0.0/8) nor a host with its port (idp.internal:443)", given.shown())))
 }
 
 fn tls(layers: &Layers) -> Result<Option<Tls>> {

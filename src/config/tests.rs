@@ -81,7 +81,7 @@ fn a_wrong_value_names_its_source() {
         ("public_url", "http://id.example.com", "`--public-url`"),
         ("trusted_proxies", "proxy", "`--trusted-proxies`"),
         ("outbound.allow", "https://idp.internal", "`--outbound-allow`"),
-        ("outbound.allow", "idp.internal", "`--outbound-allow`"),
+        ("outbound.allow", "10.0.0.0/99", "`--outbound-allow`"),
         ("outbound.ca_file", "/nowhere/ca.pem", "`--outbound-ca-file`"),
         ("tls.cert", "/etc/hostname", "`--tls-cert`"),
         ("log.level", "=loud=", "`--log-level`"),

@@ -1,0 +1,187 @@
+//! The grammar: one verb an operation, and the few that are none.
+
+use clap::builder::Styles;
+use clap::builder::styling::{AnsiColor, Style};
+use clap::{Arg, ArgAction, ColorChoice, Command};
+
+use super::examples;
+use super::{serve, verb};
+use crate::access::{AnyOperation, Catalogue};
+
+/// Where an operation stands besides, or instead of, `noun verb` by its name.
+const PLACES: &[(&str, &[&[&str]])] = &[
+    ("counts.show", &[&["counts"], &["admin", "counts"]]),
+    ("signin.explain", &[&["explain"], &["signin", "explain"]]),
+];
+
+/// What a noun is about.
+const NOUNS: &[(&str, &str)] = &[
+    ("org", "Organizations: the tenants"),
+    ("user", "People"),
+    ("connection", "Connections: how an organization's people sign in"),
+    ("domain", "Domains of connections"),
+    ("app", "Apps that sign people in through authd"),
+    ("api-key", "API keys of organizations"),
+    ("session", "Who is signed in"),
+    ("token", "Tokens for authd's own API"),
+    ("signin", "Sign-ins, looked at afterwards"),
+    ("signing-key", "The keys that tokens are signed with"),
+    ("admin", "The whole deployment"),
+];
+
+const ABOUT: &str = "Single sign-on for a small team: one binary, one machine";
+
+const LONG_ABOUT: &str = "\
+Single sign-on for a small team: one binary, one machine.
+
+`authd serve` runs it, `authd tui` watches it, and the other verbs steer it: they talk to the running server by the \
+control socket in its data directory, or open the database themselves when no server runs.";
+
+/// The verbs, by their words.
+pub struct Tree<'a> {
+    verbs: Vec<(Vec<String>, &'a dyn AnyOperation)>,
+}
+
+impl<'a> Tree<'a> {
+    /// One verb for each operation.
+    pub fn of(catalogue: &'a Catalogue) -> Self {
+        let verbs = catalogue.iter().flat_map(|operation| {
+            paths(operation.name()).into_iter().map(move |path| (path, operation))
+        });
+        Self { verbs: verbs.collect() }
+    }
+
+    /// The operation of a verb.
+    pub fn operation(&self, path: &[String]) -> Option<&'a dyn AnyOperation> {
+        self.verbs.iter().find(|(words, _)| words == path).map(|(_, operation)| *operation)
+    }
+
+    /// The whole grammar.
+    pub fn command(&self, color: bool) -> Command {
+        let mut command = Command::new("authd")
+            .about(ABOUT)
+            .long_about(LONG_ABOUT)
+            .version(env!("CARGO_PKG_VERSION"))
+            .styles(styles())
+            .color(if color { ColorChoice::Auto } else { ColorChoice::Never })
+            .subcommand_required(true)
+            .arg_required_else_help(true)
+            .disable_help_subcommand(true)
+            .max_term_width(110)
+            .after_help(examples::FIRST)
+            .subcommand_value_name("VERB")
+            .subcommand_help_heading("Verbs")
+            .args(shared())
+            .subcommand(serve::command())
+            .subcommand(
+                Command::new("tui")
+                    .about("Watch the running server in the terminal")
+                    .long_about("Watch the running server in the terminal: counts, sign-ins as they happen, sessions.\n\nKeys: q quits, r looks again."),
+            );
+        for name in self.words_below(&[]) {
+            command = command.subcommand(self.below(&[name]));
+        }
+        command
+    }
+
+    fn below(&self, path: &[&str]) -> Command {
+        let owned: Vec<String> = path.iter().map(|word| (*word).to_owned()).collect();
+        let name = owned.last().cloned().unwrap_or_default();
+        let mut command = match self.operation(&owned) {
+            Some(operation) => verb::command(operation, &owned),
+            None => {
+                let about = NOUNS.iter().find(|(noun, _)| *noun == name).map_or("", |(_, about)| about);
+                Command::new(name.clone()).about(about).subcommand_required(true).arg_required_else_help(true)
+            }
+        };
+        if name == "org" {
+            command = command.alias("organization");
+        }
+        if name.contains('-') {
+            command = command.alias(name.replace('-', "_"));
+        }
+        for word in self.words_below(path) {
+            let path: Vec<&str> = path.iter().copied().chain([word]).collect();
+            command = command.subcommand(self.below(&path));
+        }
+        command
+    }
+
+    /// The next words after `path`, each once, in the order of the catalogue.
+    fn words_below(&self, path: &[&str]) -> Vec<&str> {
+        let mut words: Vec<&str> = Vec::new();
+        for (verb, _) in &self.verbs {
+            if verb.len() > path.len() && verb.iter().zip(path).all(|(a, b)| a == b) {
+                let word = verb[path.len()].as_str();
+                if !words.contains(&word) {
+                    words.push(word);
+                }
+            }
+        }
+        words
+    }
+}
+
+fn paths(name: &str) -> Vec<Vec<String>> {
+    if let Some((_, paths)) = PLACES.iter().find(|(known, _)| *known == name) {
+        return paths.iter().map(|path| path.iter().map(|word| (*word).to_owned()).collect()).collect();
+    }
+    vec![name.split('.').map(|word| if word == "organization" { "org".to_owned() } else { word.replace('_', "-") }).collect()]
+}
+
+/// What every verb takes, before it and after it.
+fn shared() -> [Arg; 5] {
+    let text = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).help(help).global(true).help_heading("Everywhere").display_order(900)
+    };
+    let switch = |name: &'static str, help: &'static str| {
+        Arg::new(name).long(name).help(help).action(ArgAction::SetTrue).global(true).help_heading("Everywhere").display_order(901)
+    };
+    [
+        text("data-dir", "DIR", "Where authd keeps everything [default: ./authd-data] [env: AUTHD_DATA_DIR]"),
+        text("config", "FILE", "The configuration file [default: authd.toml in the data directory] [env: AUTHD_CONFIG]"),
+        switch("json", "Answer in JSON; errors, too"),
+        switch("no-color", "No colours [env: NO_COLOR]"),
+        switch("quiet", "Print only what a script needs: ids, one a line").short('q'),
+    ]
+}
+
+fn styles() -> Styles {
+    Styles::styled()
+        .header(Style::new().bold())
+        .usage(Style::new().bold())
+        .literal(AnsiColor::Cyan.on_default())
+        .placeholder(Style::new().dimmed())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grammar_holds_together() {
+        let catalogue = crate::app::catalogue();
+        Tree::of(&catalogue).command(false).debug_assert();
+    }
+
+    #[test]
+    fn names_become_words() {
+        assert_eq!(paths("organization.create"), [["org", "create"]]);
+        assert_eq!(paths("api_key.create"), [["api-key", "create"]]);
+        assert_eq!(paths("connection.set_oidc"), [["connection", "set-oidc"]]);
+        assert_eq!(paths("counts.show").len(), 2);
+    }
+
+    #[test]
+    fn every_verb_says_what_it_does() {
+        fn walk(command: &Command) {
+            assert!(command.get_about().is_some_and(|about| !about.to_string().is_empty()), "{}", command.get_name());
+            for argument in command.get_arguments() {
+                assert!(argument.get_help().is_some(), "{} of {}", argument.get_id(), command.get_name());
+            }
+            command.get_subcommands().for_each(walk);
+        }
+        let catalogue = crate::app::catalogue();
+        walk(&Tree::of(&catalogue).command(false));
+    }
+}

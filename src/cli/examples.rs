@@ -1,0 +1,64 @@
+//! What one would type, for each verb's help.
+
+/// For the help of authd itself.
+pub const FIRST: &str = "\
+Examples:
+  authd serve                              run it: ./authd-data, http://127.0.0.1:8080
+  authd serve --demo                       with a sample organization, identity provider and app
+  authd org create --name Acme             create a tenant
+  authd connection create --help           what a connection to an identity provider takes
+  authd explain req_…                      why a sign-in failed, by the id on its error page";
+
+/// For `authd serve`.
+pub const SERVE: &str = "\
+Examples:
+  authd serve
+  authd serve --data-dir /var/lib/authd --listen 127.0.0.1:8080 --public-url https://id.example.com
+  authd serve --listen 0.0.0.0:443 --tls-cert fullchain.pem --tls-key key.pem --public-url https://id.example.com
+  authd serve --outbound-allow 10.20.0.0/16 --outbound-allow idp.internal:443
+
+Every flag can also stand in authd.toml (`tls.cert`) or in the environment (AUTHD_TLS_CERT).
+The flag wins over the environment, the environment over the file.";
+
+const EXAMPLES: &[(&str, &str)] = &[
+    ("organization.create", "  authd org create --name Acme\n  authd org create --name Acme --json"),
+    ("organization.list", "  authd org list\n  authd org list --limit 10 --json"),
+    ("organization.disable", "  authd org disable org_…"),
+    ("api_key.create", "  authd api-key create --org org_… --name ci --grant user.read,session.read\n  authd api-key create --org org_… --name backend --grant '*' --expires-at 2027-12-31T00:00:00Z"),
+    ("api_key.list", "  authd api-key list --org org_…"),
+    ("api_key.revoke", "  authd api-key revoke key_…"),
+    ("connection.create", "  authd connection create --org org_… --protocol oidc --name 'Acme Okta' --issuer https://acme.okta.com \\\n      --client-id 0oa… --client-secret-file secret.txt --domain acme.example --activate\n  authd connection create --org org_… --protocol oidc --name Entra --file entra.json\n  authd connection create … --set oidc.security.clockToleranceSeconds=60"),
+    ("connection.list", "  authd connection list --org org_…"),
+    ("connection.get", "  authd connection get conn_…"),
+    ("connection.update", "  authd connection update conn_… --name 'Acme Okta (new)'\n  authd connection update conn_… --jit=false"),
+    ("connection.set_oidc", "  authd connection set-oidc conn_… --client-secret-file new-secret.txt\n  authd connection set-oidc conn_… --set profile.mapping.groups=roles"),
+    ("connection.validate", "  authd connection validate conn_…"),
+    ("connection.test", "  authd connection test conn_…"),
+    ("connection.status", "  authd connection status conn_…"),
+    ("connection.activate", "  authd connection activate conn_…"),
+    ("connection.disable", "  authd connection disable conn_…"),
+    ("connection.delete", "  authd connection delete conn_…"),
+    ("connection.restore", "  authd connection restore conn_…"),
+    ("domain.claim", "  authd domain claim --connection conn_… --domain acme.example"),
+    ("domain.verify", "  authd domain verify --connection conn_… --domain acme.example\n  authd domain verify --connection conn_… --domain acme.example --force     vouch for it, without DNS"),
+    ("domain.list", "  authd domain list --connection conn_…"),
+    ("domain.remove", "  authd domain remove --connection conn_… --domain acme.example"),
+    ("app.create", "  authd app create --org org_… --name Wiki --redirect-uri https://wiki.example.com/callback\n  authd app create --org org_… --name Product --redirect-uri https://app.example.com/cb --organizations all"),
+    ("app.update", "  authd app update app_… --redirect-uri https://wiki.example.com/callback"),
+    ("app.list", "  authd app list --org org_…"),
+    ("app.get", "  authd app get app_…"),
+    ("app.delete", "  authd app delete app_…"),
+    ("app.rotate_secret", "  authd app rotate-secret app_…"),
+    ("token.issue", "  authd token issue --org org_… --role owner --json\n  authd token issue --org org_… --user usr_…"),
+    ("session.list", "  authd session list --org org_…\n  authd session list --org org_… --user usr_…"),
+    ("session.revoke", "  authd session revoke ses_…"),
+    ("user.list", "  authd user list --org org_…"),
+    ("user.get", "  authd user get usr_… --org org_…"),
+    ("counts.show", "  authd counts --json"),
+    ("signin.explain", "  authd explain req_…"),
+];
+
+/// The examples of an operation.
+pub fn of(operation: &str) -> Option<&'static str> {
+    EXAMPLES.iter().find(|(name, _)| *name == operation).map(|(_, text)| *text)
+}

@@ -1,0 +1,161 @@
+//! `authd serve`: everything in its order, then the line that says it runs.
+
+use std::sync::Arc;
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use serde_json::json;
+
+use super::show::Show;
+use super::{examples, logging};
+use crate::app::{App, Settings};
+use crate::config::{self, Config, Environment, Flags, KEYS, Shape};
+use crate::console;
+use crate::error::{Error, Result, codes};
+use crate::event::EventKind;
+use crate::jobs;
+use crate::server::listen::{self, Limits, Listener, Shutdown, Tls};
+use crate::server::{self, Server};
+
+/// The grammar: every key of the configuration is a flag.
+pub fn command() -> Command {
+    let mut command = Command::new("serve")
+        .about("Run authd")
+        .long_about("Run authd.\n\nWithout any flag it keeps its data in ./authd-data and serves http://127.0.0.1:8080 to this machine.")
+        .after_help(examples::SERVE);
+    for key in KEYS.iter().filter(|key| key.name != "data_dir") {
+        let mut help = key.about.to_owned();
+        if !key.default.is_empty() {
+            help.push_str(&format!(" [default: {}]", key.default));
+        }
+        help.push_str(&format!(" [env: {}]", key.variable()));
+        let arg = Arg::new(key.name).long(key.flag()).value_name(key.value).help(help);
+        command = command.arg(if key.shape == Shape::Many { arg.action(ArgAction::Append) } else { arg });
+    }
+    command.arg(
+        Arg::new("demo")
+            .long("demo")
+            .action(ArgAction::SetTrue)
+            .help("Add a sample organization, a test identity provider and a sample app, and say what to click"),
+    )
+}
+
+/// Runs until it is told to stop. Errors: those of the configuration; `data_dir_in_use`, `listen_failed`, and of the store.
+pub fn run(given: &ArgMatches, shared: &Flags, environment: &Environment, show: &Show) -> Result<()> {
+    let values = KEYS.iter().filter(|key| key.name != "data_dir").filter_map(|key| {
+        let texts: Vec<String> = given.get_many::<String>(key.name)?.cloned().collect();
+        Some((key.name, texts))
+    });
+    let flags = Flags { values: values.collect(), ..shared.clone() };
+    let config = Config::load(environment, &flags)?;
+    logging::start(&config.log, show.is_terminal() && !show.is_json(), show.error_colors())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        // Blocking work is the store's reads and a few files; each idle thread costs memory.
+        .max_blocking_threads(16)
+        .thread_keep_alive(std::time::Duration::from_secs(5))
+        .build()
+        .map_err(Error::bug)?;
+    runtime.block_on(serve(&config, environment, show, given.get_flag("demo")))
+}
+
+async fn serve(config: &Config, environment: &Environment, show: &Show, demo: bool) -> Result<()> {
+    let shutdown = Shutdown::on_signals()?;
+    let env = console::env(config)?;
+    let begun = env.monotonic();
+    config.data_dir.create()?;
+    let tls = config.tls.as_ref().map(|tls| Tls::load(&tls.cert, &tls.key)).transpose()?;
+    // A free port is only known once it is bound, and the public URL follows from it. A given one is bound after the
+    // store was opened: of two servers on one directory, the second one's trouble is the directory, not the port.
+    let early = (config.listen.port() == 0).then(|| Listener::tcp(config.listen, tls.clone())).transpose()?;
+    let at = early.as_ref().and_then(Listener::address).unwrap_or(config.listen);
+    let settings = Settings {
+        config: config.clone(),
+        public_url: config.public_url_at(at)?,
+        master_key: config::master_key(&env, environment, &config.data_dir)?,
+        env: env.clone(),
+    };
+    let app = App::open(settings).await?;
+    let outcome = on(&app, config, environment, show, demo, early, tls, &shutdown, begun).await;
+    app.world.store.close().await;
+    outcome
+}
+
+#[expect(clippy::too_many_arguments, reason = "the second half of one function, split so that the store is closed whatever happens in it")]
+async fn on(
+    app: &App,
+    config: &Config,
+    environment: &Environment,
+    show: &Show,
+    demo: bool,
+    early: Option<Listener>,
+    tls: Option<Arc<Tls>>,
+    shutdown: &Shutdown,
+    begun: std::time::Duration,
+) -> Result<()> {
+    let world = &app.world;
+    let listener = match early {
+        Some(listener) => listener,
+        None => Listener::tcp(config.listen, tls)?,
+    };
+    let at = listener.address().unwrap_or(config.listen);
+    let socket = config.data_dir.place_socket(environment)?;
+    let control = Listener::control(&socket, |uid| tracing::warn!(uid, "a stranger at the control socket was turned away"))?;
+    let server = Server::new(app, config, &[at]);
+    let limits = Limits { proxies: config.trusted_proxies.clone(), ..Limits::default() };
+    let serving = [
+        tokio::spawn(listen::serve(listener, server.public, limits.clone(), shutdown.clone())),
+        tokio::spawn(listen::serve(control, server.control, limits, shutdown.clone())),
+    ];
+    let chores = {
+        let stop = shutdown.clone();
+        tokio::spawn(jobs::run(world.clone(), async move { stop.begun().await }))
+    };
+    let ms = u64::try_from(world.env.monotonic().saturating_sub(begun).as_millis()).unwrap_or(u64::MAX);
+    server::note(world, EventKind::ServerStarted).await?;
+    let demo = if demo { Some(super::demo::start(app, config, shutdown).await?) } else { None };
+    tell(app, config, show, at, &socket, ms);
+    if let Some(demo) = &demo {
+        show.line(demo);
+    }
+    for task in serving {
+        task.await.map_err(Error::bug)?;
+    }
+    let _ = chores.await;
+    // The last thing that is written: whoever reads the log knows that it ended in order.
+    server::note(world, EventKind::ServerStopped).await.or_else(|error| {
+        if error.is(&codes::SHUTTING_DOWN) { Ok(()) } else { Err(error) }
+    })?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The line that says it runs. For a person: where, and how to go on.
+fn tell(app: &App, config: &Config, show: &Show, at: std::net::SocketAddr, socket: &std::path::Path, ms: u64) {
+    let url = app.world.deployment.public_url.issuer();
+    let dir = config.data_dir.path();
+    let version = env!("CARGO_PKG_VERSION");
+    if show.is_json() || !show.is_terminal() {
+        show.document(&json!({
+            "event": "ready", "url": url, "listen": at.to_string(), "dataDir": dir, "socket": socket,
+            "pid": std::process::id(), "readyMs": ms, "version": version,
+        }));
+        return;
+    }
+    let paint = show.paint();
+    let flag = if dir == std::path::Path::new("authd-data") { String::new() } else { format!(" --data-dir {}", dir.display()) };
+    show.line(&format!(
+        "\n  {} {}\n\n  {}  {}\n  {}  {}\n  {}  {}\n\n  {}\n    {}\n    {}\n    {}\n",
+        paint.bold(&format!("authd {version}")),
+        paint.dim(&format!("ready in {ms} ms")),
+        paint.dim("address"),
+        paint.cyan(url),
+        paint.dim("data   "),
+        dir.display(),
+        paint.dim("socket "),
+        socket.display(),
+        paint.dim("in another terminal:"),
+        paint.cyan(&format!("authd{flag} org create --name Acme")),
+        paint.cyan(&format!("authd{flag} connection create --help")),
+        paint.cyan(&format!("authd{flag} tui")),
+    ));
+}

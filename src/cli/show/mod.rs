@@ -1,0 +1,173 @@
+//! # show — the only printer
+//!
+//! *Owns* standard output and standard error: answers, errors, warnings, in text or JSON, with or without colour.
+//! *Gives* `Show`. *Needs* errors. *Never* lets a control character of somebody else's text reach the terminal.
+//!
+//! Standard output has the answer and nothing else; with `--json` it is one JSON document. Everything that is said
+//! about the answer goes to standard error.
+
+mod escape;
+mod text;
+
+use std::ffi::OsString;
+use std::io::{IsTerminal as _, Write as _};
+
+use clap::builder::StyledStr;
+use serde_json::{Value, json};
+
+pub use escape::escaped;
+pub use text::Paint;
+
+use crate::config::Environment;
+use crate::error::{Error, Kind};
+
+/// How to print.
+#[derive(Clone, Debug)]
+pub struct Show {
+    json: bool,
+    quiet: bool,
+    out: Paint,
+    err: Paint,
+    terminal: bool,
+}
+
+impl Show {
+    /// What can be known before the arguments are parsed: so that a misuse, too, is printed as it was asked for.
+    pub fn of(args: &[OsString], environment: &Environment) -> Self {
+        let has = |flag: &str| args.iter().skip(1).any(|arg| arg == flag);
+        let plain = has("--no-color") || environment.get("NO_COLOR").is_some() || environment.get("TERM") == Some("dumb");
+        Self {
+            json: has("--json"),
+            quiet: has("--quiet") || has("-q"),
+            out: Paint { color: !plain && std::io::stdout().is_terminal() },
+            err: Paint { color: !plain && std::io::stderr().is_terminal() },
+            terminal: std::io::stdout().is_terminal(),
+        }
+    }
+
+    /// As the parsed arguments say.
+    #[must_use]
+    pub fn told(mut self, json: bool, quiet: bool, plain: bool) -> Self {
+        self.json = json;
+        self.quiet = quiet;
+        self.out.color &= !plain;
+        self.err.color &= !plain;
+        self
+    }
+
+    /// Whether JSON was asked for.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether a person reads standard output.
+    pub fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
+    /// The colours of standard output.
+    pub fn paint(&self) -> Paint {
+        self.out
+    }
+
+    /// Whether standard output has colours.
+    pub fn colors(&self) -> bool {
+        self.out.color
+    }
+
+    /// Whether standard error has colours.
+    pub fn error_colors(&self) -> bool {
+        self.err.color
+    }
+
+    /// The answer of an operation.
+    pub fn answer(&self, operation: &str, value: &Value) {
+        if self.json {
+            self.document(value);
+        } else if self.quiet {
+            let ids = text::ids(value);
+            if !ids.is_empty() {
+                self.line(&ids);
+            }
+        } else {
+            let width = if self.terminal { crossterm::terminal::size().map_or(100, |(columns, _)| columns.into()) } else { usize::MAX };
+            self.line(&text::answer(value, self.out, width));
+            if let Some(cursor) = value.get("next").and_then(Value::as_str) {
+                self.note(&format!("there is more: --cursor {}", escaped(cursor)));
+            }
+            if operation == "api_key.create" || value.get("clientSecret").is_some_and(Value::is_string) {
+                self.note("keep the secret now: it is not shown again");
+            }
+        }
+    }
+
+    /// One JSON document on standard output; on a terminal with line breaks.
+    pub fn document(&self, value: &Value) {
+        let text = if self.terminal { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
+        self.line(&text.unwrap_or_default());
+    }
+
+    /// Lines on standard output.
+    pub fn line(&self, text: &str) {
+        // A reader that went away (`| head`) wants no more.
+        let _ = writeln!(std::io::stdout().lock(), "{text}");
+    }
+
+    /// Help, as it is.
+    pub fn page(&self, text: &StyledStr) {
+        let text = if self.out.color { text.ansi().to_string() } else { text.to_string() };
+        let _ = write!(std::io::stdout().lock(), "{text}");
+    }
+
+    /// What went wrong, and what to do.
+    pub fn error(&self, error: &Error) {
+        if self.json {
+            let mut problem = json!({"code": error.code(), "detail": error.message()});
+            if let (Some(help), Some(problem)) = (error.next_step(), problem.as_object_mut()) {
+                problem.insert("help".to_owned(), help.into());
+            }
+            self.aside(&problem.to_string());
+            return;
+        }
+        let (message, paint) = (escaped(error.message()), self.err);
+        self.aside(&format!("{} {message} {}", paint.red("error:"), paint.dim(&format!("[{}]", error.code()))));
+        if let Some(help) = error.next_step() {
+            self.aside(&format!("{} {}", paint.cyan("help:"), escaped(help)));
+        }
+        // Whose fault it is not should see what only the log has elsewhere: there is no log here.
+        if error.kind() == Kind::Bug {
+            self.aside(&paint.dim(&escaped(&error.log_line())));
+        }
+    }
+
+    /// The arguments were not understood.
+    pub fn misuse(&self, text: &StyledStr) {
+        if self.json {
+            let plain = text.to_string();
+            let first = plain.lines().next().unwrap_or_default().trim_start_matches("error: ");
+            self.aside(&json!({"code": "invalid_input", "detail": first}).to_string());
+        } else {
+            let text = if self.err.color { text.ansi().to_string() } else { text.to_string() };
+            self.aside(text.trim_end());
+        }
+    }
+
+    /// Something the caller should know though it works.
+    pub fn warning(&self, text: &str, help: &str) {
+        if !self.quiet && !self.json {
+            self.aside(&format!("{} {}", self.err.yellow("warning:"), escaped(text)));
+            self.aside(&format!("{} {}", self.err.cyan("help:"), escaped(help)));
+        }
+    }
+
+    /// Something beside the answer.
+    pub fn note(&self, text: &str) {
+        if !self.quiet && !self.json {
+            self.aside(&format!("{} {text}", self.err.cyan("note:")));
+        }
+    }
+
+    fn aside(&self, text: &str) {
+        let _ = writeln!(std::io::stderr().lock(), "{text}");
+    }
+}

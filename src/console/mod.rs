@@ -1,0 +1,195 @@
+//! # console — the app here, or the running server over its socket
+//!
+//! *Owns* the choice between the two, and the client of the control socket.
+//! *Gives* `Console::perform` to the command line and the terminal.
+//! *Needs* the app, the configuration. *Never* goes through the outbound client: the socket is our own.
+//!
+//! A database is open in one process at a time. So whoever wants to act asks the running server; when nobody
+//! listens on the socket, it opens the database itself.
+
+mod socket;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+pub use socket::Socket;
+
+use crate::access::{AnyOperation, Caller, Method};
+use crate::app::{App, Settings};
+use crate::config::{self, Config, Environment};
+use crate::env::{Dns, Env, SystemClock, SystemRng};
+use crate::error::{Error, Result, codes};
+use crate::event::Origin;
+use crate::http::{Fetch, OutboundRules, SystemDns};
+
+/// How long a server may take from locking its database to answering on its socket.
+const STARTING: Duration = Duration::from_secs(2);
+
+/// What the command line and the terminal hold.
+pub enum Console {
+    /// No server runs: the database is open in this process.
+    Here(Box<App>),
+    /// A server runs.
+    There(Socket),
+}
+
+impl Console {
+    /// Finds the running server, or opens the database. Errors: `data_dir_in_use` when somebody holds the database and
+    /// does not answer; those of `App::open`.
+    pub async fn open(config: &Config, environment: &Environment) -> Result<Self> {
+        let env = env(config)?;
+        let deadline = env.monotonic() + STARTING;
+        loop {
+            if let Some(socket) = Socket::find(&config.data_dir).await? {
+                return Ok(Self::There(socket));
+            }
+            match open_here(config, environment, &env).await {
+                Ok(app) => return Ok(Self::Here(Box::new(app))),
+                // A server that is starting has the database before it has its socket; one that stops, the other way round.
+                Err(error) if error.is(&codes::DATA_DIR_IN_USE) && env.monotonic() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(40)).await;
+                }
+                Err(error) if error.is(&codes::DATA_DIR_IN_USE) => {
+                    return Err(Error::says(
+                        &codes::DATA_DIR_IN_USE,
+                        format!("Another process holds the database in {} and does not answer.", config.data_dir.path().display()),
+                    )
+                    .help("If it is a server of yours, stop it; if it is another command, wait for it.")
+                    .because(error));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Performs an operation as the operator. Errors: those of the operation; `unavailable` ones of the socket.
+    pub async fn perform(&self, operation: &dyn AnyOperation, input: Value) -> Result<Value> {
+        match self {
+            Self::Here(app) => {
+                let origin = Origin::internal(&app.world.env);
+                let cx = app.context(Caller::Operator { uid: config::own_uid() }, origin);
+                app.perform(&cx, operation.name(), input).await
+            }
+            Self::There(socket) => {
+                let request = Request::of(operation, input)?;
+                socket.ask(request.method, &request.target, request.body).await
+            }
+        }
+    }
+
+    /// Ends it in order: what is written is on the disk.
+    pub async fn close(self) {
+        if let Self::Here(app) = self {
+            app.world.store.close().await;
+        }
+    }
+}
+
+/// The world as it is: the machine's clock and randomness, its name servers, and the one outbound client.
+/// Errors: `config_invalid`.
+pub fn env(config: &Config) -> Result<Env> {
+    let dns: Arc<dyn Dns> = Arc::new(SystemDns::new());
+    let rules = OutboundRules::parse(&config.outbound.allow)?;
+    let fetch = Fetch::new(rules, Arc::clone(&dns), config.outbound.ca_file.as_slice())?;
+    Ok(Env::new(Arc::new(SystemClock::new()), Arc::new(SystemRng), Arc::new(fetch), dns))
+}
+
+async fn open_here(config: &Config, environment: &Environment, env: &Env) -> Result<App> {
+    config.data_dir.create()?;
+    let master_key = config::master_key(env, environment, &config.data_dir)?;
+    let public_url = config.public_url_at(config.listen)?;
+    App::open(Settings { config: config.clone(), public_url, master_key, env: env.clone() }).await
+}
+
+/// An operation as a request to `/v1`.
+struct Request {
+    method: &'static str,
+    target: String,
+    body: Option<Value>,
+}
+
+impl Request {
+    /// By the operation's route: path, then query or body.
+    fn of(operation: &dyn AnyOperation, input: Value) -> Result<Self> {
+        let Value::Object(mut fields) = input else {
+            return Err(Error::bug("an operation's input is an object"));
+        };
+        let route = operation.route();
+        let mut path = String::new();
+        let mut rest = route.path;
+        while let Some((before, after)) = rest.split_once('{') {
+            let (name, after) = after.split_once('}').ok_or_else(|| Error::bug("a route with an open brace"))?;
+            let value = fields.remove(name).as_ref().and_then(plain).ok_or_else(|| {
+                Error::says(&codes::INVALID_INPUT, format!("`{name}` is missing."))
+            })?;
+            path.push_str(before);
+            path.extend(percent(&value));
+            rest = after;
+        }
+        path.push_str(rest);
+        Ok(match route.method {
+            Method::Get | Method::Delete => {
+                let query = query(&fields)?;
+                let target = if query.is_empty() { path } else { format!("{path}?{query}") };
+                Self { method: if route.method == Method::Get { "GET" } else { "DELETE" }, target, body: None }
+            }
+            Method::Post => Self { method: "POST", target: path, body: Some(Value::Object(fields)) },
+            Method::Patch => Self { method: "PATCH", target: path, body: Some(Value::Object(fields)) },
+        })
+    }
+}
+
+fn query(fields: &Map<String, Value>) -> Result<String> {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    for (name, value) in fields {
+        let values = match value {
+            Value::Array(items) => items.iter().collect(),
+            Value::Null => continue,
+            one => vec![one],
+        };
+        for value in values {
+            query.append_pair(name, &plain(value).ok_or_else(|| Error::bug("a nested field in a query"))?);
+        }
+    }
+    Ok(query.finish())
+}
+
+fn plain(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        _ => None,
+    }
+}
+
+/// One segment of a path (RFC 3986 §3.3): what is not unreserved is percent-encoded.
+fn percent(text: &str) -> impl Iterator<Item = char> {
+    text.bytes().flat_map(|byte| {
+        let plain = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        let text = if plain { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+        text.chars().collect::<Vec<_>>()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_operation_becomes_a_request_by_its_route() {
+        let catalogue = crate::app::catalogue();
+        let request = |name: &str, input: Value| Request::of(catalogue.find(name).unwrap(), input);
+        let created = request("api_key.create", json!({"name": "ci", "grants": ["*"]})).unwrap();
+        assert_eq!((created.method, created.target.as_str()), ("POST", "/v1/api-keys"));
+        assert_eq!(created.body, Some(json!({"name": "ci", "grants": ["*"]})));
+        let listed = request("api_key.list", json!({"limit": 3, "cursor": "a b&c"})).unwrap();
+        assert_eq!((listed.method, listed.target.as_str()), ("GET", "/v1/api-keys?limit=3&cursor=a+b%26c"));
+        let revoked = request("api_key.revoke", json!({"id": "key_/../x"})).unwrap();
+        assert_eq!((revoked.method, revoked.target.as_str()), ("DELETE", "/v1/api-keys/key_%2F..%2Fx"));
+        assert_eq!(request("api_key.revoke", json!({})).err().unwrap().code(), "invalid_input");
+    }
+}

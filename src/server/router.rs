@@ -1,0 +1,101 @@
+//! THE list of routes, for the network and for the control socket.
+
+use std::any::Any;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+
+use axum::Router;
+use axum::extract::Path;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use futures_util::FutureExt as _;
+
+use super::{api, health, openapi};
+use crate::access::{Caller, World};
+use crate::app::App;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::event::{EventKind, Origin};
+use crate::http::{Door, RequestInfo, Site, page, reply};
+use crate::store::Batch;
+
+/// What is served where.
+pub struct Server {
+    /// For TCP: everything that people and apps use.
+    pub public: Router,
+    /// For the control socket: operations and health.
+    pub control: Router,
+}
+
+impl Server {
+    /// Of an app that is reached at its public URL and at the addresses it listens on.
+    pub fn new(app: &App, config: &Config, listening: &[SocketAddr]) -> Self {
+        let (world, env) = (&app.world, app.world.env.clone());
+        let url = &world.deployment.public_url;
+        let site = Arc::new(Site::new(url, listening, config.trusted_proxies.clone()));
+        let shared = Router::new()
+            .merge(api::router(app))
+            .merge(health::router(world.clone()))
+            .merge(description(app));
+        let pages = Router::new().route("/assets/{*path}", get(asset));
+        let routes = finish(shared.clone().merge(pages));
+        // A public URL with a path: a proxy may leave the path on, or take it off.
+        let public = match url.path() {
+            "" => routes,
+            path => Router::new().nest(path, routes.clone()).merge(routes),
+        };
+        Self {
+            public: Door::public(env.clone(), site).guard(public),
+            control: Door::control(env).guard(finish(shared)),
+        }
+    }
+}
+
+fn finish(routes: Router) -> Router {
+    routes.fallback(api::nowhere).method_not_allowed_fallback(api::wrong_method).layer(from_fn(catch_panics))
+}
+
+/// `/openapi.json`, made when it is first asked for.
+fn description(app: &App) -> Router {
+    let (app, made) = (app.clone(), Arc::new(OnceLock::<String>::new()));
+    let serve = async move || {
+        let text = made.get_or_init(|| {
+            openapi::document(&app.catalogue, app.world.deployment.public_url.issuer()).to_string()
+        });
+        ([(header::CONTENT_TYPE, "application/json")], text.clone()).into_response()
+    };
+    Router::new().route("/openapi.json", get(serve))
+}
+
+async fn asset(Path(path): Path<String>, info: RequestInfo) -> Response {
+    let Some((kind, bytes, _)) = page::asset(&path) else { return api::nowhere(info).await };
+    let mut response = (StatusCode::OK, bytes).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    // The address names the content, so it never changes.
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
+    response
+}
+
+/// A panic ends its request, not the connection, and is told as any fault of ours.
+async fn catch_panics(info: RequestInfo, request: axum::extract::Request, next: Next) -> Response {
+    match std::panic::AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        Ok(response) => response,
+        Err(panic) => reply::problem(&Error::bug(cause(&*panic)), info.id),
+    }
+}
+
+fn cause(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
+    format!("panic: {}", text.unwrap_or_default())
+}
+
+/// Writes an event about the server itself. Errors: those of the store.
+pub async fn note(world: &World, kind: EventKind) -> Result<()> {
+    let cx = world.context(Caller::System, Origin::internal(&world.env));
+    let mut batch = Batch::new();
+    batch.log(cx.event(kind).with("version", env!("CARGO_PKG_VERSION")));
+    world.store.commit(batch).await?;
+    Ok(())
+}
