@@ -244,7 +244,7 @@ impl<O: Operation> AnyOperation for Typed<O> {
 fn unreadable(error: &serde_json::Error) -> Error {
     let text: String = error.to_string().chars().filter(|c| !c.is_control()).take(300).collect();
     let code = if text.starts_with("unknown field") { &codes::UNKNOWN_FIELD } else { &codes::INVALID_INPUT };
-    Error::says(code, format!("The input cannot be read: {text}."))
+    Error::says(code, format!("The input cannot be read: {}.", text.trim_end_matches('.')))
 }
 
 /// Every operation there is. The API, the CLI, the terminal and the permission test are made from it.

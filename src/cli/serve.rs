@@ -132,7 +132,9 @@ async fn on(
 /// The line that says it runs. For a person: where, and how to go on.
 fn tell(app: &App, config: &Config, show: &Show, at: std::net::SocketAddr, socket: &std::path::Path, ms: u64) {
     let url = app.world.deployment.public_url.issuer();
-    let dir = config.data_dir.path();
+    let given = config.data_dir.path();
+    let absolute = |path: &std::path::Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let (dir, socket) = (absolute(given), absolute(socket));
     let version = env!("CARGO_PKG_VERSION");
     if show.is_json() || !show.is_terminal() {
         show.document(&json!({
@@ -142,7 +144,7 @@ fn tell(app: &App, config: &Config, show: &Show, at: std::net::SocketAddr, socke
         return;
     }
     let paint = show.paint();
-    let flag = if dir == std::path::Path::new("authd-data") { String::new() } else { format!(" --data-dir {}", dir.display()) };
+    let flag = if given == std::path::Path::new("authd-data") { String::new() } else { format!(" --data-dir {}", given.display()) };
     show.line(&format!(
         "\n  {} {}\n\n  {}  {}\n  {}  {}\n  {}  {}\n\n  {}\n    {}\n    {}\n    {}\n",
         paint.bold(&format!("authd {version}")),

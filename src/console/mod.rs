@@ -19,7 +19,7 @@ pub use socket::Socket;
 use crate::access::{AnyOperation, Caller, Method};
 use crate::app::{App, Settings};
 use crate::config::{self, Config, Environment};
-use crate::env::{Dns, Env, SystemClock, SystemRng};
+use crate::env::{Clock as _, Dns, Env, SystemClock, SystemRng};
 use crate::error::{Error, Result, codes};
 use crate::event::Origin;
 use crate::http::{Fetch, OutboundRules, SystemDns};
@@ -39,16 +39,16 @@ impl Console {
     /// Finds the running server, or opens the database. Errors: `data_dir_in_use` when somebody holds the database and
     /// does not answer; those of `App::open`.
     pub async fn open(config: &Config, environment: &Environment) -> Result<Self> {
-        let env = env(config)?;
-        let deadline = env.monotonic() + STARTING;
+        let clock = SystemClock::new();
+        let deadline = clock.monotonic() + STARTING;
         loop {
             if let Some(socket) = Socket::find(&config.data_dir).await? {
                 return Ok(Self::There(socket));
             }
-            match open_here(config, environment, &env).await {
+            match open_here(config, environment).await {
                 Ok(app) => return Ok(Self::Here(Box::new(app))),
                 // A server that is starting has the database before it has its socket; one that stops, the other way round.
-                Err(error) if error.is(&codes::DATA_DIR_IN_USE) && env.monotonic() < deadline => {
+                Err(error) if error.is(&codes::DATA_DIR_IN_USE) && clock.monotonic() < deadline => {
                     tokio::time::sleep(Duration::from_millis(40)).await;
                 }
                 Err(error) if error.is(&codes::DATA_DIR_IN_USE) => {
@@ -96,11 +96,12 @@ pub fn env(config: &Config) -> Result<Env> {
     Ok(Env::new(Arc::new(SystemClock::new()), Arc::new(SystemRng), Arc::new(fetch), dns))
 }
 
-async fn open_here(config: &Config, environment: &Environment, env: &Env) -> Result<App> {
+async fn open_here(config: &Config, environment: &Environment) -> Result<App> {
+    let env = env(config)?;
     config.data_dir.create()?;
-    let master_key = config::master_key(env, environment, &config.data_dir)?;
+    let master_key = config::master_key(&env, environment, &config.data_dir)?;
     let public_url = config.public_url_at(config.listen)?;
-    App::open(Settings { config: config.clone(), public_url, master_key, env: env.clone() }).await
+    App::open(Settings { config: config.clone(), public_url, master_key, env }).await
 }
 
 /// An operation as a request to `/v1`.

@@ -11,11 +11,13 @@ use axum::routing::get;
 use serde_json::json;
 use tokio::sync::Mutex;
 
-use crate::access::World;
+use crate::access::{Caller, World};
 use crate::env::Timestamp;
 use crate::error::{Error, Result};
+use crate::event::Origin;
 use crate::http::{RequestInfo, reply};
 use crate::store::{Batch, Key, Life, Record};
+use crate::token::Keyring;
 
 /// A probe writes at most once in this time, however often it is asked: everybody may ask.
 const FRESH: Duration = Duration::from_secs(2);
@@ -40,15 +42,16 @@ impl Record for Probe {
 
 struct Health {
     world: World,
+    keyring: Keyring,
     last: Mutex<Option<(Duration, Option<&'static str>)>>,
 }
 
 /// The two routes.
-pub fn router(world: World) -> Router {
+pub fn router(world: World, keyring: Keyring) -> Router {
     Router::new()
         .route("/healthz", get(async |info: RequestInfo| answer(StatusCode::OK, &[("live", None)], &info)))
         .route("/readyz", get(ready))
-        .with_state(Arc::new(Health { world, last: Mutex::new(None) }))
+        .with_state(Arc::new(Health { world, keyring, last: Mutex::new(None) }))
 }
 
 async fn ready(State(health): State<Arc<Health>>, info: RequestInfo) -> Response {
@@ -77,7 +80,8 @@ impl Health {
 
     /// The code of what stands in the way of signing.
     async fn keys(&self) -> Option<&'static str> {
-        let _ = &self.world; None
+        let cx = self.world.context(Caller::System, Origin::internal(&self.world.env));
+        self.keyring.published(&cx).await.err().map(|error| error.code())
     }
 }
 

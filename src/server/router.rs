@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use axum::Router;
-use axum::extract::Path;
+use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
@@ -19,6 +19,8 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::event::{EventKind, Origin};
 use crate::http::{Door, RequestInfo, Site, page, reply};
+use crate::provider;
+use crate::signin::{self, Signin};
 use crate::store::Batch;
 
 /// What is served where.
@@ -37,10 +39,16 @@ impl Server {
         let site = Arc::new(Site::new(url, listening, config.trusted_proxies.clone()));
         let shared = Router::new()
             .merge(api::router(app))
-            .merge(health::router(world.clone()))
+            .merge(health::router(world.clone(), app.keyring.clone()))
             .merge(description(app));
-        let pages = Router::new().route("/assets/{*path}", get(asset));
-        let routes = finish(shared.clone().merge(pages));
+        let signin = Signin { world: world.clone(), registry: app.registry.clone(), site: Arc::clone(&site) };
+        let people = Router::new()
+            .route("/", get(front))
+            .route("/assets/{*path}", get(asset))
+            .with_state(world.clone())
+            .merge(provider::http(world.clone(), app.keyring.clone()))
+            .merge(signin::http(signin));
+        let routes = finish(shared.clone().merge(people));
         // A public URL with a path: a proxy may leave the path on, or take it off.
         let public = match url.path() {
             "" => routes,
@@ -67,6 +75,11 @@ fn description(app: &App) -> Router {
         ([(header::CONTENT_TYPE, "application/json")], text.clone()).into_response()
     };
     Router::new().route("/openapi.json", get(serve))
+}
+
+/// Whoever comes to the bare address learns what it is.
+async fn front(State(world): State<World>) -> Response {
+    reply::html(StatusCode::OK, page::Root::new(world.deployment.public_url.issuer()).render(), [])
 }
 
 async fn asset(Path(path): Path<String>, info: RequestInfo) -> Response {
