@@ -44,7 +44,7 @@ impl Server {
         let signin = Signin { world: world.clone(), registry: app.registry.clone(), site: Arc::clone(&site) };
         let people = Router::new()
             .route("/", get(front))
-            .route("/assets/{*path}", get(asset))
+            .route("/static/{*path}", get(asset))
             .with_state(world.clone())
             .merge(provider::http(world.clone(), app.keyring.clone()))
             .merge(signin::http(signin));

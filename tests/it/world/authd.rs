@@ -1,0 +1,185 @@
+//! authd in this process: the real routes on a store in memory, and a browser with its cookies.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use authd::access::{Caller, Deployment};
+use authd::app::App;
+use authd::config::PublicUrl;
+use authd::crypto::MasterKey;
+use authd::env::Env;
+use authd::event::Origin;
+use authd::http::{Door, Fetch, OutboundRules, Peer, Site};
+use authd::signin::Signin;
+use authd::store::Store;
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Method, Request, StatusCode, header};
+use serde_json::Value;
+use tower::ServiceExt as _;
+
+/// Where this authd is reached.
+pub const PUBLIC_URL: &str = "http://127.0.0.1:8080";
+
+/// A running authd.
+pub struct Authd {
+    pub app: App,
+    pub router: Router,
+}
+
+impl Authd {
+    /// With a clock that stands, seeded randomness, and the loopback network as its outside.
+    pub async fn start() -> Self {
+        Self::start_in(Env::frozen()).await
+    }
+
+    /// In a world of one's own.
+    pub async fn start_in(env: Env) -> Self {
+        let rules: OutboundRules = ["127.0.0.0/8".to_owned()].iter().map(|entry| entry.parse().unwrap()).collect();
+        let env = env.clone().with_outbound(Arc::new(Fetch::new(env, rules, None).unwrap()));
+        let store = Store::in_memory(env.clone()).unwrap();
+        let public_url = PublicUrl::parse(PUBLIC_URL).unwrap();
+        let deployment = Deployment { public_url: public_url.clone(), master_key: MasterKey::generate(&env) };
+        let app = App::on(store, deployment, env.clone()).await.unwrap();
+        let listening: SocketAddr = "127.0.0.1:8080".parse().unwrap();
+        let site = Arc::new(Site::new(&public_url, &[listening], Vec::new()));
+        let signin = Signin { world: app.world.clone(), registry: app.registry.clone(), site: Arc::clone(&site) };
+        let routes = authd::signin::http(signin)
+            .merge(authd::provider::http(app.world.clone(), app.keyring.clone()));
+        let router = Door::public(env, site).guard(routes);
+        Self { app, router }
+    }
+
+    pub fn env(&self) -> &Env {
+        &self.app.world.env
+    }
+
+    /// Performs an operation as the operator.
+    pub async fn operate(&self, name: &str, input: Value) -> Value {
+        let cx = self.app.context(Caller::Operator { uid: 0 }, Origin::internal(self.env()));
+        self.app.perform(&cx, name, input).await.unwrap_or_else(|error| panic!("{name}: {error:?}"))
+    }
+
+    pub fn browser(&self) -> Browser {
+        Browser { router: self.router.clone(), cookies: BTreeMap::new(), ip: "192.0.2.1:5000".parse().unwrap() }
+    }
+
+    /// What the reject contract counts: nothing of it may change when a sign-in is refused.
+    pub async fn counts(&self) -> BTreeMap<String, u64> {
+        let all = self.app.world.store.counts().await.unwrap();
+        let counted = ["user", "identity", "membership", "session", "authorization_code", "token_grant"];
+        counted.iter().map(|kind| ((*kind).to_owned(), all.get(*kind).copied().unwrap_or(0))).collect()
+    }
+
+    /// The events of the whole log.
+    pub async fn events(&self) -> Vec<authd::event::Event> {
+        let mut after = 0;
+        let mut events = Vec::new();
+        loop {
+            let rows = self.app.world.store.tail(after, 500, None).await.unwrap();
+            let Some(last) = rows.last() else { return events };
+            after = last.row.seq;
+            events.extend(rows.iter().map(|row| authd::event::Event::read(row).unwrap()));
+        }
+    }
+}
+
+/// A browser: it keeps cookies and never follows a redirect by itself.
+#[derive(Clone)]
+pub struct Browser {
+    router: Router,
+    pub cookies: BTreeMap<String, String>,
+    pub ip: SocketAddr,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: StatusCode,
+    pub headers: axum::http::HeaderMap,
+    pub body: String,
+}
+
+impl Reply {
+    pub fn location(&self) -> url::Url {
+        let text = self.headers.get(header::LOCATION).unwrap_or_else(|| panic!("no redirect: {self:?}"));
+        url::Url::parse(text.to_str().unwrap()).unwrap()
+    }
+
+    pub fn query(&self, name: &str) -> Option<String> {
+        self.location().query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+    }
+
+    /// The value of a hidden field of the page.
+    pub fn field(&self, name: &str) -> String {
+        let at = self.body.find(&format!("name=\"{name}\"")).unwrap_or_else(|| panic!("no field {name}: {}", self.body));
+        let rest = &self.body[at..];
+        let rest = &rest[rest.find("value=\"").unwrap() + 7..];
+        rest[..rest.find('"').unwrap()].to_owned()
+    }
+
+    pub fn request_id(&self) -> String {
+        self.headers.get("x-request-id").unwrap().to_str().unwrap().to_owned()
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
+    }
+}
+
+impl Browser {
+    pub async fn get(&mut self, address: &str) -> Reply {
+        self.send(Method::GET, address, &[], None).await
+    }
+
+    /// A form of our own page.
+    pub async fn post(&mut self, address: &str, fields: &[(&str, &str)]) -> Reply {
+        let headers = [("sec-fetch-site", "same-origin")];
+        self.send(Method::POST, address, &headers, Some(fields)).await
+    }
+
+    pub async fn send(
+        &mut self,
+        method: Method,
+        address: &str,
+        headers: &[(&str, &str)],
+        form: Option<&[(&str, &str)]>,
+    ) -> Reply {
+        let path = address.strip_prefix(PUBLIC_URL).unwrap_or(address);
+        let mut request = Request::builder().method(method).uri(path).header(header::HOST, "127.0.0.1:8080");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if !self.cookies.is_empty() {
+            let pairs: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            request = request.header(header::COOKIE, pairs.join("; "));
+        }
+        let body = match form {
+            Some(fields) => {
+                request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+                url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
+            }
+            None => String::new(),
+        };
+        let mut request = request.body(Body::from(body)).unwrap();
+        request.extensions_mut().insert(Peer::Tcp(self.ip));
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        for cookie in parts.headers.get_all(header::SET_COOKIE) {
+            let pair = cookie.to_str().unwrap().split(';').next().unwrap();
+            let (name, value) = pair.split_once('=').unwrap();
+            if value.is_empty() {
+                self.cookies.remove(name);
+            } else {
+                self.cookies.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        let bytes = axum::body::to_bytes(body, 4 << 20).await.unwrap();
+        Reply { status: parts.status, headers: parts.headers, body: String::from_utf8_lossy(&bytes).into_owned() }
+    }
+}
+
+/// A minute.
+pub const MINUTE: Duration = Duration::from_secs(60);
