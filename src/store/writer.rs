@@ -139,7 +139,8 @@ fn work(
                 }
                 let outcomes = backend.apply(&batches);
                 publish(backend, tell);
-                let failed = outcomes.iter().find_map(|o| o.as_ref().err().filter(|r| matches!(r, Refused::Storage { .. })));
+                let failed =
+                    outcomes.iter().find_map(|o| o.as_ref().err().filter(|r| matches!(r, Refused::Storage { .. })));
                 *trouble.lock().unwrap_or_else(PoisonError::into_inner) = failed.cloned();
                 for (answer, outcome) in answers.into_iter().zip(outcomes) {
                     // The one who asked may have gone; the batch is written all the same.
