@@ -126,6 +126,12 @@ impl Store {
         self.inner.writer.commit(batch).await
     }
 
+    /// Whether the last write went well: for health checks. Reads go on when it did not.
+    /// Errors: `storage_full`, `storage_error`.
+    pub fn health(&self) -> Result<()> {
+        self.inner.writer.trouble().map_or(Ok(()), |refused| Err(refused.into()))
+    }
+
     /// Rows of the log behind number `after`, at most `limit` (never more than 1,000), of one organization or of all.
     pub async fn tail(&self, after: u64, limit: usize, org: Option<[u8; 16]>) -> Result<Vec<Logged>> {
         let raw = self.inner.backend.log(after, limit.clamp(1, MOST), org).await?;

@@ -16,7 +16,7 @@ use crate::env::Timestamp;
 /// The longest key of a row, and the longest value of an index, in bytes.
 pub const MAX_KEY: usize = 1024;
 /// The largest record, envelope or detail, in bytes.
-pub const MAX_BYTES: usize = 1024 * 1024;
+pub const MAX_BYTES: usize = 1_048_576;
 /// The most changes, and the most log entries, of one batch.
 pub const MAX_CHANGES: usize = 10_000;
 /// The most index entries of one record.

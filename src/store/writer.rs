@@ -19,11 +19,13 @@ const QUEUE: usize = 1024;
 
 type Answer = oneshot::Sender<Result<Seq, Refused>>;
 
+type Chore = Box<dyn FnOnce(&dyn Backend) + Send>;
+
 enum Job {
     /// One batch, and who asked.
     Commit(Batch, Answer),
     /// Anything else that writes, in its own transaction.
-    Run(Box<dyn FnOnce(&dyn Backend) + Send>),
+    Run(Chore),
     /// No more after what waits already.
     Close,
 }
@@ -33,6 +35,7 @@ pub struct Writer {
     queue: Option<mpsc::Sender<Job>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     log: watch::Receiver<u64>,
+    trouble: Arc<Mutex<Option<Refused>>>,
 }
 
 impl Writer {
@@ -40,11 +43,13 @@ impl Writer {
     pub fn start(backend: Arc<dyn Backend>) -> Result<Self> {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let (tell, log) = watch::channel(backend.log_seq());
+        let trouble = Arc::new(Mutex::new(None));
+        let noted = Arc::clone(&trouble);
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || work(&*backend, jobs, &tell))
+            .spawn(move || work(&*backend, jobs, &tell, &noted))
             .map_err(|e| Error::new(&codes::STORAGE_ERROR).because(e))?;
-        Ok(Self { queue: Some(queue), thread: Mutex::new(Some(thread)), log })
+        Ok(Self { queue: Some(queue), thread: Mutex::new(Some(thread)), log, trouble })
     }
 
     /// Writes a batch together with others. Once this was polled the batch may be written, also if it is dropped then.
@@ -77,6 +82,11 @@ impl Writer {
         seq.map(|seq| *seq).map_err(|_| Fault::new(Nature::Closed, "the store is closed").into())
     }
 
+    /// Why the last group was not written, if it was not.
+    pub fn trouble(&self) -> Option<Refused> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Writes what waits, then lets go of the back end. Whoever comes later is refused.
     pub async fn close(&self) {
         if let Some(queue) = &self.queue {
@@ -102,7 +112,12 @@ impl Drop for Writer {
     }
 }
 
-fn work(backend: &dyn Backend, mut jobs: mpsc::Receiver<Job>, tell: &watch::Sender<u64>) {
+fn work(
+    backend: &dyn Backend,
+    mut jobs: mpsc::Receiver<Job>,
+    tell: &watch::Sender<u64>,
+    trouble: &Mutex<Option<Refused>>,
+) {
     let mut kept_over = None;
     while let Some(job) = kept_over.take().or_else(|| jobs.blocking_recv()) {
         match job {
@@ -124,6 +139,9 @@ fn work(backend: &dyn Backend, mut jobs: mpsc::Receiver<Job>, tell: &watch::Send
                 }
                 let outcomes = backend.apply(&batches);
                 publish(backend, tell);
+                let failed =
+                    outcomes.iter().find_map(|o| o.as_ref().err().filter(|r| matches!(r, Refused::Storage { .. })));
+                *trouble.lock().unwrap_or_else(PoisonError::into_inner) = failed.cloned();
                 for (answer, outcome) in answers.into_iter().zip(outcomes) {
                     // The one who asked may have gone; the batch is written all the same.
                     let _ = answer.send(outcome);

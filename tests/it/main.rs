@@ -4,3 +4,4 @@
 
 mod fetch;
 mod pages;
+mod store;

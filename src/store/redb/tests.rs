@@ -242,9 +242,11 @@ async fn a_full_disk_refuses_writes_answers_reads_and_recovers_without_a_restart
         assert_eq!(store.get::<Note>(Key::from_bytes(0u32.to_be_bytes())).await.unwrap().unwrap().id, 0);
     }
     assert_eq!(refused, 10);
+    assert!(store.health().unwrap_err().is(&crate::error::codes::STORAGE_FULL));
     check(&store, &acked).await;
     weather.space.store(0, Ordering::SeqCst);
     store.commit(note(1000, 100_000)).await.expect("there is space again");
+    store.health().unwrap();
     acked.push(1000);
     check(&store, &acked).await;
 }
