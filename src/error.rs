@@ -192,7 +192,7 @@ pub mod codes {
         MASTER_KEY_WRONG = Invalid "master_key_wrong", "The master key does not fit this database.", "Use the key that the database was made with (`master.key`, or AUTHD_MASTER_KEY).";
         MASTER_KEY_INVALID = Invalid "master_key_invalid", "The master key cannot be used.", "It is 32 bytes in base64url, in a file that only its owner can read.";
         DATA_DIR_IN_USE = Conflict "data_dir_in_use", "Another authd is using this data directory.", "Stop it, or talk to it: the verbs of `authd` reach a running server by its socket.";
-        LISTEN_FAILED = Unavailable "listen_failed", "The address cannot be listened on.", "Choose another with `--listen`.";
+        LISTEN_FAILED = Invalid "listen_failed", "The address cannot be listened on.", "Choose another with `--listen`.";
 
         // store
         STORAGE_ERROR = Unavailable "storage_error", "The database could not be written.", "Try again; `authd doctor` says more.";
@@ -253,7 +253,7 @@ pub mod codes {
         INVALID_REQUEST = Invalid "invalid_request", "The request is not complete or not valid.", "";
         INVALID_CLIENT = Unauthenticated "invalid_client", "The app could not be authenticated.", "";
         UNAUTHORIZED_CLIENT = Invalid "unauthorized_client", "The app may not do this.", "";
-        REDIRECT_URI_MISMATCH = Invalid "redirect_uri_mismatch", "The app's return address is not one that is registered for it.", "Register exactly this address: `authd app update`.";
+        REDIRECT_URI_MISMATCH = Invalid "redirect_uri_mismatch", "The app's redirect URI is not one that is registered for it.", "Register exactly this one: `authd app update`.";
         INVALID_GRANT = Invalid "invalid_grant", "The code or token is not valid, used up, or was made for another app.", "";
         INVALID_SCOPE = Invalid "invalid_scope", "The scope is not one that can be asked for.", "";
         INVALID_TOKEN = Unauthenticated "invalid_token", "The access token is not valid here.", "";

@@ -11,6 +11,24 @@ use super::operation::{Access, Method, Operation, Owner, Route};
 use crate::error::Result;
 use crate::store::Batch;
 
+/// Kinds of records, and what people call them.
+const NAMES: &[(&str, &str)] = &[
+    ("organization", "organizations"),
+    ("user", "users"),
+    ("membership", "memberships"),
+    ("identity", "identities"),
+    ("session", "sessions"),
+    ("connection", "connections"),
+    ("domain", "domains"),
+    ("app", "apps"),
+    ("api_key", "api_keys"),
+    ("authorization_code", "codes"),
+    ("token_grant", "tokens"),
+    ("signing_key", "signing_keys"),
+    ("attempt", "attempts"),
+    ("trace", "traces"),
+];
+
 /// Count the rows of every kind.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -29,11 +47,12 @@ impl Operation for ShowCounts {
     }
 
     async fn apply(&self, cx: &Context, (): &(), _: &mut Batch) -> Result<Self::Output> {
-        let mut counts = cx.store.counts().await?;
-        // The kinds that a person asks about are there even while there is none.
-        for kind in ["organization", "user", "membership", "identity", "session", "connection", "app", "api_key"] {
-            counts.entry(kind.to_owned()).or_insert(0);
-        }
+        let mut rows = cx.store.counts().await?;
+        // What people ask about is there even while there is none; housekeeping rows keep the store's own names.
+        let mut counts: BTreeMap<String, u64> =
+            NAMES.iter().map(|(kind, name)| ((*name).to_owned(), rows.remove(*kind).unwrap_or(0))).collect();
+        counts.insert("events".to_owned(), cx.store.log_seq());
+        counts.extend(rows);
         Ok(counts)
     }
 }

@@ -157,7 +157,7 @@ pub async fn validate(cx: &Context, parameters: &[(String, String)]) -> Result<A
 async fn app(cx: &Context, parameters: &Parameters) -> Result<App, Refusal> {
     let unknown = || Error::says(&codes::UNAUTHORIZED_CLIENT, "No app is registered under this `client_id`.");
     if parameters.repeats("client_id") || parameters.repeats("redirect_uri") {
-        return Err(Error::says(&codes::INVALID_REQUEST, "The app or its return address is named twice.").into());
+        return Err(Error::says(&codes::INVALID_REQUEST, "The app or its redirect URI is named twice.").into());
     }
     let named = parameters
         .get("client_id")

@@ -196,7 +196,7 @@ pub(super) async fn present(
         return refused("The code was made for another app.");
     }
     if code.redirect_uri != redirect_uri || !app.returns_to(redirect_uri) {
-        return refused("The code was made for another return address.");
+        return refused("The code was made for another redirect URI.");
     }
     if !parameters.get("code_verifier").is_some_and(|verifier| proves(verifier, &code.code_challenge)) {
         return refused("The `code_verifier` is missing, or is not the one of this code.");

@@ -392,7 +392,7 @@ fn sound(app: &App) -> Result<()> {
         return wrong("The name needs 1 to 200 bytes, without control characters.");
     }
     if app.redirect_uris.is_empty() || app.redirect_uris.len() > MOST {
-        return wrong("An app has 1 to 50 return addresses.");
+        return wrong("An app has 1 to 50 redirect URIs.");
     }
     if app.origins.len() > MOST {
         return wrong("An app has at most 50 origins.");

@@ -14,7 +14,7 @@ pub(super) const LONGEST: usize = 2_048;
 pub(super) fn check(kind: Kind, text: &str) -> Result<()> {
     let wrong = |why: &str| {
         let shown: String = text.chars().filter(|c| !c.is_control()).take(200).collect();
-        Error::says(&codes::INVALID_INPUT, format!("The return address `{shown}` cannot be registered: {why}."))
+        Error::says(&codes::INVALID_INPUT, format!("The redirect URI `{shown}` cannot be registered: {why}."))
     };
     if text.is_empty() || text.len() > LONGEST {
         return Err(wrong("it needs 1 to 2,048 bytes"));

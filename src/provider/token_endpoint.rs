@@ -18,7 +18,7 @@ use crate::error::{Error, Kind, Result, codes};
 use crate::event::{Actor, Event, EventKind};
 use crate::http::extract::read_form;
 use crate::http::{RequestInfo, reply};
-use crate::store::{Batch, Refused};
+use crate::store::Batch;
 use crate::token::{self, Issue, Keyring, TokenGrant, Type};
 
 /// The grant types that are served, for discovery too.
@@ -76,7 +76,7 @@ async fn authorization_code(cx: &Context, keyring: &Keyring, app: &App, paramete
         }
         match cx.store.commit(batch).await {
             Ok(_) => return outcome,
-            Err(Refused::Stale { .. }) if tries < STALE_RETRIES => tries += 1,
+            Err(refused) if refused.is_race() && tries < STALE_RETRIES => tries += 1,
             Err(refused) => return Err(refused.into()),
         }
     }

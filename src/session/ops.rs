@@ -23,6 +23,9 @@ pub struct SessionView {
     pub organization: OrganizationId,
     /// Whose.
     pub user: UserId,
+    /// The person's address when the session was opened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
     /// Through which connection the person came.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection: Option<ConnectionId>,
@@ -52,6 +55,7 @@ impl SessionView {
             id: session.id,
             organization: session.organization,
             user: session.user,
+            email: session.email,
             connection: session.connection,
             created_at: session.created_at,
             expires_at: session.expires_at,

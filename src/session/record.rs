@@ -63,6 +63,9 @@ pub struct Session {
     /// In which browser.
     #[n(13)]
     pub user_agent: Option<String>,
+    /// The person's address at the time, so that a list of sessions can be read.
+    #[n(14)]
+    pub email: Option<String>,
 }
 
 impl Record for Session {
@@ -124,6 +127,8 @@ pub struct NewSession {
     pub amr: Vec<String>,
     /// The provider's own session.
     pub upstream_session: Option<String>,
+    /// The person's address.
+    pub email: Option<String>,
 }
 
 /// A new session with the cookie's value, which is known only here.
@@ -157,6 +162,7 @@ impl Session {
             upstream_session: new.upstream_session,
             ip: cx.origin.ip.map(|ip| ip.to_string()),
             user_agent: cx.origin.user_agent.clone(),
+            email: new.email,
         };
         let event = cx.event(EventKind::SessionSignedIn).within(session.organization).about("session", id);
         batch.create(&session).log(event.and("user", session.user));

@@ -49,7 +49,7 @@ pub(super) async fn finish(
         let provisioned = match verdict {
             Ok(provisioned) => provisioned,
             Err(error) => {
-                checks.compare("policy", false, "admitted", error.code());
+                tell(checks, person, &facts, &error);
                 return Err(error);
             }
         };
@@ -63,6 +63,7 @@ pub(super) async fn finish(
             acr: person.acr.clone(),
             amr: person.amr.clone(),
             upstream_session: person.upstream_session.clone(),
+            email: member.email.clone(),
         };
         let Opened { session, cookie } = Session::open(cx, new, &mut batch).await?;
         let target = match &attempt.intent {
@@ -81,6 +82,19 @@ pub(super) async fn finish(
             Err(refused) => return Err(refused.into()),
         }
     }
+}
+
+/// Says in the trace what the policy weighed, and which of it decided.
+fn tell(checks: &mut Checks, person: &Authenticated, facts: &SourceFacts, error: &Error) {
+    let profile = &person.profile;
+    if error.is(&codes::EMAIL_NOT_VERIFIED) {
+        checks.compare("email_verified", false, true, profile.email_verified);
+    }
+    if error.is(&codes::EMAIL_DOMAIN_NOT_OWNED) {
+        let domain = profile.email.as_deref().and_then(|email| EmailAddress::parse(email).ok()).map(|email| email.domain);
+        checks.compare("email_domain", false, facts.domains.join(" "), domain.unwrap_or_default());
+    }
+    checks.compare("policy", false, "admitted", error.code());
 }
 
 /// A sign-in of the same person in another window may have been quicker with the identity or the address: look again.
