@@ -1,20 +1,18 @@
-//! Who may be talking: the host names that are served, the client's address behind proxies, and where a form came from.
+//! The names that are served, the client's address behind proxies, and where a form came from.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Uri, header};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::Next;
 use axum::response::Response;
 use ipnet::IpNet;
 use url::Host;
 
-use super::request::{RequestInfo, identify};
-use super::{address, headers, limits, reply};
+use super::request::RequestInfo;
+use super::{address, reply};
 use crate::config::PublicUrl;
-use crate::env::Env;
 use crate::error::{Error, Result, codes};
 
 /// What a door knows of its place in the world: the public URL, the names it is reached by, the proxies before it.
@@ -151,45 +149,6 @@ fn hop_address(hop: &str) -> Option<IpAddr> {
     ip.ok().map(|ip| ip.to_canonical())
 }
 
-/// What stands before every route of a listener.
-#[derive(Clone)]
-pub struct Door {
-    /// For request ids and latencies.
-    pub env: Env,
-    /// None behind the control socket, where the peer's uid counts instead of a host name.
-    pub site: Option<Arc<Site>>,
-}
-
-impl Door {
-    /// For TCP and TLS listeners.
-    pub fn public(env: Env, site: Arc<Site>) -> Self {
-        Self { env, site: Some(site) }
-    }
-
-    /// For the control socket.
-    pub fn control(env: Env) -> Self {
-        Self { env, site: None }
-    }
-
-    /// Puts around `router`, from the outside: request id and log line, security headers, host names, no compressed bodies,
-    /// the default limit on bodies.
-    pub fn guard(&self, router: Router) -> Router {
-        router
-            .layer(axum::extract::DefaultBodyLimit::max(limits::BODY))
-            .layer(from_fn(limits::plain_bodies))
-            .layer(from_fn_with_state(self.clone(), hosts))
-            .layer(from_fn_with_state(self.clone(), headers::secure))
-            .layer(from_fn_with_state(self.clone(), identify))
-    }
-}
-
-async fn hosts(State(door): State<Door>, info: RequestInfo, request: Request, next: Next) -> Response {
-    match door.site.as_ref().map_or(Ok(()), |site| site.serves(request.uri(), request.headers())) {
-        Ok(()) => next.run(request).await,
-        Err(error) => reply::problem(&error, info.id),
-    }
-}
-
 /// Layer for routes that take forms: a `POST` that does not come from a page of ours is refused with `csrf`, as JSON.
 /// A page that wants to say it nicely calls `Site::from_own_page` itself.
 pub async fn own_forms(State(site): State<Arc<Site>>, info: RequestInfo, request: Request, next: Next) -> Response {
@@ -323,85 +282,5 @@ mod tests {
         ] {
             assert!(site.from_own_page(&headers(foreign)).unwrap_err().is(&codes::CSRF), "{foreign:?}");
         }
-    }
-
-    async fn ask(door: &Door, request: axum::http::request::Builder, body: &'static str) -> (u16, HeaderMap, String) {
-        use super::super::extract;
-        use axum::routing::post;
-        use tower::ServiceExt as _;
-
-        let small = Router::new()
-            .route("/small", post(|_: limits::Raw| async {}))
-            .layer(from_fn_with_state(limits::AUTH_BODY, limits::body));
-        let router = Router::new()
-            .route("/", post(|info: RequestInfo| async move { format!("{:?} {:?}", info.ip, info.user_agent) }))
-            .route("/raw", post(|_: limits::Raw| async {}))
-            .route("/json", post(|_: extract::Json<serde_json::Value>| async {}))
-            .merge(small);
-        let peer: SocketAddr = "198.51.100.7:5000".parse().unwrap();
-        let request = request.extension(super::super::Peer::Tcp(peer)).body(axum::body::Body::from(body)).unwrap();
-        let answer = door.guard(router).oneshot(request).await.unwrap();
-        let (parts, body) = answer.into_parts();
-        let body = limits::read(body, limits::BODY).await.unwrap();
-        (parts.status.as_u16(), parts.headers, String::from_utf8(body.to_vec()).unwrap())
-    }
-
-    fn to(path: &str) -> axum::http::request::Builder {
-        Request::builder().method("POST").uri(path).header("host", "sso.example.com")
-    }
-
-    #[tokio::test]
-    async fn a_door_guards_every_route() {
-        let site = Arc::new(site("https://sso.example.com", &[], &[]));
-        let door = Door::public(Env::frozen(), site);
-        let (status, headers, body) =
-            ask(&door, to("/").header("user-agent", "curl/8").header("x-request-id", "mine"), "").await;
-        assert_eq!((status, body.as_str()), (200, "Some(198.51.100.7) Some(\"curl/8\")"));
-        assert!(headers["x-request-id"].to_str().unwrap().starts_with("req_"));
-        for (name, part) in [
-            ("content-security-policy", "default-src 'none'"),
-            ("content-security-policy", "frame-ancestors 'none'"),
-            ("referrer-policy", "no-referrer"),
-            ("x-content-type-options", "nosniff"),
-            ("strict-transport-security", "max-age="),
-            ("cache-control", "no-store"),
-        ] {
-            assert!(headers[name].to_str().unwrap().contains(part), "{name}");
-        }
-        // What is refused has the same headers, and its id in the body.
-        let (status, headers, body) =
-            ask(&door, Request::builder().method("POST").uri("/").header("host", "evil.example"), "").await;
-        assert_eq!(status, 421);
-        assert!(headers.contains_key("content-security-policy"));
-        let body: serde_json::Value = serde_json::from_str(&body).unwrap();
-        assert_eq!(
-            (&body["code"], &body["requestId"]),
-            (&"host_not_served".into(), &headers["x-request-id"].to_str().unwrap().into())
-        );
-        assert_eq!(ask(&door, to("/nowhere"), "").await.0, 404);
-    }
-
-    #[tokio::test]
-    async fn bodies_are_plain_and_bounded() {
-        let door = Door::public(Env::frozen(), Arc::new(site("https://sso.example.com", &[], &[])));
-        let of = |length: usize| -> &'static str { Box::leak("x".repeat(length).into_boxed_str()) };
-        for (path, length, expected) in [
-            ("/raw", 65536, 200),
-            ("/raw", 65537, 413),
-            ("/small", 8192, 200),
-            ("/small", 8193, 413),
-            ("/json", 2, 415),
-        ] {
-            assert_eq!(ask(&door, to(path), of(length)).await.0, expected, "{path} {length}");
-        }
-        let announced = to("/raw").header("content-length", "100000");
-        assert_eq!(ask(&door, announced, "x").await.0, 413);
-        for (coding, expected) in [("gzip", 415), ("br", 415), ("Identity", 200)] {
-            assert_eq!(ask(&door, to("/raw").header("content-encoding", coding), "x").await.0, expected, "{coding}");
-        }
-        let json = |kind: &str| to("/json").header("content-type", kind.to_owned());
-        assert_eq!(ask(&door, json("application/json; charset=utf-8"), "{}").await.0, 200);
-        assert_eq!(ask(&door, json("text/plain"), "{}").await.0, 415);
-        assert_eq!(ask(&door, json("application/json"), "{").await.0, 400);
     }
 }

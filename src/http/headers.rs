@@ -1,20 +1,14 @@
 //! The security headers of every answer.
 
-use axum::extract::{Request, State};
+use axum::http::HeaderMap;
 use axum::http::header::{self, HeaderName, HeaderValue};
-use axum::middleware::Next;
-use axum::response::Response;
 use url::{Host, Url};
-
-use super::guard::Door;
 
 /// What an answer that is no page may do in a browser: nothing.
 const NOTHING: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
-/// Layer: adds what an answer has not set itself. Without word from the handler nothing is cached, framed or run.
-pub async fn secure(State(door): State<Door>, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
+/// Adds what an answer has not set itself. Without word from the handler nothing is cached, framed or run.
+pub(super) fn secure(headers: &mut HeaderMap, https: bool) {
     let mut add = |name: HeaderName, value: &'static str| {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     };
@@ -24,10 +18,9 @@ pub async fn secure(State(door): State<Door>, request: Request, next: Next) -> R
     // For browsers that do not read `frame-ancestors`.
     add(header::X_FRAME_OPTIONS, "DENY");
     add(header::CACHE_CONTROL, "no-store");
-    if door.site.as_ref().is_some_and(|site| site.is_https()) {
+    if https {
         add(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
     }
-    response
 }
 
 /// The content security policy of a page: own styles, own images, forms to ourselves and to `targets`.

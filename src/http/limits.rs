@@ -2,7 +2,7 @@
 
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request, State};
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -27,17 +27,13 @@ pub async fn body(State(max): State<usize>, mut request: Request, next: Next) ->
     next.run(request).await
 }
 
-/// Layer: a body in a content coding is refused with `unsupported_media_type` (415), unread.
-pub async fn plain_bodies(info: RequestInfo, request: Request, next: Next) -> Response {
-    let coded = request
-        .headers()
+/// Errors: `unsupported_media_type` (415) for a body in a content coding: a small one could hold a large one.
+pub(super) fn plain_body(headers: &HeaderMap) -> Result<()> {
+    let coded = headers
         .get_all(header::CONTENT_ENCODING)
         .iter()
         .any(|coding| !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"));
-    if coded {
-        return reply::problem(&Error::new(&codes::UNSUPPORTED_MEDIA_TYPE), info.id);
-    }
-    next.run(request).await
+    if coded { Err(Error::new(&codes::UNSUPPORTED_MEDIA_TYPE)) } else { Ok(()) }
 }
 
 /// Reads a body of at most `max` bytes. Errors: `too_large`; `invalid_input` for one that breaks off or comes too slowly.

@@ -3,14 +3,13 @@
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 
-use axum::extract::{FromRequestParts, OptionalFromRequestParts, Request, State};
+use axum::extract::{FromRequestParts, OptionalFromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{Extensions, HeaderName, HeaderValue, header};
-use axum::middleware::Next;
+use axum::http::{Extensions, header};
 use axum::response::Response;
-use tracing::Instrument as _;
 
-use super::guard::Door;
+use super::door::Door;
+use super::page::display::is_hidden;
 use super::reply;
 use crate::error::Error;
 use crate::event::Origin;
@@ -44,7 +43,7 @@ pub struct RequestInfo {
 }
 
 impl RequestInfo {
-    /// The id in a request's extensions. Where `identify` has not run it is all zeroes.
+    /// The id in a request's extensions. Without a `Door` before the route it is all zeroes.
     pub fn id_of(extensions: &Extensions) -> RequestId {
         extensions.get::<Self>().map_or(RequestId::from_bytes([0; 16]), |info| info.id)
     }
@@ -62,7 +61,7 @@ impl<S: Sync> FromRequestParts<S> for RequestInfo {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
         let found = parts.extensions.get::<Self>().cloned();
         found.ok_or_else(|| {
-            reply::problem(&Error::bug("a route without `identify` before it"), RequestId::from_bytes([0; 16]))
+            reply::problem(&Error::bug("a route without a `Door` before it"), RequestId::from_bytes([0; 16]))
         })
     }
 }
@@ -86,9 +85,8 @@ impl<S: Sync> OptionalFromRequestParts<S> for Peer {
     }
 }
 
-/// The outermost layer: gives the request its id, looks through proxies for its address, and writes one line when it is
-/// answered. The line has the path without its query, which may hold codes and tokens.
-pub async fn identify(State(door): State<Door>, mut request: Request, next: Next) -> Response {
+/// Gives a request its id, looks through proxies for its address, and puts both into its extensions.
+pub(super) fn identify(door: &Door, request: &mut Request) -> RequestId {
     let id = RequestId::new(&door.env);
     let ip = match request.extensions().get::<Peer>() {
         Some(Peer::Tcp(peer)) => Some(match &door.site {
@@ -99,29 +97,19 @@ pub async fn identify(State(door): State<Door>, mut request: Request, next: Next
     };
     let user_agent =
         request.headers().get(header::USER_AGENT).map(|value| shown(&String::from_utf8_lossy(value.as_bytes())));
-    let span = tracing::info_span!("request", request_id = %id, method = %request.method(), path = %shown(request.uri().path()));
     let info = RequestInfo { id, ip, user_agent };
     request.extensions_mut().insert(Origin::from(info.clone()));
     request.extensions_mut().insert(info);
-    let started = door.env.monotonic();
-    let mut response = next.run(request).instrument(span.clone()).await;
-    let ms = door.env.monotonic().saturating_sub(started).as_millis();
-    tracing::info!(parent: &span, status = response.status().as_u16(), ms, "answered");
-    if let Ok(value) = HeaderValue::try_from(id.to_string()) {
-        response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
-    }
-    response
+    id
 }
 
-/// A text of a stranger, made harmless for logs and terminals: control characters and those that turn the direction of
-/// writing are escaped, and its length is bounded.
-fn shown(text: &str) -> String {
+/// A text of a stranger, made harmless for logs and terminals: what is not seen as itself is escaped, and its length is
+/// bounded.
+pub(super) fn shown(text: &str) -> String {
     let mut out = String::new();
     let mut count = 0;
     for c in text.chars() {
-        let hidden = c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
-        let piece = if hidden { c.escape_unicode().to_string() } else { c.to_string() };
+        let piece = if is_hidden(c) { c.escape_unicode().to_string() } else { c.to_string() };
         count += piece.chars().count();
         if count > USER_AGENT {
             break;
