@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::connection::Connection;
 use super::oidc::{self, AuthMethod, Config};
+use super::record::Connection;
 use crate::access::Context;
 use crate::crypto::Secret;
+use crate::crypto::jws::Algorithm;
 use crate::error::{Error, Result, codes};
 use crate::id::ConnectionId;
 
@@ -92,6 +93,10 @@ pub struct SecuritySettings {
     /// Whether the issuer of every token must be exactly the one configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strict_issuer: Option<bool>,
+    /// The signature algorithms that tokens may have, where those that the provider announces are too many. An empty
+    /// list takes the limit away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub algorithms: Option<Vec<Algorithm>>,
 }
 
 /// Where a person's fields are found.
@@ -220,6 +225,9 @@ impl OidcSettings {
             config.security.clock_tolerance_seconds =
                 security.clock_tolerance_seconds.or(config.security.clock_tolerance_seconds);
             config.security.strict_issuer = security.strict_issuer.or(config.security.strict_issuer);
+            if let Some(algorithms) = security.algorithms {
+                config.security.algorithms = (!algorithms.is_empty()).then_some(algorithms);
+            }
         }
         if let Some(profile) = self.profile {
             if let Some(mapping) = profile.mapping {
@@ -311,6 +319,7 @@ impl From<&Config> for OidcView {
             security: SecuritySettings {
                 clock_tolerance_seconds: config.security.clock_tolerance_seconds,
                 strict_issuer: config.security.strict_issuer,
+                algorithms: config.security.algorithms.clone(),
             },
             profile: ProfileSettings {
                 mapping: Some(MappingSettings::of(config)),
