@@ -6,23 +6,23 @@
 //! *Needs* access, sessions' epochs, organizations. *Never* makes a person or a session: it says who the provider
 //! vouches for, and the directory decides.
 
-mod connection;
 pub mod domain;
 pub mod oidc;
 mod ops;
 pub mod protocol;
+mod record;
 mod registry;
 pub mod report;
 mod settings;
 mod view;
 
-pub use connection::{Connection, ProtocolKind, Status, TOMBSTONE, callback_url};
 pub use domain::{Domain, DomainOwner};
 pub use ops::{
     ActivateConnection, ConnectionStatus, ConnectionTest, CreateConnection, CreatedConnection, DeleteConnection,
     DisableConnection, GetConnection, GetOidc, ListConnections, ReadStatus, RestoreConnection, SetOidc, TestConnection,
     UpdateConnection, ValidateConnection, Validation,
 };
+pub use record::{Connection, ProtocolKind, Status, TOMBSTONE, callback_url};
 pub use registry::Registry;
 pub use settings::{
     ClientSettings, ClientView, DiscoverySettings, MappingSettings, OidcSettings, OidcView, ProfileSettings,

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::connection::{Connection, ProtocolKind};
 use super::oidc;
 use super::protocol::Protocol;
+use super::record::{Connection, ProtocolKind};
 use super::settings;
 use crate::access::Context;
 use crate::error::{Error, Result, codes};

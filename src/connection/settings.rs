@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::connection::Connection;
 use super::oidc::{self, AuthMethod, Config};
+use super::record::Connection;
 use crate::access::Context;
 use crate::crypto::Secret;
+use crate::crypto::jws::Algorithm;
 use crate::error::{Error, Result, codes};
 use crate::id::ConnectionId;
 
@@ -92,6 +93,10 @@ pub struct SecuritySettings {
     /// Whether the issuer of every token must be exactly the one configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strict_issuer: Option<bool>,
+    /// The signature algorithms that tokens may have, where those that the provider announces are too many. An empty
+    /// list takes the limit away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub algorithms: Option<Vec<Algorithm>>,
 }
 
 /// Where a person's fields are found.
@@ -116,9 +121,8 @@ macro_rules! mapping {
         }
 
         impl MappingSettings {
-            fn apply(self, config: &mut Config) -> Result<()> {
-                $(set_text(&mut config.profile.mapping.$field, self.$field, "mapping", 200)?;)*
-                Ok(())
+            fn apply(self, config: &mut Config) {
+                $(set_text(&mut config.profile.mapping.$field, self.$field);)*
             }
 
             fn of(config: &Config) -> Self {
@@ -185,15 +189,20 @@ impl OidcSettings {
     /// Errors: `invalid_input`, naming the field.
     pub(super) fn apply(self, cx: &Context, connection: ConnectionId, config: &mut Config) -> Result<()> {
         if let Some(discovery) = self.discovery {
-            set_text(&mut config.discovery.issuer, discovery.issuer, "issuer", 1_000)?;
-            set_text(&mut config.discovery.discovery_url, discovery.discovery_url, "discoveryUrl", 1_000)?;
-            set_text(&mut config.discovery.jwks_uri, discovery.jwks_uri, "jwksUri", 1_000)?;
-            set_text(&mut config.discovery.audience, discovery.audience, "audience", 1_000)?;
+            set_text(&mut config.discovery.issuer, discovery.issuer);
+            set_text(&mut config.discovery.discovery_url, discovery.discovery_url);
+            set_text(&mut config.discovery.jwks_uri, discovery.jwks_uri);
+            set_text(&mut config.discovery.audience, discovery.audience);
         }
         if let Some(client) = self.client {
-            set_text(&mut config.client.id, client.id, "clientId", 1_000)?;
+            set_text(&mut config.client.id, client.id);
             if let Some(secret) = client.secret {
-                bounded("clientSecret", secret.expose(), 4_000)?;
+                if secret.expose().len() > 4_096 || secret.expose().chars().any(char::is_control) {
+                    return Err(Error::says(
+                        &codes::INVALID_INPUT,
+                        "The client secret has at most 4,096 bytes, and no control characters.",
+                    ));
+                }
                 config.client.secret = if secret.expose().is_empty() {
                     None
                 } else {
@@ -207,7 +216,7 @@ impl OidcSettings {
             if let Some(scopes) = request.scopes {
                 config.request.scopes = scope_list(&scopes);
             }
-            set_text(&mut config.request.login_hint, request.login_hint, "loginHint", 500)?;
+            set_text(&mut config.request.login_hint, request.login_hint);
             if let Some(parameters) = request.authorization_params {
                 config.request.authorization_params = parameters;
             }
@@ -216,10 +225,13 @@ impl OidcSettings {
             config.security.clock_tolerance_seconds =
                 security.clock_tolerance_seconds.or(config.security.clock_tolerance_seconds);
             config.security.strict_issuer = security.strict_issuer.or(config.security.strict_issuer);
+            if let Some(algorithms) = security.algorithms {
+                config.security.algorithms = (!algorithms.is_empty()).then_some(algorithms);
+            }
         }
         if let Some(profile) = self.profile {
             if let Some(mapping) = profile.mapping {
-                mapping.apply(config)?;
+                mapping.apply(config);
             }
             if let Some(extra) = profile.extra_fields {
                 config.profile.extra_fields = extra;
@@ -229,25 +241,12 @@ impl OidcSettings {
     }
 }
 
-fn wrong(text: impl Into<String>) -> Error {
-    Error::says(&codes::INVALID_INPUT, text.into())
-}
-
-fn bounded(field: &str, text: &str, most: usize) -> Result<()> {
-    if text.len() > most || text.chars().any(char::is_control) {
-        return Err(wrong(format!("{field} has at most {most} bytes, and no control characters.")));
-    }
-    Ok(())
-}
-
-/// Absent leaves, empty clears, text sets.
-fn set_text(place: &mut Option<String>, text: Option<String>, field: &str, most: usize) -> Result<()> {
+/// Absent leaves, empty clears, text sets. What the text may be, `Config::check` says.
+fn set_text(place: &mut Option<String>, text: Option<String>) {
     if let Some(text) = text {
-        bounded(field, &text, most)?;
         let text = text.trim();
         *place = (!text.is_empty()).then(|| text.to_owned());
     }
-    Ok(())
 }
 
 /// Scopes as a list, or as OAuth writes them: in one text with spaces (RFC 6749 §3.3).
@@ -313,13 +312,14 @@ impl From<&Config> for OidcView {
             client: ClientView { id: config.client.id.clone(), auth_method: config.client.auth_method },
             has_client_secret: config.client.secret.is_some(),
             request: RequestSettings {
-                scopes: Some(config.request.scopes.clone()),
+                scopes: Some(config.request.scope().split(' ').map(str::to_owned).collect()),
                 login_hint: config.request.login_hint.clone(),
                 authorization_params: Some(config.request.authorization_params.clone()),
             },
             security: SecuritySettings {
                 clock_tolerance_seconds: config.security.clock_tolerance_seconds,
                 strict_issuer: config.security.strict_issuer,
+                algorithms: config.security.algorithms.clone(),
             },
             profile: ProfileSettings {
                 mapping: Some(MappingSettings::of(config)),

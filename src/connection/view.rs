@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::connection::{Connection, ProtocolKind, Status, callback_url};
 use super::domain::{self, Domain, Proof};
+use super::record::{Connection, ProtocolKind, Status, callback_url};
 use super::settings::OidcView;
 use crate::access::{Context, Role};
 use crate::env::Timestamp;

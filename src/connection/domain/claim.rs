@@ -19,7 +19,7 @@ use crate::error::{Error, Result, codes};
 use crate::id::{ConnectionId, OrganizationId};
 use crate::store::{Batch, Index, Key, Life, Query, Record, Store, Stored};
 
-use super::super::connection::{Connection, Status};
+use super::super::record::{Connection, Status};
 
 /// At most so many domains a connection.
 pub const MOST: usize = 50;

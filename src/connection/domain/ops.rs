@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::connection::Connection;
+use super::super::record::Connection;
 use super::super::view::DomainView;
 use super::claim::{Challenge, Domain, MOST, Proof, all_of, free_for, release, take};
 use super::event;
@@ -187,7 +187,7 @@ impl Operation for VerifyDomain {
         if proof == Proof::Dns {
             // What DNS showed must be the answer to the challenge that is open now.
             let open = claim.challenge.as_ref();
-            if !open.is_some_and(|challenge| seen.value.as_deref() == Some(&challenge.value)) {
+            if open.is_none_or(|challenge| seen.value.as_deref() != Some(&challenge.value)) {
                 return Err(Error::new(&codes::DOMAIN_NOT_PROVED));
             }
             if open.is_some_and(|challenge| challenge.expires_at <= cx.env.now()) {

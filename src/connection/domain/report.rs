@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::connection::Connection;
+use super::super::record::Connection;
 use super::super::view::{ChallengeView, DomainView};
 use super::claim::{DomainOwner, all_of};
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, Route};

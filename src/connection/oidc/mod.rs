@@ -28,7 +28,9 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 pub use caches::Caches;
-pub use config::{AuthMethod, Client, Config, Discovery, Mapping, ProfileConfig, RequestConfig, Security, secret_place};
+pub use config::{
+    AuthMethod, Client, Config, Discovery, Mapping, ProfileConfig, RequestConfig, Security, secret_place,
+};
 pub use discovery::{Metadata, discover};
 pub use report::validate;
 

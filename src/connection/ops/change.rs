@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::connection::{Connection, Status, TOMBSTONE};
 use super::super::domain;
+use super::super::record::{Connection, Status, TOMBSTONE};
 use super::super::settings;
 use super::super::view::ConnectionView;
 use super::{Looked, event, given, look_at, must_answer, name_of, owner_of, slug_is_free, slug_of};

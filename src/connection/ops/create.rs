@@ -4,9 +4,9 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::super::connection::{Connection, ProtocolKind, Status};
 use super::super::domain::{self, Domain};
 use super::super::oidc::{self, AuthMethod};
+use super::super::record::{Connection, ProtocolKind, Status};
 use super::super::settings::{self, Flat, OidcSettings};
 use super::super::view::{ConnectionView, DomainView};
 use super::{Looked, event, look_at, must_answer, name_of, slug_is_free, slug_of};

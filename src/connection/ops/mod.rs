@@ -14,8 +14,8 @@ pub use reports::{ConnectionStatus, ConnectionTest, ReadStatus, TestConnection, 
 
 use serde::{Deserialize, Deserializer};
 
-use super::connection::Connection;
 use super::oidc;
+use super::record::Connection;
 use crate::access::{Context, Owner};
 use crate::error::{Error, Kind, Result, codes};
 use crate::event::{Event, EventKind};

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::connection::{Connection, Status};
 use super::super::oidc::{self, AuthMethod};
+use super::super::record::{Connection, Status};
 use super::super::settings::{
     self, ClientSettings, DiscoverySettings, Flat, OidcSettings, OidcView, ProfileSettings, RequestSettings,
     SecuritySettings,

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::connection::{Connection, Status};
+use super::super::record::{Connection, Status};
 use super::super::view::ConnectionView;
 use super::owner_of;
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, Pages, Paging, Route};

@@ -4,9 +4,9 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::connection::{Connection, ProtocolKind, Status};
 use super::super::domain;
 use super::super::oidc;
+use super::super::record::{Connection, ProtocolKind, Status};
 use super::super::registry::Registry;
 use super::super::report::{Finding, Report};
 use super::super::settings;
