@@ -63,7 +63,14 @@ impl Flag {
     /// How its value is shown in help.
     pub fn value_name(&self) -> String {
         let name = self.name.to_lowercase();
-        let known = [("uri", "URL"), ("url", "URL"), ("issuer", "URL"), ("secret", "SECRET"), ("domain", "DOMAIN"), ("email", "EMAIL")];
+        let known = [
+            ("uri", "URL"),
+            ("url", "URL"),
+            ("issuer", "URL"),
+            ("secret", "SECRET"),
+            ("domain", "DOMAIN"),
+            ("email", "EMAIL"),
+        ];
         match known.iter().find(|(part, _)| name.contains(part)) {
             Some((_, shown)) => (*shown).to_owned(),
             None if self.field.schema.to_string().contains("date-time") => "TIME".to_owned(),

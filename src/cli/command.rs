@@ -45,9 +45,9 @@ pub struct Tree<'a> {
 impl<'a> Tree<'a> {
     /// One verb for each operation.
     pub fn of(catalogue: &'a Catalogue) -> Self {
-        let verbs = catalogue.iter().flat_map(|operation| {
-            paths(operation.name()).into_iter().map(move |path| (path, operation))
-        });
+        let verbs = catalogue
+            .iter()
+            .flat_map(|operation| paths(operation.name()).into_iter().map(move |path| (path, operation)));
         Self { verbs: verbs.collect() }
     }
 
@@ -126,20 +126,40 @@ fn paths(name: &str) -> Vec<Vec<String>> {
     if let Some((_, paths)) = PLACES.iter().find(|(known, _)| *known == name) {
         return paths.iter().map(|path| path.iter().map(|word| (*word).to_owned()).collect()).collect();
     }
-    vec![name.split('.').map(|word| if word == "organization" { "org".to_owned() } else { word.replace('_', "-") }).collect()]
+    vec![
+        name.split('.')
+            .map(|word| if word == "organization" { "org".to_owned() } else { word.replace('_', "-") })
+            .collect(),
+    ]
 }
 
 /// What every verb takes, before it and after it.
 fn shared() -> [Arg; 5] {
     let text = |name: &'static str, value: &'static str, help: &'static str| {
-        Arg::new(name).long(name).value_name(value).help(help).global(true).help_heading("Everywhere").display_order(900)
+        Arg::new(name)
+            .long(name)
+            .value_name(value)
+            .help(help)
+            .global(true)
+            .help_heading("Everywhere")
+            .display_order(900)
     };
     let switch = |name: &'static str, help: &'static str| {
-        Arg::new(name).long(name).help(help).action(ArgAction::SetTrue).global(true).help_heading("Everywhere").display_order(901)
+        Arg::new(name)
+            .long(name)
+            .help(help)
+            .action(ArgAction::SetTrue)
+            .global(true)
+            .help_heading("Everywhere")
+            .display_order(901)
     };
     [
         text("data-dir", "DIR", "Where authd keeps everything [default: ./authd-data] [env: AUTHD_DATA_DIR]"),
-        text("config", "FILE", "The configuration file [default: authd.toml in the data directory] [env: AUTHD_CONFIG]"),
+        text(
+            "config",
+            "FILE",
+            "The configuration file [default: authd.toml in the data directory] [env: AUTHD_CONFIG]",
+        ),
         switch("json", "Answer in JSON; errors, too"),
         switch("no-color", "No colours [env: NO_COLOR]"),
         switch("quiet", "Print only what a script needs: ids, one a line").short('q'),

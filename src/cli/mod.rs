@@ -90,7 +90,10 @@ fn act(tree: &command::Tree<'_>, matches: &ArgMatches, environment: &Environment
             let input = verb::input(operation, given, environment, show)?;
             let config = Config::load(environment, &shared)?;
             let reads = operation.route().method == crate::access::Method::Get;
-            if reads && shared.data_dir.is_none() && environment.get("AUTHD_DATA_DIR").is_none() && !config.data_dir.path().exists()
+            if reads
+                && shared.data_dir.is_none()
+                && environment.get("AUTHD_DATA_DIR").is_none()
+                && !config.data_dir.path().exists()
             {
                 return Err(Error::says(
                     &codes::NOT_FOUND,

@@ -80,7 +80,10 @@ async fn serve(config: &Config, environment: &Environment, show: &Show, demo: bo
     outcome
 }
 
-#[expect(clippy::too_many_arguments, reason = "the second half of one function, split so that the store is closed whatever happens in it")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the second half of one function, split so that the store is closed whatever happens in it"
+)]
 async fn on(
     app: &App,
     config: &Config,
@@ -99,7 +102,8 @@ async fn on(
     };
     let at = listener.address().unwrap_or(config.listen);
     let socket = config.data_dir.place_socket(environment)?;
-    let control = Listener::control(&socket, |uid| tracing::warn!(uid, "a stranger at the control socket was turned away"))?;
+    let control =
+        Listener::control(&socket, |uid| tracing::warn!(uid, "a stranger at the control socket was turned away"))?;
     let server = Server::new(app, config, &[at]);
     let limits = Limits { proxies: config.trusted_proxies.clone(), ..Limits::default() };
     let serving = [
@@ -122,9 +126,9 @@ async fn on(
     }
     let _ = chores.await;
     // The last thing that is written: whoever reads the log knows that it ended in order.
-    server::note(world, EventKind::ServerStopped).await.or_else(|error| {
-        if error.is(&codes::SHUTTING_DOWN) { Ok(()) } else { Err(error) }
-    })?;
+    server::note(world, EventKind::ServerStopped)
+        .await
+        .or_else(|error| if error.is(&codes::SHUTTING_DOWN) { Ok(()) } else { Err(error) })?;
     tracing::info!("stopped");
     Ok(())
 }
@@ -144,7 +148,11 @@ fn tell(app: &App, config: &Config, show: &Show, at: std::net::SocketAddr, socke
         return;
     }
     let paint = show.paint();
-    let flag = if given == std::path::Path::new("authd-data") { String::new() } else { format!(" --data-dir {}", given.display()) };
+    let flag = if given == std::path::Path::new("authd-data") {
+        String::new()
+    } else {
+        format!(" --data-dir {}", given.display())
+    };
     show.line(&format!(
         "\n  {} {}\n\n  {}  {}\n  {}  {}\n  {}  {}\n\n  {}\n    {}\n    {}\n    {}\n",
         paint.bold(&format!("authd {version}")),

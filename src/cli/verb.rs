@@ -21,7 +21,8 @@ pub fn command(operation: &dyn AnyOperation, path: &[String]) -> Command {
     let form = Form::of(operation);
     let (first, rest) = form.about.split_once("\n\n").unwrap_or((&form.about, ""));
     let first = first.replace('\n', " ");
-    let mut command = Command::new(path.last().cloned().unwrap_or_default()).about(first.trim_end_matches('.').to_owned());
+    let mut command =
+        Command::new(path.last().cloned().unwrap_or_default()).about(first.trim_end_matches('.').to_owned());
     if !rest.is_empty() {
         command = command.long_about(format!("{first}\n\n{}", unwrapped(rest)));
     }
@@ -40,7 +41,11 @@ pub fn command(operation: &dyn AnyOperation, path: &[String]) -> Command {
     command = command.override_usage(format!("{usage} [OPTIONS]"));
     if body {
         command = command.arg(
-            Arg::new("file").long("file").value_name("FILE").help("Take the fields from a JSON file, or from standard input with `-`").hide(!nested),
+            Arg::new("file")
+                .long("file")
+                .value_name("FILE")
+                .help("Take the fields from a JSON file, or from standard input with `-`")
+                .hide(!nested),
         );
         command = command.arg(
             Arg::new("set")
@@ -75,7 +80,8 @@ fn arguments(flag: &Flag, body: bool) -> Vec<Arg> {
     let fill = field.fill();
     let id = field.name.clone();
     let help = help(flag);
-    let mut arg = Arg::new(id.clone()).long(flag.name.clone()).aliases(flag.aliases.clone()).value_name(flag.value_name());
+    let mut arg =
+        Arg::new(id.clone()).long(flag.name.clone()).aliases(flag.aliases.clone()).value_name(flag.value_name());
     let mut out = Vec::new();
     match fill {
         Fill::Switch => {
@@ -148,7 +154,12 @@ fn help(flag: &Flag) -> String {
 
 /// The operation's input. What stands closer to the verb wins: `--file`, then `--set`, then the field's own flag.
 /// Errors: `invalid_input`, `unknown_field`.
-pub fn input(operation: &dyn AnyOperation, given: &ArgMatches, environment: &Environment, show: &Show) -> Result<Value> {
+pub fn input(
+    operation: &dyn AnyOperation,
+    given: &ArgMatches,
+    environment: &Environment,
+    show: &Show,
+) -> Result<Value> {
     let form = Form::of(operation);
     let flags = Flag::of(operation);
     let mut input = Map::new();
@@ -172,7 +183,8 @@ pub fn input(operation: &dyn AnyOperation, given: &ArgMatches, environment: &Env
         } else if !texts.is_empty() {
             let value = flag.field.read(&texts).map_err(|error| {
                 let help = error.next_step().unwrap_or_default().to_owned();
-                Error::says(&codes::INVALID_INPUT, format!("`--{}` cannot be read: `{}`.", flag.name, texts.join(","))).help(help)
+                Error::says(&codes::INVALID_INPUT, format!("`--{}` cannot be read: `{}`.", flag.name, texts.join(",")))
+                    .help(help)
             })?;
             input.insert(name.to_owned(), value);
         }
@@ -189,12 +201,21 @@ fn given_text(given: &ArgMatches, name: &str) -> Option<String> {
 }
 
 /// From the flag, the file or the environment, in this order.
-fn secret(flag: &Flag, plain: Option<String>, given: &ArgMatches, environment: &Environment, show: &Show) -> Result<Option<String>> {
+fn secret(
+    flag: &Flag,
+    plain: Option<String>,
+    given: &ArgMatches,
+    environment: &Environment,
+    show: &Show,
+) -> Result<Option<String>> {
     if let Some(text) = plain {
         // A script knows what it does; a person may not know that everybody on the machine can read this.
         if std::io::stdin().is_terminal() {
             show.warning(
-                &format!("`--{}` can be seen by other users of this machine, and stays in the shell's history", flag.name),
+                &format!(
+                    "`--{}` can be seen by other users of this machine, and stays in the shell's history",
+                    flag.name
+                ),
                 &format!("use `--{0}-file FILE`, `--{0}-file -` or {1}", flag.name, flag.variable()),
             );
         }
@@ -231,14 +252,18 @@ fn merge_file(input: &mut Map<String, Value>, path: &str) -> Result<()> {
             Ok(())
         }
         Ok(_) => Err(Error::says(&codes::INVALID_INPUT, format!("`{path}` is not a JSON object."))),
-        Err(e) => Err(Error::says(&codes::INVALID_INPUT, format!("`{path}` is not JSON (line {}, column {}).", e.line(), e.column()))),
+        Err(e) => Err(Error::says(
+            &codes::INVALID_INPUT,
+            format!("`{path}` is not JSON (line {}, column {}).", e.line(), e.column()),
+        )),
     }
 }
 
 /// `a.b=v`: the field within the field.
 fn set(input: &mut Map<String, Value>, form: &Form, assignment: &str) -> Result<()> {
     let wrong = || {
-        Error::says(&codes::INVALID_INPUT, format!("`--set {assignment}` cannot be read.")).help("It has the form `--set a.b=value`.")
+        Error::says(&codes::INVALID_INPUT, format!("`--set {assignment}` cannot be read."))
+            .help("It has the form `--set a.b=value`.")
     };
     let (path, text) = assignment.split_once('=').ok_or_else(wrong)?;
     let names: Vec<&str> = path.split('.').collect();

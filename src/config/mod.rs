@@ -171,7 +171,10 @@ fn allow_entry(given: &Given) -> Result<()> {
     if fits {
         return Ok(());
     }
-    Err(given.wrong(format!("`{}` is neither a network (10.0.0.0/8) nor a host with its port (idp.internal:443)", given.shown())))
+    Err(given.wrong(format!(
+        "`{}` is neither a network (10.0.0.0/8) nor a host with its port (idp.internal:443)",
+        given.shown()
+    )))
 }
 
 fn tls(layers: &Layers) -> Result<Option<Tls>> {

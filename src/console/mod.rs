@@ -54,7 +54,10 @@ impl Console {
                 Err(error) if error.is(&codes::DATA_DIR_IN_USE) => {
                     return Err(Error::says(
                         &codes::DATA_DIR_IN_USE,
-                        format!("Another process holds the database in {} and does not answer.", config.data_dir.path().display()),
+                        format!(
+                            "Another process holds the database in {} and does not answer.",
+                            config.data_dir.path().display()
+                        ),
                     )
                     .help("If it is a server of yours, stop it; if it is another command, wait for it.")
                     .because(error));
@@ -122,9 +125,11 @@ impl Request {
         let mut rest = route.path;
         while let Some((before, after)) = rest.split_once('{') {
             let (name, after) = after.split_once('}').ok_or_else(|| Error::bug("a route with an open brace"))?;
-            let value = fields.remove(name).as_ref().and_then(plain).ok_or_else(|| {
-                Error::says(&codes::INVALID_INPUT, format!("`{name}` is missing."))
-            })?;
+            let value = fields
+                .remove(name)
+                .as_ref()
+                .and_then(plain)
+                .ok_or_else(|| Error::says(&codes::INVALID_INPUT, format!("`{name}` is missing.")))?;
             path.push_str(before);
             path.extend(percent(&value));
             rest = after;

@@ -72,7 +72,8 @@ async fn answer(entry: &Entry, path: Vec<(String, String)>, request: Request) ->
     let info = request.extensions().get::<RequestInfo>().cloned().ok_or_else(|| Error::bug("no request info"))?;
     let origin = Origin { request: info.id, ip: info.ip, user_agent: info.user_agent };
     // Who asks comes first: what a stranger sends is not even read.
-    let caller = caller(&entry.app, request.extensions().get::<Peer>().copied(), request.headers(), origin.clone()).await?;
+    let caller =
+        caller(&entry.app, request.extensions().get::<Peer>().copied(), request.headers(), origin.clone()).await?;
     let input = input(entry, path, request).await?;
     let cx = entry.app.context(caller, origin);
     let output = entry.app.perform(&cx, entry.name, Value::Object(input)).await?;
@@ -147,7 +148,9 @@ async fn body(entry: &Entry, request: Request) -> Result<Map<String, Value>> {
     let Value::Object(object) = parse_json::<Value>(&bytes)? else {
         return Err(Error::says(&codes::INVALID_INPUT, "The body is not a JSON object."));
     };
-    if entry.lenient && let Some(name) = object.keys().find(|name| entry.form.field(name).is_none()) {
+    if entry.lenient
+        && let Some(name) = object.keys().find(|name| entry.form.field(name).is_none())
+    {
         return Err(entry.form.unknown(name));
     }
     Ok(object)

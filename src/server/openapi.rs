@@ -132,7 +132,8 @@ fn describe(operation: &dyn AnyOperation, components: &mut Map<String, Value>) -
             }
         }
         let needed = input.get("required").is_some();
-        described["requestBody"] = json!({"required": needed, "content": {"application/json": {"schema": named(components, input)}}});
+        described["requestBody"] =
+            json!({"required": needed, "content": {"application/json": {"schema": named(components, input)}}});
     }
     described
 }
@@ -143,7 +144,8 @@ fn named(components: &mut Map<String, Value>, mut schema: Value) -> Value {
     let Some(object) = schema.as_object_mut() else { return schema };
     object.remove("$schema");
     let Some(Value::String(title)) = object.remove("title") else { return schema };
-    let name: String = title.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' }).collect();
+    let name: String =
+        title.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' }).collect();
     match components.get(&name) {
         Some(known) if *known != schema => schema,
         _ => {

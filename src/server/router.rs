@@ -69,9 +69,8 @@ fn finish(routes: Router) -> Router {
 fn description(app: &App) -> Router {
     let (app, made) = (app.clone(), Arc::new(OnceLock::<String>::new()));
     let serve = async move || {
-        let text = made.get_or_init(|| {
-            openapi::document(&app.catalogue, app.world.deployment.public_url.issuer()).to_string()
-        });
+        let text = made
+            .get_or_init(|| openapi::document(&app.catalogue, app.world.deployment.public_url.issuer()).to_string());
         ([(header::CONTENT_TYPE, "application/json")], text.clone()).into_response()
     };
     Router::new().route("/openapi.json", get(serve))
@@ -87,7 +86,9 @@ async fn asset(Path(path): Path<String>, info: RequestInfo) -> Response {
     let mut response = (StatusCode::OK, bytes).into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     // The address names the content, so it never changes.
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
     response
 }
 
@@ -100,7 +101,8 @@ async fn catch_panics(info: RequestInfo, request: axum::extract::Request, next: 
 }
 
 fn cause(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
+    let text =
+        panic.downcast_ref::<&str>().map(|text| (*text).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
     format!("panic: {}", text.unwrap_or_default())
 }
 

@@ -91,7 +91,8 @@ fn tell(checks: &mut Checks, person: &Authenticated, facts: &SourceFacts, error:
         checks.compare("email_verified", false, true, profile.email_verified);
     }
     if error.is(&codes::EMAIL_DOMAIN_NOT_OWNED) {
-        let domain = profile.email.as_deref().and_then(|email| EmailAddress::parse(email).ok()).map(|email| email.domain);
+        let domain =
+            profile.email.as_deref().and_then(|email| EmailAddress::parse(email).ok()).map(|email| email.domain);
         checks.compare("email_domain", false, facts.domains.join(" "), domain.unwrap_or_default());
     }
     checks.compare("policy", false, "admitted", error.code());

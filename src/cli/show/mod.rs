@@ -35,7 +35,8 @@ impl Show {
     /// What can be known before the arguments are parsed: so that a misuse, too, is printed as it was asked for.
     pub fn of(args: &[OsString], environment: &Environment) -> Self {
         let has = |flag: &str| args.iter().skip(1).any(|arg| arg == flag);
-        let plain = has("--no-color") || environment.get("NO_COLOR").is_some() || environment.get("TERM") == Some("dumb");
+        let plain =
+            has("--no-color") || environment.get("NO_COLOR").is_some() || environment.get("TERM") == Some("dumb");
         Self {
             json: has("--json"),
             quiet: has("--quiet") || has("-q"),
@@ -90,7 +91,11 @@ impl Show {
                 self.line(&ids);
             }
         } else {
-            let width = if self.terminal { crossterm::terminal::size().map_or(100, |(columns, _)| columns.into()) } else { usize::MAX };
+            let width = if self.terminal {
+                crossterm::terminal::size().map_or(100, |(columns, _)| columns.into())
+            } else {
+                usize::MAX
+            };
             self.line(&text::answer(value, self.out, width));
             if let Some(cursor) = value.get("next").and_then(Value::as_str) {
                 self.note(&format!("there is more: --cursor {}", escaped(cursor)));

@@ -135,7 +135,8 @@ fn thing(object: &Map<String, Value>, paint: Paint, indent: usize) -> Vec<String
         Value::Array(items) => items.iter().all(|item| !item.is_object()),
         _ => true,
     };
-    let width = object.iter().filter(|(_, value)| flat(value)).map(|(name, _)| escaped(name).width()).max().unwrap_or(0);
+    let width =
+        object.iter().filter(|(_, value)| flat(value)).map(|(name, _)| escaped(name).width()).max().unwrap_or(0);
     let mut lines = Vec::new();
     for (name, value) in object {
         let shown = escaped(name);
@@ -279,7 +280,9 @@ mod tests {
     fn names_of_strangers_are_harmless_everywhere() {
         let evil = "\u{1b}]52;c;x\u{7}\u{202e}";
         let value = json!({"items": [{"id": evil, evil: evil}], "next": evil});
-        for value in [&value, &json!({evil: evil, "inner": {evil: [evil]}, "checks": [{"ok": false, "name": evil, evil: evil}]})] {
+        for value in
+            [&value, &json!({evil: evil, "inner": {evil: [evil]}, "checks": [{"ok": false, "name": evil, evil: evil}]})]
+        {
             let text = answer(value, PLAIN, usize::MAX);
             assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'), "{text:?}");
             assert!(!ids(value).contains('\u{1b}'));

@@ -6,7 +6,7 @@ mod ops;
 mod report;
 
 pub use claim::{Challenge, Domain, DomainOwner, MOST, Proof, owned_by, owner_of};
-pub(super) use claim::{all_of, free_for, release, take};
+pub(super) use claim::{all_of, release, take};
 pub use name::{canonical, claimable, of_email};
 pub use ops::{AddDomain, RemoveDomain, RequestVerification, VerifyDomain};
 pub use report::{DomainList, DomainStatus, DomainSummary, ListDomains, ReadDomainStatus};

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::record::Connection;
 use super::super::view::DomainView;
-use super::claim::{Challenge, Domain, MOST, Proof, all_of, free_for, release, take};
+use super::claim::{Challenge, Domain, MOST, Proof, all_of, release, take};
 use super::event;
 use super::name::{canonical, claimable};
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, Route};
@@ -67,7 +67,6 @@ impl Operation for AddDomain {
     async fn apply(&self, cx: &Context, (): &(), batch: &mut Batch) -> Result<Self::Output> {
         let name = claimable(&self.domain)?;
         let connection = touch(cx, self.connection, batch).await?;
-        free_for(&cx.store, &name, connection.organization).await?;
         let others = all_of(&cx.store, connection.id).await?;
         if others.iter().any(|other| other.name == name) {
             return Err(Error::says(&codes::CONFLICT, format!("The connection claims `{name}` already.")));

@@ -164,12 +164,9 @@ impl Operation for CreateConnection {
     async fn look(&self, cx: &Context) -> Result<Self::Seen> {
         // Everything that can be refused without the network is refused before it.
         let organization = cx.organization(self.organization)?;
-        let (connection, names) = self.draft(cx, organization)?;
+        let (connection, _) = self.draft(cx, organization)?;
         if self.activate {
             settings::complete(&connection)?;
-        }
-        for name in &names {
-            domain::free_for(&cx.store, name, organization).await?;
         }
         let looked = match &connection.oidc {
             Some(config) => look_at(cx, config).await?,
@@ -200,7 +197,7 @@ impl Operation for CreateConnection {
         }
         let mut domains = Vec::new();
         for name in names {
-            domain::free_for(&cx.store, &name, organization).await?;
+            // A claim is free: whether somebody else has proven the name is said to whoever proves it, to nobody else.
             let claim = Domain::claim(&cx.env, &connection, name, domains.is_empty());
             batch.create(&claim).log(domain::event(cx, EventKind::DomainClaimed, &claim));
             domains.push(DomainView::from(&claim));

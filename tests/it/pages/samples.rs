@@ -110,7 +110,6 @@ pub fn full(x: &Text) -> Vec<(&'static str, String)> {
             SignIn {
                 action: x.h("/signin/identify"),
                 attempt: x.t("at_01"),
-                csrf: x.t("csrf_01"),
                 app_name: x.some("Orchard Notes"),
                 email: x.t(""),
                 error: None,
@@ -123,7 +122,6 @@ pub fn full(x: &Text) -> Vec<(&'static str, String)> {
             SignIn {
                 action: x.h("/signin/identify"),
                 attempt: x.t("at_01"),
-                csrf: x.t("csrf_01"),
                 app_name: x.some("Orchard Notes"),
                 email: x.t("ada@acme"),
                 error: Some(notice()),
@@ -136,7 +134,6 @@ pub fn full(x: &Text) -> Vec<(&'static str, String)> {
             ChooseConnection {
                 action: x.h("/signin/choose"),
                 attempt: x.t("at_01"),
-                csrf: x.t("csrf_01"),
                 app_name: x.some("Orchard Notes"),
                 email: x.t("ada@acme.example"),
                 items: vec![
@@ -192,7 +189,6 @@ pub fn full(x: &Text) -> Vec<(&'static str, String)> {
                 since: Timestamp::from_seconds(1_763_724_840),
                 until: Some(Timestamp::from_seconds(1_763_753_640)),
                 sign_out_action: x.h("/signin/out"),
-                csrf: x.t("csrf_01"),
                 request_id: request(),
             }
             .render(),
@@ -298,7 +294,6 @@ pub fn bare() -> Vec<(&'static str, String)> {
         since: moment,
         until: None,
         sign_out_action: "/signin/out".into(),
-        csrf: "c".into(),
         request_id: String::new(),
     };
     vec![
