@@ -438,6 +438,7 @@ async fn a_proxy_in_the_environment_is_ignored() {
 #[tokio::test]
 #[ignore = "run by `a_proxy_in_the_environment_is_ignored`"]
 async fn inner_call_under_a_proxy() {
+    #[expect(clippy::disallowed_methods, reason = "how the test speaks to the process that it started")]
     let target = std::env::vars().find(|(name, _)| name == "AUTHD_TEST_TARGET").map(|(_, value)| value);
     if let Some(target) = target {
         assert_eq!(get(&fetch(&["127.0.0.1"], Names::new(&[])), &target).await.unwrap().status, 200);

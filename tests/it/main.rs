@@ -6,4 +6,5 @@ mod connections;
 mod fetch;
 mod listen;
 mod pages;
+mod provider;
 mod store;

@@ -70,6 +70,6 @@ function parse(text) {
 
 /** The parts of a JWT, unverified. */
 export function decode(token) {
-  const [header, payload] = token.split('.').map((part) => JSON.parse(Buffer.from(part, 'base64url')));
+  const [header, payload] = token.split('.').slice(0, 2).map((part) => JSON.parse(Buffer.from(part, 'base64url')));
   return { header, payload };
 }

@@ -39,7 +39,7 @@ export function shows(name, options, body) {
       await body(t);
     } catch (error) {
       const logs = [...worlds].map((w) => w.excerpt()).join('\n');
-      if (error instanceof Error && logs) error.message += `\n${logs}`;
+      if (error instanceof Error && logs) error.stack += `\n${logs}`;
       throw error;
     }
   });
@@ -150,12 +150,12 @@ export class World {
     return (await this.json('org', 'create', '--name', name)).id;
   }
 
-  /** An active connection to a provider, with its domain vouched for. */
-  async connection({ org, op = this.op, client = 'basic', domain, verify = true, name = 'Provider', set = {} }) {
+  /** An active connection to a provider, with its domain vouched for. `more` are further arguments of `connection create`. */
+  async connection({ org, op = this.op, client = 'basic', domain, verify = true, name = 'Provider', more = [] }) {
     const secret = secretOf(client);
     const { id } = await this.json('connection', 'create', '--org', org, '--protocol', 'oidc', '--name', name, '--issuer', op.issuer,
       '--client-id', client, ...(secret ? ['--client-secret', secret] : []), ...(domain ? ['--domain', domain] : []),
-      ...Object.entries(set).flatMap(([key, value]) => ['--set', `${key}=${value}`]), '--activate');
+      ...more, '--activate');
     op.allow(this.callback(id));
     if (domain && verify) await this.json('domain', 'verify', '--connection', id, '--domain', domain, '--force');
     return id;
@@ -179,15 +179,26 @@ export class World {
   }
 
   /** The usual cast: one organization, one connection that owns `domain`, one app. */
-  async cast({ domain, client, app = {}, name = domain, set } = {}) {
+  async cast({ domain, client, app = {}, name = domain, more } = {}) {
     const org = await this.organization(name);
-    const connection = await this.connection({ org, client, domain, set });
+    const connection = await this.connection({ org, client, domain, more });
     return { org, connection, domain, app: await this.app({ org, ...app }) };
   }
 
   /** The last lines of the log, for a failure. */
-  excerpt(lines = 30) {
-    return [`--- authd ${this.url}, last ${lines} lines of its log`, ...this.log.slice(-lines), '---'].join('\n');
+  excerpt(lines = 15) {
+    return [`--- authd ${this.url}, last ${lines} lines of its log`, ...this.log.slice(-lines).map(short), '---'].join('\n');
+  }
+}
+
+/** A line of authd's JSON log as one that can be read; any other line as it is. */
+function short(line) {
+  try {
+    const { timestamp, level, message, target, span = {}, ...fields } = JSON.parse(line);
+    const { method = '', path: at = '', request_id: request = '' } = span;
+    return [timestamp.slice(11, 23), level, method, at, request, message, ...Object.entries(fields).map(([k, v]) => `${k}=${JSON.stringify(v)}`)].filter(Boolean).join(' ');
+  } catch {
+    return line;
   }
 }
 

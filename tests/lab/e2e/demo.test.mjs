@@ -106,7 +106,7 @@ shows('a second serve --demo on the same data directory goes on with what is the
   assert.equal((await world.halt()).code, 0);
   await world.serve();
   const now = await world.json('counts');
-  for (const kind of ['organizations', 'connections', 'apps']) assert.equal(now[kind], before[kind], kind);
+  for (const kind of ['organization', 'connection', 'app']) assert.equal(now[kind], before[kind], kind);
   await toPeople(new Person('x'));
 });
 

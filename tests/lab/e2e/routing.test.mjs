@@ -71,14 +71,16 @@ shows('a domain that was only claimed routes nobody, until it is verified', asyn
   await new Person('ada@claimed.test').into(app);
 });
 
-shows('a verified domain belongs to one organization, and a claim of another blocks nobody', async () => {
+shows('a claim blocks nobody: the first to prove a domain has it, and only that one routes', async () => {
   const org = await world.organization('Squatter');
-  const squatter = await world.connection({ org, domain: 'a.test', verify: false });
-  const taken = await world.run('domain', 'verify', '--connection', squatter, '--domain', 'a.test', '--force', '--json');
-  assert.equal(taken.code, 1, taken.stdout);
-  assert.match(taken.stdout + taken.stderr, /domain_taken|another organization/i);
-  const { page } = await start('ada@a.test');
-  assert.equal(page.location.searchParams.get('redirect_uri'), world.callback(cast.connection));
+  const squatter = await world.connection({ org, domain: 'wanted.test', verify: false });
+  const owner = await world.cast({ domain: 'wanted.test' });
+  const late = await world.run('domain', 'verify', '--connection', squatter, '--domain', 'wanted.test', '--force', '--json');
+  assert.equal(late.code, 1, late.stdout);
+  assert.match(late.stdout + late.stderr, /domain_taken/);
+  const vendor = await world.app({ org: cast.org, organizations: 'all' });
+  const page = await new Person('ada@wanted.test').signIn(vendor.loginUrl(), { until: world.op.issuer });
+  assert.equal(page.location?.searchParams.get('redirect_uri'), world.callback(owner.connection));
 });
 
 shows('a connection that is a draft or disabled takes nobody', async () => {

@@ -30,10 +30,10 @@ function assertGood({ claims, header, userinfo, tokens, accessTokenHeader }, { o
 }
 
 let count = 0;
-async function signsIn({ client, set, app: appOptions = {}, alg }) {
+async function signsIn({ client, more, app: appOptions = {}, alg }) {
   count += 1;
   const domain = `s${count}.test`;
-  const cast = await world.cast({ domain, client, set, app: appOptions });
+  const cast = await world.cast({ domain, client, more, app: appOptions });
   const person = new Person(`ada@${domain}`);
   const result = await person.into(cast.app);
   assert.deepEqual(person.forms, ['email', 'login', 'consent']);
@@ -56,17 +56,17 @@ for (const auth of ['basic', 'post', 'none']) {
   });
 }
 
-for (const [client, set] of [
-  ['basic', {}],
-  ['post', { 'client.authMethod': 'client_secret_post' }],
-  ['awkward', {}],
-  ['public', {}],
-  ['es256', {}],
-  ['eddsa', {}],
-  ['ed25519', {}],
+for (const [client, more] of [
+  ['basic'],
+  ['post', ['--auth-method', 'client_secret_post']],
+  ['awkward'],
+  ['public', ['--auth-method', 'none']],
+  ['es256'],
+  ['eddsa'],
+  ['ed25519'],
 ]) {
   shows(`authd is the client ${client} of the provider`, async () => {
-    await signsIn({ client, set });
+    await signsIn({ client, more });
     const sent = world.op.authorizations.at(-1);
     assert.equal(sent.code_challenge_method, 'S256');
     assert.equal(sent.code_challenge.length, 43);

@@ -43,7 +43,7 @@ shows('the subject is stable per organization and person: browsers, apps and sig
 
 shows('the same upstream person in two organizations has two subjects', async () => {
   const org = await world.organization('east');
-  const connection = await world.connection({ org, op: world.op, domain: 'east.test', client: 'post', set: { 'client.authMethod': 'client_secret_post' } });
+  const connection = await world.connection({ org, op: world.op, domain: 'east.test', client: 'post', more: ['--auth-method', 'client_secret_post'] });
   world.op.people.set('twin@north.test', {});
   const north = await new Person('twin@north.test').into(app);
   // the provider says the other organization's address for the same subject
@@ -82,6 +82,6 @@ shows('a provider cannot vouch for an address of a domain that its connection do
     const page = await new Person('mallory@north.test').signIn(app.loginUrl());
     assertRefused(page, /email_domain_not_owned|profile_invalid/);
     const now = await world.json('counts');
-    for (const kind of ['users', 'identities', 'memberships', 'sessions']) assert.equal(now[kind], before[kind], `${kind} changed for ${email}`);
+    for (const kind of ['user', 'identity', 'membership', 'session', 'authorization_code']) assert.equal(now[kind], before[kind], `${kind} changed for ${email}`);
   }
 });
