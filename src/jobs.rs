@@ -8,9 +8,15 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval_at};
 
 use crate::access::World;
+use crate::connection::Connection;
+use crate::error::Result;
+use crate::signin;
+use crate::store::Query;
 
 /// Between two sweeps.
 const SWEEP: Duration = Duration::from_secs(30);
+/// Between two looks at how many traces a connection has.
+const TRIM: Duration = Duration::from_secs(600);
 /// Between two signatures under the log.
 const CHECKPOINT: Duration = Duration::from_secs(3600);
 
@@ -22,12 +28,15 @@ pub async fn run(world: World, stop: impl Future<Output = ()>) {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks
     };
-    let (mut sweep, mut checkpoint) = (ticks(SWEEP), ticks(CHECKPOINT));
+    let (mut sweep, mut trim, mut checkpoint) = (ticks(SWEEP), ticks(TRIM), ticks(CHECKPOINT));
     tokio::pin!(stop);
     loop {
         tokio::select! {
             () = &mut stop => return,
             _ = sweep.tick() => swept(&world).await,
+            _ = trim.tick() => if let Err(error) = trimmed(&world).await {
+                tracing::warn!(code = error.code(), "traces were not trimmed: {}", error.log_line());
+            },
             _ = checkpoint.tick() => signed(&world).await,
         }
     }
@@ -39,6 +48,21 @@ async fn swept(world: &World) {
         Ok(0) => {}
         Ok(rows) => tracing::debug!(rows, "swept what had expired"),
         Err(error) => tracing::warn!(code = error.code(), "the sweep failed: {}", error.log_line()),
+    }
+}
+
+/// Expiry bounds a trace's age; this bounds how many a busy connection has.
+async fn trimmed(world: &World) -> Result<()> {
+    let mut cursor = None;
+    loop {
+        let page = world.store.page::<Connection>(Query::all().after(cursor)).await?;
+        for connection in &page.items {
+            signin::trim(&world.store, connection.id).await?;
+        }
+        cursor = page.next;
+        if cursor.is_none() {
+            return Ok(());
+        }
     }
 }
 

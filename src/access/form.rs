@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::operation::AnyOperation;
 use crate::error::{Error, Result, codes};
 
-/// How deep references are followed; no input is that deep.
+/// How many references are followed, one within the other; no input is that deep.
 const DEPTH: usize = 12;
 
 /// The input of an operation.
@@ -264,25 +264,23 @@ fn text(schema: &Value, name: &str) -> String {
 
 /// The schema with what its references name in their place; what stands beside a reference wins.
 fn resolve(root: &Value, schema: &Value, depth: usize) -> Value {
-    if depth == 0 {
-        return Value::Bool(true);
-    }
     match schema {
         Value::Object(object) => {
             let mut out = Map::new();
             if let Some(path) = object.get("$ref").and_then(Value::as_str).and_then(|path| path.strip_prefix('#')) {
-                if let Some(Value::Object(target)) = root.pointer(path).map(|target| resolve(root, target, depth - 1)) {
+                let target = root.pointer(path).filter(|_| depth > 0);
+                if let Some(Value::Object(target)) = target.map(|target| resolve(root, target, depth - 1)) {
                     out.extend(target);
                 }
             }
             for (name, value) in object {
                 if name != "$ref" && name != "$defs" {
-                    out.insert(name.clone(), resolve(root, value, depth - 1));
+                    out.insert(name.clone(), resolve(root, value, depth));
                 }
             }
             Value::Object(out)
         }
-        Value::Array(items) => Value::Array(items.iter().map(|item| resolve(root, item, depth - 1)).collect()),
+        Value::Array(items) => Value::Array(items.iter().map(|item| resolve(root, item, depth)).collect()),
         other => other.clone(),
     }
 }

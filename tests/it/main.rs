@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail by panicking")]
 
+mod cli;
 mod connections;
 mod fetch;
 mod listen;
 mod pages;
 mod provider;
 mod store;
+mod structure;

@@ -138,7 +138,9 @@ fn thing(object: &Map<String, Value>, paint: Paint, indent: usize) -> Vec<String
     let width =
         object.iter().filter(|(_, value)| flat(value)).map(|(name, _)| escaped(name).width()).max().unwrap_or(0);
     let mut lines = Vec::new();
-    for (name, value) in object {
+    // What is one line comes first, so that it is not lost between blocks.
+    let (short, long): (Vec<_>, Vec<_>) = object.iter().partition(|(_, value)| flat(value));
+    for (name, value) in short.into_iter().chain(long) {
         let shown = escaped(name);
         match value {
             Value::Object(inner) if !inner.is_empty() => {

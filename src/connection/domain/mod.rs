@@ -1,4 +1,8 @@
-//! Domains: who claims them, who has proved them, and whom they route to.
+//! # domain — who claims a domain, who has proved it, and whom it routes to
+//!
+//! *Owns* claims, their challenges and proofs, the one owner a name has in the deployment.
+//! *Gives* `owner_of`, `owned_by`, `of_email`, and its operations.
+//! *Needs* connections, DNS. *Never* routes by a name that was only claimed.
 
 mod claim;
 mod name;

@@ -1,4 +1,7 @@
-//! What can be done with a connection.
+//! # ops — what can be done with a connection
+//!
+//! *Owns* the operations on connections and their configuration. *Gives* them to the catalogue.
+//! *Needs* connections, domains, the registry of protocols. *Never* shows a secret that was set.
 
 mod change;
 mod create;

@@ -1,0 +1,284 @@
+//! The shape of the source: the order of imports, one commit a request, one face a module.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Left to right: a module imports only from those before it.
+const ORDER: &[&str] = &[
+    "error",
+    "env",
+    "id",
+    "crypto",
+    "config",
+    "store",
+    "event",
+    "http",
+    "access",
+    "policy",
+    "session",
+    "directory",
+    "connection",
+    "token",
+    "provider",
+    "signin",
+    "app",
+    "console",
+    "jobs",
+    "server",
+    "tui",
+    "cli",
+];
+
+/// Who may commit, and why. A helper adds to a batch; a flow or an operation writes it, once.
+const COMMITS: &[(&str, &str)] = &[
+    ("access/operation.rs", "every operation, and its refusal"),
+    ("app.rs", "what a first start needs"),
+    ("provider/token_endpoint.rs", "the redemption of a code"),
+    ("server/health.rs", "the probe of /readyz"),
+    ("server/router.rs", "the server's own start and stop"),
+    ("signin/", "claim and finish of a sign-in, its refusals, its sign-out"),
+    ("store/", "the store itself"),
+    ("token/keyring.rs", "the first signing key"),
+];
+
+fn source() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// Every source file: its path below `src`, and its text.
+fn files() -> Vec<(String, String)> {
+    fn walk(dir: &Path, root: &Path, out: &mut Vec<(String, String)>) {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, root, out);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+                out.push((name, std::fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    let mut out = Vec::new();
+    walk(&source(), &source(), &mut out);
+    out.sort();
+    assert!(out.len() > 50, "the walk finds the source");
+    out
+}
+
+/// The module of a file: the first part of its path.
+fn module(file: &str) -> Option<&str> {
+    let first = file.split('/').next()?;
+    let name = first.strip_suffix(".rs").unwrap_or(first);
+    (!matches!(name, "lib" | "main")).then_some(name)
+}
+
+/// The code alone: comments, strings and letters become blanks, so that braces and names in them do not count.
+fn code(text: &str) -> String {
+    let bytes: Vec<char> = text.chars().collect();
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    let starts = |at: usize, with: &str| with.chars().enumerate().all(|(i, c)| bytes.get(at + i) == Some(&c));
+    while at < bytes.len() {
+        if starts(at, "//") {
+            while at < bytes.len() && bytes[at] != '\n' {
+                at += 1;
+            }
+        } else if starts(at, "/*") {
+            while at < bytes.len() && !starts(at, "*/") {
+                at += 1;
+            }
+            at += 2;
+        } else if bytes[at] == 'r' && (starts(at, "r\"") || starts(at, "r#\"") || starts(at, "r##\"")) {
+            let hashes = bytes[at + 1..].iter().take_while(|c| **c == '#').count();
+            let end = format!("\"{}", "#".repeat(hashes));
+            at += hashes + 2;
+            while at < bytes.len() && !starts(at, &end) {
+                at += 1;
+            }
+            at += hashes + 1;
+            out.push('_');
+        } else if bytes[at] == '"' {
+            at += 1;
+            while at < bytes.len() && bytes[at] != '"' {
+                at += if bytes[at] == '\\' { 2 } else { 1 };
+            }
+            at += 1;
+            out.push('_');
+        } else if bytes[at] == '\'' && (bytes.get(at + 2) == Some(&'\'') || bytes.get(at + 1) == Some(&'\\')) {
+            at += 2;
+            while at < bytes.len() && bytes[at] != '\'' {
+                at += 1;
+            }
+            at += 1;
+            out.push('_');
+        } else {
+            out.push(bytes[at]);
+            at += 1;
+        }
+    }
+    out
+}
+
+/// The modules that a file names, by `crate::x`, by `crate::{x, y::z}`, or by climbing to the root with `super`.
+fn named(file: &str, code: &str) -> BTreeSet<String> {
+    let depth = file.split('/').count() - usize::from(file.ends_with("/mod.rs"));
+    let mut names = BTreeSet::new();
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    for root in ["crate".to_owned(), vec!["super"; depth].join("::")] {
+        for (at, _) in code.match_indices(&format!("{root}::")) {
+            let before = code[..at].chars().next_back();
+            if before.is_some_and(|c| word(c) || c == ':' || c == '$') {
+                continue;
+            }
+            let rest = code[at + root.len() + 2..].trim_start();
+            if let Some(tree) = rest.strip_prefix('{') {
+                // The first word of each branch of the outermost level.
+                let (mut level, mut branch, mut first) = (0, String::new(), true);
+                for c in tree.chars() {
+                    match c {
+                        '{' => level += 1,
+                        '}' if level == 0 => break,
+                        '}' => level -= 1,
+                        ',' if level == 0 => {
+                            names.insert(std::mem::take(&mut branch));
+                            first = true;
+                        }
+                        c if level == 0 && first && word(c) => branch.push(c),
+                        c if level == 0 && !c.is_whitespace() => first = false,
+                        _ => {}
+                    }
+                }
+                names.insert(branch);
+            } else {
+                names.insert(rest.chars().take_while(|c| word(*c)).collect());
+            }
+        }
+    }
+    names
+}
+
+#[test]
+fn the_walk_over_imports_sees_every_form() {
+    let text = r##"
+        use crate::error::{Error, codes}; // crate::cli
+        use crate::{env::Env, store::{Batch, cli}, http};
+        fn f() { let _ = "crate::tui"; let _ = r#"crate::tui"#; let c = '"'; crate::access::perform(); $crate::cli; }
+        mod x { use super::super::session; }
+    "##;
+    let names = named("signin/finish.rs", &code(text));
+    let expected = ["access", "env", "error", "http", "session", "store"];
+    assert_eq!(names.iter().map(String::as_str).collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_file_imports_only_from_modules_to_its_left() {
+    let place = |name: &str| ORDER.iter().position(|known| *known == name);
+    let mut wrong = Vec::new();
+    for (file, text) in files() {
+        let Some(own) = module(&file) else { continue };
+        let Some(here) = place(own) else {
+            wrong.push(format!("{file}: the module `{own}` has no place in the order"));
+            continue;
+        };
+        for name in named(&file, &code(&text)) {
+            match place(&name) {
+                Some(there) if there > here => wrong.push(format!("{file}: `{own}` comes before `{name}`")),
+                _ => {}
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
+
+#[test]
+fn the_map_names_every_module() {
+    let map = std::fs::read_to_string(source().join("lib.rs")).unwrap();
+    for name in ORDER {
+        assert!(map.contains(&format!("pub mod {name};")), "{name}");
+    }
+    assert_eq!(map.matches("pub mod ").count(), ORDER.len());
+}
+
+/// What stands before the tests at the foot of a file.
+fn without_tests(text: &str) -> &str {
+    text.split("#[cfg(test)]\nmod ").next().unwrap_or(text)
+}
+
+/// A file of tests beside the module it tests.
+fn is_test(file: &str) -> bool {
+    file.ends_with("tests.rs") || file.contains("/tests/")
+}
+
+#[test]
+fn only_flows_and_operations_commit() {
+    let mut wrong = Vec::new();
+    let mut used = BTreeSet::new();
+    for (file, text) in files() {
+        if is_test(&file) || !code(without_tests(&text)).contains(".commit(") {
+            continue;
+        }
+        match COMMITS
+            .iter()
+            .find(|(allowed, _)| file == *allowed || (allowed.ends_with('/') && file.starts_with(allowed)))
+        {
+            Some((allowed, _)) => drop(used.insert(*allowed)),
+            None => wrong.push(file),
+        }
+    }
+    assert!(wrong.is_empty(), "these commit, and are not in the list: {wrong:?}");
+    // The list only ever shrinks by itself: what no longer commits leaves it.
+    let idle: Vec<_> = COMMITS.iter().map(|(allowed, _)| *allowed).filter(|allowed| !used.contains(allowed)).collect();
+    assert!(idle.is_empty(), "these are in the list, and commit nothing: {idle:?}");
+}
+
+#[test]
+fn every_module_has_a_placard() {
+    let mut wrong = Vec::new();
+    for (file, text) in files() {
+        let face = file.ends_with("/mod.rs") || (!file.contains('/') && !matches!(&*file, "lib.rs" | "main.rs"));
+        let placard: String = text.lines().take_while(|line| line.starts_with("//!")).collect();
+        let missing: Vec<_> =
+            ["*Owns*", "*Gives*", "*Needs*", "*Never*"].into_iter().filter(|word| !placard.contains(word)).collect();
+        let face = face && !file.ends_with("tests/mod.rs");
+        if face && !missing.is_empty() {
+            wrong.push(format!("{file}: {missing:?}"));
+        }
+        if !face && placard.is_empty() && !is_test(&file) {
+            wrong.push(format!("{file}: does not say what it is about"));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
+
+#[test]
+fn no_file_is_a_drawer() {
+    for (file, text) in files() {
+        for part in file.trim_end_matches(".rs").split('/') {
+            let drawer = matches!(part, "utils" | "util" | "common" | "helpers" | "helper" | "misc" | "shared");
+            assert!(!drawer, "{file}: name it after what it does");
+        }
+        if is_test(&file) {
+            continue;
+        }
+        let lines = without_tests(&text).lines().count();
+        assert!(lines <= 450, "{file} has {lines} lines before its tests: split it");
+    }
+}
+
+#[test]
+fn only_one_place_prints_and_one_asks_the_environment() {
+    for (file, text) in files() {
+        if is_test(&file) {
+            continue;
+        }
+        let code = code(without_tests(&text));
+        assert!(!code.contains("println!"), "{file}: print through `cli::show`");
+        let output = code.contains("stdout()") || code.contains("stderr()");
+        assert!(
+            !output || matches!(&*file, "cli/show/mod.rs") || file.starts_with("tui/"),
+            "{file}: print through `cli::show`"
+        );
+        let environment = code.contains("env::var") && !code.contains("env::vars_os");
+        assert!(!environment, "{file}: the environment is read in `config`");
+    }
+}
