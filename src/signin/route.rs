@@ -54,7 +54,11 @@ pub async fn route(cx: &Context, reach: &Reach, wish: &Wish<'_>) -> Result<Route
         }
     }
     let Some(organization) = organization else { return Ok(Routed::Ask) };
-    Organization::open(&cx.store, organization).await.map_err(hide_missing)?;
+    match Organization::open(&cx.store, organization).await {
+        Ok(_) => {}
+        Err(error) if error.is(&codes::NOT_FOUND) => return Err(no_organization()),
+        Err(error) => return Err(error),
+    }
     let mut active = active_of(cx, organization).await?;
     match active.len() {
         0 => Err(Error::says(&codes::NO_CONNECTION, "The organization has no active connection.")),
@@ -66,7 +70,11 @@ pub async fn route(cx: &Context, reach: &Reach, wish: &Wish<'_>) -> Result<Route
 async fn named_connection(cx: &Context, reach: &Reach, text: &str) -> Result<Connection> {
     let none = || Error::says(&codes::NO_CONNECTION, "There is no such connection.");
     let id: ConnectionId = text.parse().map_err(|_| none())?;
-    let found = Connection::load(&cx.store, id).await.map_err(hide_missing)?.value;
+    let found = match Connection::load(&cx.store, id).await {
+        Ok(found) => found.value,
+        Err(error) if error.is(&codes::NOT_FOUND) => return Err(none()),
+        Err(error) => return Err(error),
+    };
     if !reach.includes(found.organization) {
         return Err(none());
     }
@@ -76,9 +84,12 @@ async fn named_connection(cx: &Context, reach: &Reach, text: &str) -> Result<Con
 }
 
 fn named_organization(reach: &Reach, text: &str) -> Result<OrganizationId> {
-    let none = || Error::says(&codes::NO_CONNECTION, "There is no such organization for this app.");
-    let id: OrganizationId = text.parse().map_err(|_| none())?;
-    if reach.includes(id) { Ok(id) } else { Err(none()) }
+    let id: OrganizationId = text.parse().map_err(|_| no_organization())?;
+    if reach.includes(id) { Ok(id) } else { Err(no_organization()) }
+}
+
+fn no_organization() -> Error {
+    Error::says(&codes::NO_CONNECTION, "There is no such organization for this app.")
 }
 
 /// The connection of the verified domain, if the sign-in may use it.
@@ -102,8 +113,4 @@ async fn by_domain(
 async fn active_of(cx: &Context, organization: OrganizationId) -> Result<Vec<Connection>> {
     let page = cx.store.page::<Connection>(Query::by("organization", organization.bytes())).await?;
     Ok(page.items.into_iter().map(|stored| stored.value).filter(|found| found.usable().is_ok()).collect())
-}
-
-fn hide_missing(error: Error) -> Error {
-    if error.is(&codes::NOT_FOUND) { Error::new(&codes::NO_CONNECTION) } else { error }
 }

@@ -8,5 +8,7 @@ mod fetch;
 mod listen;
 mod pages;
 mod provider;
+mod signin;
 mod store;
 mod structure;
+mod world;

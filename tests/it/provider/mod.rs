@@ -176,6 +176,7 @@ impl Lab {
             acr: Some("urn:example:mfa".to_owned()),
             amr: vec!["pwd".to_owned(), "otp".to_owned()],
             upstream_session: None,
+            email: None,
         };
         let mut batch = Batch::new();
         let opened = Session::open(&self.operator(), new, &mut batch).await.unwrap();

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use authd::access::{Caller, Deployment};
 use authd::app::App;
 use authd::config::PublicUrl;
 use authd::crypto::MasterKey;
-use authd::env::Env;
+use authd::env::{Env, NoDns};
 use authd::event::Origin;
 use authd::http::{Door, Fetch, OutboundRules, Peer, Site};
 use authd::signin::Signin;
@@ -37,8 +36,8 @@ impl Authd {
 
     /// In a world of one's own.
     pub async fn start_in(env: Env) -> Self {
-        let rules: OutboundRules = ["127.0.0.0/8".to_owned()].iter().map(|entry| entry.parse().unwrap()).collect();
-        let env = env.clone().with_outbound(Arc::new(Fetch::new(env, rules, None).unwrap()));
+        let rules = OutboundRules::parse(["127.0.0.0/8"]).unwrap();
+        let env = env.with_outbound(Arc::new(Fetch::new(rules, Arc::new(NoDns), &[] as &[&str]).unwrap()));
         let store = Store::in_memory(env.clone()).unwrap();
         let public_url = PublicUrl::parse(PUBLIC_URL).unwrap();
         let deployment = Deployment { public_url: public_url.clone(), master_key: MasterKey::generate(&env) };
@@ -46,8 +45,7 @@ impl Authd {
         let listening: SocketAddr = "127.0.0.1:8080".parse().unwrap();
         let site = Arc::new(Site::new(&public_url, &[listening], Vec::new()));
         let signin = Signin { world: app.world.clone(), registry: app.registry.clone(), site: Arc::clone(&site) };
-        let routes = authd::signin::http(signin)
-            .merge(authd::provider::http(app.world.clone(), app.keyring.clone()));
+        let routes = authd::signin::http(signin).merge(authd::provider::http(app.world.clone(), app.keyring.clone()));
         let router = Door::public(env, site).guard(routes);
         Self { app, router }
     }
@@ -114,7 +112,8 @@ impl Reply {
 
     /// The value of a hidden field of the page.
     pub fn field(&self, name: &str) -> String {
-        let at = self.body.find(&format!("name=\"{name}\"")).unwrap_or_else(|| panic!("no field {name}: {}", self.body));
+        let at =
+            self.body.find(&format!("name=\"{name}\"")).unwrap_or_else(|| panic!("no field {name}: {}", self.body));
         let rest = &self.body[at..];
         let rest = &rest[rest.find("value=\"").unwrap() + 7..];
         rest[..rest.find('"').unwrap()].to_owned()
@@ -180,6 +179,3 @@ impl Browser {
         Reply { status: parts.status, headers: parts.headers, body: String::from_utf8_lossy(&bytes).into_owned() }
     }
 }
-
-/// A minute.
-pub const MINUTE: Duration = Duration::from_secs(60);

@@ -1,0 +1,120 @@
+//! Which way a sign-in goes, and that nobody learns who else is here.
+
+use axum::http::StatusCode;
+use serde_json::json;
+
+use super::{Scene, authorize, connect, text};
+
+#[tokio::test]
+async fn hints_skip_the_page() {
+    let scene = Scene::new().await;
+    for hint in [
+        ("connection", scene.connection.as_str()),
+        ("organization", scene.organization.as_str()),
+        ("login_hint", "alice@corp.example"),
+    ] {
+        let reply = scene.authd.browser().get(&scene.authorize(&[hint])).await;
+        assert_eq!(reply.status, StatusCode::SEE_OTHER, "{hint:?}: {}", reply.body);
+        assert!(reply.location().as_str().starts_with(&scene.op.issuer));
+    }
+    let asked = scene
+        .authd
+        .browser()
+        .get(&scene.authorize(&[("prompt", "select_account"), ("login_hint", "alice@corp.example")]))
+        .await;
+    assert_eq!(asked.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_unknown_domain_is_said_and_falls_back_to_nothing() {
+    let scene = Scene::new().await;
+    let mut browser = scene.authd.browser();
+    for domain in ["nowhere.example", "sub.corp.example", "corp.example.evil.example"] {
+        let page = browser.get(&scene.authorize(&[])).await;
+        let ticket = page.field("attempt");
+        let reply = scene
+            .rejects(StatusCode::NOT_FOUND, "no_connection", async |_| {
+                let email = format!("eve@{domain}");
+                let reply = browser.post("/signin", &[("attempt", &ticket), ("email", &email)]).await;
+                assert!(reply.body.contains(domain));
+                assert!(reply.body.contains("/oauth2/authorize?"), "a way to try another address");
+                reply
+            })
+            .await;
+        assert!(!reply.body.contains(&scene.op.issuer));
+    }
+    let page = browser.get(&scene.authorize(&[])).await;
+    let wrong = browser.post("/signin", &[("attempt", &page.field("attempt")), ("email", "not an address")]).await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(wrong.body.contains("does not look like an e-mail address"));
+}
+
+#[tokio::test]
+async fn an_unverified_domain_routes_nobody() {
+    let scene = Scene::new().await;
+    let claim = json!({"connection": scene.connection, "domain": "claimed.example"});
+    scene.authd.operate("domain.add", claim).await;
+    let reply = scene.authd.browser().get(&scene.authorize(&[("login_hint", "eve@claimed.example")])).await;
+    assert_eq!(reply.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn another_tenant_does_not_exist_for_the_app_and_one_app_may_serve_two() {
+    let scene = Scene::new().await;
+    let other = text(&scene.authd.operate("organization.create", json!({"name": "Other"})).await, "id");
+    let (op, connection) = connect(&scene.authd, &other, &["other.example"]).await;
+
+    // Unknown, foreign and malformed are answered alike.
+    let mut pages = Vec::new();
+    for wish in
+        [("connection", connection.as_str()), ("connection", "conn_00000000000000000000000000"), ("connection", "x")]
+    {
+        let reply = scene.authd.browser().get(&scene.authorize(&[wish])).await;
+        pages.push((reply.status, reply.body.replace(&reply.request_id(), "")));
+    }
+    assert!(pages.iter().all(|page| page == &pages[0]), "{pages:?}");
+    assert_eq!(pages[0].0, StatusCode::NOT_FOUND);
+    let mut pages = Vec::new();
+    for id in [other.as_str(), "org_00000000000000000000000000"] {
+        let reply = scene.authd.browser().get(&scene.authorize(&[("organization", id)])).await;
+        pages.push((reply.status, reply.body.replace(&reply.request_id(), "").replace(id, "")));
+    }
+    assert_eq!(pages[0], pages[1]);
+    let hint = scene.authd.browser().get(&scene.authorize(&[("login_hint", "bob@other.example")])).await;
+    assert_eq!(hint.status, StatusCode::NOT_FOUND);
+
+    let both = json!([scene.organization, other]);
+    let wish = json!({"organization": scene.organization, "name": "Both", "redirectUris": [super::REDIRECT], "organizations": both});
+    let app = text(&scene.authd.operate("app.create", wish).await, "clientId");
+    for (email, issuer) in [("a@corp.example", &scene.op.issuer), ("b@other.example", &op.issuer)] {
+        let reply = scene.authd.browser().get(&authorize(&app, &[("login_hint", email)])).await;
+        assert!(reply.location().as_str().starts_with(issuer.as_str()), "{email}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_of_one_organization_does_not_answer_for_another() {
+    let scene = Scene::new().await;
+    let other = text(&scene.authd.operate("organization.create", json!({"name": "Other"})).await, "id");
+    let (op, _) = connect(&scene.authd, &other, &["other.example"]).await;
+    let wish = json!({"organization": other, "name": "Theirs", "redirectUris": [super::REDIRECT]});
+    let theirs = text(&scene.authd.operate("app.create", wish).await, "clientId");
+    let mut browser = scene.authd.browser();
+    scene.sign_in(&mut browser).await;
+    let silent = browser.get(&authorize(&theirs, &[("prompt", "none")])).await;
+    assert_eq!(silent.query("error").as_deref(), Some("login_required"));
+    let asked = browser.get(&authorize(&theirs, &[("login_hint", "x@other.example")])).await;
+    assert!(asked.location().as_str().starts_with(&op.issuer));
+}
+
+#[tokio::test]
+async fn several_connections_of_an_organization_are_a_choice() {
+    let scene = Scene::new().await;
+    let (op, second) = connect(&scene.authd, &scene.organization, &[]).await;
+    let mut browser = scene.authd.browser();
+    let page = browser.get(&scene.authorize(&[("organization", &scene.organization)])).await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.body.contains(&second) && page.body.contains(&scene.connection), "{}", page.body);
+    let left = browser.post("/signin", &[("attempt", &page.field("attempt")), ("connection", &second)]).await;
+    assert!(left.location().as_str().starts_with(&op.issuer));
+}

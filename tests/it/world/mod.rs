@@ -1,0 +1,4 @@
+//! Counterparts of authd that misbehave on demand, and authd itself in this process.
+
+pub mod authd;
+pub mod op;
