@@ -28,6 +28,11 @@ export default async function* reporter(source) {
       yield `${paint(31, '        FAIL')} ${took} ${data.name}\n`;
     }
   }
-  for (const [name, text] of failures) yield `\n${paint(31, '--- FAIL')} ${name}\n${text.replace(/^/gm, '    ')}\n`;
+  // a world that does not start fails every test of its file in the same way: once is enough
+  let before;
+  for (const [name, text] of failures) {
+    yield `\n${paint(31, '--- FAIL')} ${name}\n${text === before ? '    (the same)' : text.replace(/^/gm, '    ')}\n`;
+    before = text;
+  }
   yield `\ne2e: ${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped\n`;
 }

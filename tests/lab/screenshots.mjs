@@ -23,7 +23,7 @@ try {
     await tab.press(tab.page.getByRole('link', { name: /sign in/i }).first());
     const email = tab.page.locator('input[type=email]');
     if (await email.count()) {
-      if (!await email.inputValue()) await email.fill('ada@demo.test');
+      if (!await email.inputValue()) await email.fill('ada@demo.example');
       await picture('sign-in');
       await tab.press(tab.page.locator('form:has(input[type=email]) button').first());
     }
@@ -38,7 +38,7 @@ try {
     await refused.press(refused.page.getByRole('link', { name: /sign in/i }).first());
     if (await refused.page.locator('input[type=email]').count()) {
       const field = refused.page.locator('input[type=email]');
-      if (!await field.inputValue()) await field.fill('ada@demo.test');
+      if (!await field.inputValue()) await field.fill('ada@demo.example');
       await refused.press(refused.page.locator('form:has(input[type=email]) button').first());
     }
     const fault = await refused.page.locator('select[name=fault] option[value*=nonce]').first().getAttribute('value');

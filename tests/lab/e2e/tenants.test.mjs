@@ -82,6 +82,6 @@ shows('a provider cannot vouch for an address of a domain that its connection do
     const page = await new Person('mallory@north.test').signIn(app.loginUrl());
     assertRefused(page, /email_domain_not_owned|profile_invalid/);
     const now = await world.json('counts');
-    for (const kind of ['user', 'identity', 'membership', 'session', 'authorization_code']) assert.equal(now[kind], before[kind], `${kind} changed for ${email}`);
+    for (const kind of ['users', 'identities', 'memberships', 'sessions', 'codes', 'tokens']) assert.equal(now[kind], before[kind], `${kind} changed for ${email}`);
   }
 });
