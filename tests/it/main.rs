@@ -5,5 +5,7 @@
 mod connections;
 mod fetch;
 mod listen;
+mod oidc;
 mod pages;
 mod store;
+mod world;

@@ -1,0 +1,3 @@
+//! Counterparts of authd that misbehave on demand.
+
+pub mod op;
