@@ -125,8 +125,10 @@ pub enum Fault {
     Form(&'static str),
     /// It asks for an extension that must be understood (`crit`); none is.
     Critical,
-    /// Its algorithm is not one that is accepted here, or not that of the key it names.
+    /// Its algorithm is not one that is accepted here.
     Algorithm,
+    /// The key that it names is not one for its algorithm.
+    Misfit,
     /// No key, or more than one, goes by its `kid`; or it has none, and not exactly one key could be meant.
     Key,
     /// Its name for the key cannot be one.
@@ -140,7 +142,7 @@ pub enum Fault {
 impl Fault {
     /// Whether the provider may since have published a key under which the token holds.
     pub fn fresh_keys_may_help(self) -> bool {
-        matches!(self, Self::Key | Self::Signature)
+        matches!(self, Self::Key | Self::Misfit | Self::Signature)
     }
 }
 
@@ -150,6 +152,7 @@ impl From<Fault> for Error {
         match fault {
             Fault::Form(why) => Self::new(&codes::TOKEN_SIGNATURE).because(why),
             Fault::Algorithm => Self::new(&codes::TOKEN_SIGNATURE).because("the algorithm is not accepted"),
+            Fault::Misfit => Self::new(&codes::TOKEN_SIGNATURE).because("the key is not for the algorithm"),
             Fault::Signature => Self::new(&codes::TOKEN_SIGNATURE),
             Fault::Key => Self::new(&codes::TOKEN_KEY),
             Fault::KeyName => Self::new(&codes::TOKEN_KEY).because("the kid cannot be one"),
@@ -256,7 +259,7 @@ impl KeySet {
             // Two keys of one name: neither can be meant, whatever their types.
             Some(kid) => {
                 let key: &Jwk = only(self.keys.iter().filter(|key| key.kid.as_deref() == Some(kid)).collect())?;
-                if key.fits(algorithm) { Ok(key) } else { Err(Fault::Algorithm) }
+                if key.fits(algorithm) { Ok(key) } else { Err(Fault::Misfit) }
             }
             None => only(self.keys.iter().filter(|key| key.fits(algorithm)).collect()),
         }

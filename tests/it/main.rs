@@ -6,6 +6,7 @@ mod cli;
 mod connections;
 mod fetch;
 mod listen;
+mod oidc;
 mod pages;
 mod provider;
 mod signin;

@@ -3,14 +3,15 @@
 use minicbor::{Decode, Encode};
 use zeroize::Zeroizing;
 
-use super::config::{Config, RESERVED};
+use super::check::RESERVED;
+use super::config::Config;
 use super::discovery::Metadata;
 use crate::access::Context;
 use crate::connection::callback_url;
 use crate::connection::protocol::{Begin, BeginRequest};
 use crate::crypto::{Sealed, base64url, same, sha256};
 use crate::env::Timestamp;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, codes};
 use crate::id::ConnectionId;
 
 /// What the answer is held against. Sealed under the master key, for this connection.
@@ -54,10 +55,15 @@ impl Kept {
         minicbor::to_vec(&sealed).map_err(|error| Error::bug(error.to_string()))
     }
 
-    /// Errors: `master_key_wrong` for what was not sealed here, for this connection.
+    /// Errors: `state_mismatch` for what was not sealed here, for this connection.
     pub(super) fn open(cx: &Context, connection: ConnectionId, kept: &[u8]) -> Result<Self> {
-        let sealed: Sealed = minicbor::decode(kept).map_err(Error::bug)?;
-        let plain = cx.deployment.master_key.open(&place(connection), &sealed)?;
+        let sealed: Sealed =
+            minicbor::decode(kept).map_err(|error| Error::new(&codes::STATE_MISMATCH).because(error))?;
+        let plain = cx
+            .deployment
+            .master_key
+            .open(&place(connection), &sealed)
+            .map_err(|error| Error::new(&codes::STATE_MISMATCH).because(error))?;
         minicbor::decode(&plain).map_err(Error::bug)
     }
 

@@ -4,7 +4,8 @@
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::config::{Config, not_ready, refuse_multi_tenant};
+use super::check::refuse_multi_tenant;
+use super::config::{Config, not_ready};
 use crate::access::Context;
 use crate::crypto::json;
 use crate::crypto::jws::Algorithm;

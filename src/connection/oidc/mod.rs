@@ -13,12 +13,14 @@
 mod answer;
 mod begin;
 mod caches;
+mod check;
 mod config;
 mod discovery;
 mod exchange;
 mod keys;
 mod mapping;
 mod report;
+
 mod userinfo;
 mod verify;
 

@@ -47,6 +47,7 @@ pub(super) fn signature(
             checks.state("signature", true);
         }
         Err(Fault::Algorithm) => checks.compare("alg", false, names, alg),
+        Err(Fault::Misfit) => checks.compare("alg", false, format!("that of the key {kid}"), alg),
         Err(Fault::Key | Fault::KeyName) => checks.compare("kid", false, "exactly one key of the provider", kid),
         Err(Fault::Critical) => checks.compare("crit", false, "(absent)", shown_value(header.get("crit"))),
         Err(Fault::Form(why)) => checks.compare("signature", false, "a compact JWS", why),

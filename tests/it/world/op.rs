@@ -225,6 +225,7 @@ impl Canned {
 }
 
 type Edit<T> = Box<dyn Fn(&mut T) + Send>;
+type EditEvery = Box<dyn Fn(&mut Members, &mut Members) + Send>;
 type EditToken = Box<dyn FnOnce(&mut Members, &mut Members) + Send>;
 type Forge = Box<dyn FnOnce(Members, Members) -> String + Send>;
 
@@ -235,7 +236,7 @@ struct Bends {
     discovery: Option<Edit<Members>>,
     callback: Option<Edit<BTreeMap<String, String>>>,
     userinfo: Option<Edit<Members>>,
-    every_token: Option<Box<dyn Fn(&mut Members, &mut Members) + Send>>,
+    every_token: Option<EditEvery>,
     next_token: Option<EditToken>,
     forge: Option<Forge>,
     canned: BTreeMap<Endpoint, Canned>,

@@ -1,0 +1,321 @@
+//! What an id_token and user info must say.
+
+use authd::connection::protocol::BeginRequest;
+use serde_json::{Value, json};
+
+use super::Scene;
+use crate::world::op::{CLIENT_ID, Canned, Endpoint, Members, half_hash};
+
+async fn with(scene: &Scene, name: &'static str, value: Option<Value>) {
+    scene.op.next_token(move |_, claims| {
+        match value {
+            Some(value) => claims.insert(name.into(), value),
+            None => claims.remove(name),
+        };
+    });
+}
+
+#[tokio::test]
+async fn oidc_08_audience() {
+    let scene = Scene::new().await;
+    let cases: Vec<(&str, Value, Option<Value>)> = vec![
+        ("a list without us", json!(["a", "b"]), Some(json!(CLIENT_ID))),
+        ("another", json!("somebody else"), None),
+        ("several without azp", json!([CLIENT_ID, "other"]), None),
+        ("ourselves twice without azp", json!([CLIENT_ID, CLIENT_ID]), None),
+        ("azp is another", json!([CLIENT_ID, "other"]), Some(json!("other"))),
+        ("azp is another, aud is us", json!(CLIENT_ID), Some(json!("other"))),
+        ("azp is no text", json!(CLIENT_ID), Some(json!([CLIENT_ID]))),
+        ("azp is null", json!(CLIENT_ID), Some(Value::Null)),
+        ("a prefix", json!("authd"), None),
+        ("longer", json!(format!("{CLIENT_ID}2")), None),
+        ("another case", json!(CLIENT_ID.to_uppercase()), None),
+        ("with a space", json!(format!("{CLIENT_ID} ")), None),
+        ("no text", json!(7), None),
+        ("an empty list", json!([]), None),
+        ("a list with what is no text", json!([CLIENT_ID, 7]), Some(json!(CLIENT_ID))),
+        ("a list in a list", json!([[CLIENT_ID]]), None),
+        ("an object", json!({CLIENT_ID: true}), None),
+    ];
+    for (what, aud, azp) in cases {
+        scene.op.next_token(move |_, claims| {
+            claims.insert("aud".into(), aud);
+            azp.map(|azp| claims.insert("azp".into(), azp));
+        });
+        scene.refused("token_audience", what).await;
+    }
+    with(&scene, "aud", None).await;
+    scene.refused("token_audience", "none").await;
+    for (aud, azp) in [
+        (json!([CLIENT_ID]), None),
+        (json!([CLIENT_ID, "other"]), Some(json!(CLIENT_ID))),
+        (json!(CLIENT_ID), Some(json!(CLIENT_ID))),
+    ] {
+        scene.op.next_token(move |_, claims| {
+            claims.insert("aud".into(), aud);
+            azp.map(|azp| claims.insert("azp".into(), azp));
+        });
+        scene.sign_in().await.unwrap();
+    }
+    let named = Scene::with(|config| config.discovery.audience = Some("api://corp".into())).await;
+    named.refused("token_audience", "the client id where another audience is set").await;
+    with(&named, "aud", Some(json!("api://corp"))).await;
+    named.sign_in().await.unwrap();
+}
+
+#[tokio::test]
+async fn oidc_09_claims() {
+    let scene = Scene::new().await;
+    let now = scene.op.now();
+    let cases: Vec<(&str, Option<Value>)> = vec![
+        ("iss", None),
+        ("iss", Some(json!("https://evil.example"))),
+        ("iss", Some(json!(format!("{}/", scene.op.issuer)))),
+        ("iss", Some(json!([scene.op.issuer.clone()]))),
+        ("sub", None),
+        ("sub", Some(json!(""))),
+        ("sub", Some(json!(7))),
+        ("sub", Some(json!("s".repeat(256)))),
+        ("sub", Some(json!(["alice-1"]))),
+        ("exp", None),
+        ("exp", Some(json!((now + 300).to_string()))),
+        ("exp", Some(json!(9_223_372_036_854_775_808_u64))),
+        ("exp", Some(json!(1e300))),
+        ("exp", Some(json!(-1))),
+        ("exp", Some(json!(null))),
+        ("exp", Some(json!(true))),
+        ("iat", None),
+        ("iat", Some(json!(now.to_string()))),
+        ("iat", Some(json!(now + 61))),
+        ("iat", Some(json!(u64::MAX))),
+        ("nbf", Some(json!("now"))),
+        ("nbf", Some(json!(1e18))),
+        ("auth_time", Some(json!("yesterday"))),
+        ("auth_time", Some(json!(now + 3600))),
+        ("auth_time", Some(json!({}))),
+    ];
+    for (name, value) in cases {
+        let what = format!("{name} {value:?}");
+        with(&scene, name, value).await;
+        scene.refused("token_claims", &what).await;
+    }
+    for crit in [json!(["exp"]), json!(["b64"]), json!([]), json!("exp")] {
+        scene.op.next_token(move |header, _| drop(header.insert("crit".into(), crit)));
+        scene.refused("token_claims", "crit").await;
+    }
+    with(&scene, "sub", Some(json!("alice\u{0}"))).await;
+    scene.refused("profile_invalid", "a control character").await;
+    scene.sign_in().await.unwrap();
+}
+
+#[tokio::test]
+async fn times_are_held_to_the_tolerance() {
+    let default = Scene::new().await;
+    let strict = Scene::with(|config| config.security.clock_tolerance_seconds = Some(0)).await;
+    for (scene, tolerance) in [(&default, 60), (&strict, 0)] {
+        let now = scene.op.now();
+        for (name, at, code) in [
+            ("exp", now - tolerance, Some("token_expired")),
+            ("exp", now - tolerance + 1, None),
+            ("iat", now + tolerance + 1, Some("token_claims")),
+            ("iat", now + tolerance, None),
+            ("nbf", now + tolerance + 1, Some("token_expired")),
+            ("nbf", now + tolerance, None),
+        ] {
+            for value in [json!(at), json!(at as f64)] {
+                with(scene, name, Some(value)).await;
+                match code {
+                    Some(code) => drop(scene.refused(code, &format!("{name} {at}")).await),
+                    None => drop(scene.sign_in().await.unwrap_or_else(|error| panic!("{name} {at}: {error:?}"))),
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_age_that_was_asked_for_is_proved() {
+    let scene = Scene::new().await;
+    let now = scene.op.now();
+    let young = || BeginRequest { max_age: Some(100), ..BeginRequest::default() };
+    let forced = || BeginRequest { force: true, ..BeginRequest::default() };
+    for (request, auth_time, holds) in [
+        (young(), Some(json!(now - 160)), true),
+        (young(), Some(json!(now as f64 - 99.5)), true),
+        (young(), Some(json!(now - 161)), false),
+        (young(), Some(json!(now + 61)), false),
+        (young(), None, false),
+        (forced(), Some(json!(now - 60)), true),
+        (forced(), Some(json!(now - 61)), false),
+        (forced(), None, true),
+    ] {
+        let what = format!("{request:?} {auth_time:?}");
+        with(&scene, "auth_time", auth_time).await;
+        let begun = scene.begin_with(request).await.unwrap();
+        let (outcome, _) = scene.finish(scene.op.approve(&begun.url), &begun.kept).await;
+        match outcome {
+            Ok(_) => assert!(holds, "{what}"),
+            Err(error) => assert!(!holds && error.code() == "token_claims", "{what}: {error:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn oidc_10_binding() {
+    let scene = Scene::new().await;
+    for (name, value) in [
+        ("at_hash", json!(half_hash("ES256", "another token"))),
+        ("at_hash", json!("")),
+        ("at_hash", json!(null)),
+        ("at_hash", json!([])),
+        ("c_hash", json!(half_hash("ES256", "another code"))),
+        ("c_hash", json!(7)),
+    ] {
+        with(&scene, name, Some(value)).await;
+        scene.refused("token_binding", name).await;
+    }
+    let begun = scene.begin().await;
+    let answer = scene.op.approve(&begun.url);
+    with(&scene, "c_hash", Some(json!(half_hash("ES256", &answer["code"])))).await;
+    scene.finish(answer, &begun.kept).await.0.unwrap();
+    with(&scene, "at_hash", None).await;
+    scene.sign_in().await.expect("it may be absent");
+    for (what, edit) in [
+        ("another sub", (|claims| drop(claims.insert("sub".into(), "bob".into()))) as fn(&mut Members)),
+        ("none", |claims| drop(claims.remove("sub"))),
+        ("another case", |claims| drop(claims.insert("sub".into(), "Alice-1".into()))),
+        ("no text", |claims| drop(claims.insert("sub".into(), json!(["alice-1"])))),
+    ] {
+        scene.op.userinfo(edit);
+        scene.refused("userinfo_sub", what).await;
+    }
+}
+
+#[tokio::test]
+async fn user_info_adds_what_the_token_leaves_out() {
+    let scene = Scene::new().await;
+    scene.op.every_token(|_, claims| {
+        for name in ["email", "email_verified", "groups", "name"] {
+            claims.remove(name);
+        }
+    });
+    let person = scene.sign_in().await.unwrap();
+    assert_eq!(person.profile.email.as_deref(), Some("alice@corp.example"));
+    assert!(person.profile.email_verified);
+    assert_eq!(person.profile.groups, ["staff", "admins"]);
+    scene.op.userinfo(|claims| drop(claims.insert("given_name".into(), "Mallory".into())));
+    assert_eq!(scene.sign_in().await.unwrap().profile.given_name.as_deref(), Some("Alice"), "the id_token comes first");
+    for (status, code) in [(500, "upstream_unavailable"), (302, "upstream_invalid")] {
+        scene.op.can(Endpoint::Userinfo, Some(Canned::json(status, &json!({}))));
+        scene.refused(code, "user info fails").await;
+    }
+    scene.op.can(Endpoint::Userinfo, Some(Canned { status: 200, headers: vec![], body: b"<html>".to_vec() }));
+    scene.refused("upstream_invalid", "user info is a page").await;
+    scene.op.can(Endpoint::Userinfo, Some(Canned { status: 403, headers: vec![], body: vec![] }));
+    assert_eq!(scene.sign_in().await.unwrap().profile.email, None, "the id_token alone, when it is not given");
+}
+
+#[tokio::test]
+async fn signed_user_info_is_verified() {
+    let scene = Scene::new().await;
+    let signer = scene.op.signer();
+    let issuer = scene.op.issuer.clone();
+    let say = |claims: Value, by: &crate::world::op::Signer| {
+        let token = by.token(&by.header(), claims.as_object().unwrap());
+        let headers = vec![("content-type", "application/jwt; charset=utf-8".to_owned())];
+        scene.op.can(Endpoint::Userinfo, Some(Canned { status: 200, headers, body: token.into_bytes() }));
+    };
+    say(json!({"iss": issuer, "aud": [CLIENT_ID], "sub": "alice-1", "picture": "https://corp.example/a.png"}), &signer);
+    assert_eq!(scene.sign_in().await.unwrap().profile.image.as_deref(), Some("https://corp.example/a.png"));
+    for (claims, by, code) in [
+        (json!({"iss": issuer, "aud": CLIENT_ID, "sub": "bob"}), &signer, "userinfo_sub"),
+        (json!({"iss": issuer, "aud": "other", "sub": "alice-1"}), &signer, "token_audience"),
+        (json!({"iss": issuer, "sub": "alice-1"}), &signer, "token_audience"),
+        (json!({"aud": CLIENT_ID, "sub": "alice-1"}), &signer, "token_claims"),
+        (
+            json!({"iss": issuer, "aud": CLIENT_ID, "sub": "alice-1"}),
+            &crate::world::op::Signer::es256("key-1"),
+            "token_signature",
+        ),
+    ] {
+        say(claims, by);
+        scene.refused(code, "signed user info").await;
+    }
+    let headers = vec![("content-type", "application/jwt".to_owned())];
+    scene.op.can(Endpoint::Userinfo, Some(Canned { status: 200, headers, body: b"a.b.c.d.e".to_vec() }));
+    scene.refused("token_signature", "an encrypted one").await;
+}
+
+#[tokio::test]
+async fn oidc_11_only_true_is_verified() {
+    let scene = Scene::new().await;
+    for (value, verified) in [
+        (Some(json!(true)), true),
+        (Some(json!(false)), false),
+        (None, false),
+        (Some(json!("true")), false),
+        (Some(json!("false")), false),
+        (Some(json!(0)), false),
+        (Some(json!(1)), false),
+        (Some(json!(null)), false),
+        (Some(json!([true])), false),
+    ] {
+        let what = format!("{value:?}");
+        let set = move |claims: &mut Members| {
+            match &value {
+                Some(value) => claims.insert("email_verified".into(), value.clone()),
+                None => claims.remove("email_verified"),
+            };
+            // Entra's word that the domain's owner was verified says nothing of who may set the address.
+            claims.insert("xms_edov".into(), json!(true));
+        };
+        scene.op.person(set);
+        assert_eq!(scene.sign_in().await.unwrap().profile.email_verified, verified, "{what}");
+    }
+    // The same address by another claim than the one that is mapped is not the one that was verified.
+    let mapped = Scene::with(|config| config.profile.mapping.email_verified = Some("verified.email".into())).await;
+    assert!(!mapped.sign_in().await.unwrap().profile.email_verified);
+    mapped.op.person(|claims| drop(claims.insert("verified".into(), json!({"email": true}))));
+    assert!(mapped.sign_in().await.unwrap().profile.email_verified);
+}
+
+#[tokio::test]
+async fn oidc_12_a_person_is_issuer_and_subject() {
+    let scene = Scene::new().await;
+    let before = scene.sign_in().await.unwrap();
+    scene.op.person(|claims| drop(claims.insert("email".into(), "ceo@corp.example".into())));
+    let after = scene.sign_in().await.unwrap();
+    assert_eq!(before.subject, after.subject);
+    assert_ne!(before.profile.email, after.profile.email);
+    scene.op.person(|claims| drop(claims.insert("sub".into(), "alice-2".into())));
+    assert_ne!(scene.sign_in().await.unwrap().subject, before.subject);
+    assert!(!before.subject.contains("corp.example"));
+    let mapped = Scene::with(|config| config.profile.mapping.subject = Some("oid".into())).await;
+    mapped.refused("profile_invalid", "the mapped claim is absent").await;
+    mapped.op.userinfo(|claims| drop(claims.insert("oid".into(), "7".into())));
+    mapped.refused("profile_invalid", "user info is not signed, so it does not say who it is").await;
+    mapped.op.person(|claims| drop(claims.insert("oid".into(), "7".into())));
+    assert_eq!(mapped.sign_in().await.unwrap().subject, format!("oid@{}|7", mapped.op.issuer));
+}
+
+#[tokio::test]
+async fn claims_are_found_where_the_mapping_says() {
+    let scene = Scene::with(|config| {
+        let mapping = &mut config.profile.mapping;
+        mapping.groups = Some("https://corp.example/groups".into());
+        mapping.roles = Some("realm_access.roles".into());
+        mapping.name = Some("display".into());
+        config.profile.extra_fields.insert("department".into(), "org.department".into());
+    })
+    .await;
+    scene.op.person(|claims| {
+        claims.insert("https://corp.example/groups".into(), json!("one"));
+        claims.insert("realm_access".into(), json!({"roles": ["a", "b"]}));
+        claims.insert("display".into(), json!("Al"));
+        claims.insert("org".into(), json!({"department": {"id": 7}}));
+    });
+    let profile = scene.sign_in().await.unwrap().profile;
+    assert_eq!((profile.groups, profile.roles), (vec!["one".to_owned()], vec!["a".to_owned(), "b".to_owned()]));
+    assert_eq!(profile.name.as_deref(), Some("Al"));
+    assert_eq!(profile.extra["department"], json!({"id": 7}));
+}
