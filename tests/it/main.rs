@@ -8,5 +8,6 @@ mod fetch;
 mod listen;
 mod pages;
 mod provider;
+mod simulator;
 mod store;
 mod structure;
