@@ -14,6 +14,7 @@ mod record;
 mod registry;
 pub mod report;
 mod settings;
+pub mod simulator;
 mod view;
 
 pub use domain::{Domain, DomainOwner};

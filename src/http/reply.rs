@@ -20,6 +20,7 @@ pub fn status(error: &Error) -> StatusCode {
         &codes::ISSUER_MISMATCH,
         &codes::METADATA_INVALID,
         &codes::DOMAIN_INVALID,
+        &codes::DOMAIN_NOT_PROVED,
         &codes::CONNECTION_NOT_READY,
         &codes::CONFIG_INVALID,
     ];

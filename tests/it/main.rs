@@ -10,6 +10,7 @@ mod oidc;
 mod pages;
 mod provider;
 mod signin;
+mod simulator;
 mod store;
 mod structure;
 mod world;
