@@ -1,8 +1,20 @@
 //! OpenAPI 3.1, from the same structs that read the requests.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use crate::access::{Access, AnyOperation, Catalogue, Form, Method};
+
+/// The refusals of every operation: status, name, sentence.
+const REFUSALS: &[(&str, &str, &str)] = &[
+    ("400", "Invalid", "The input cannot be accepted."),
+    ("401", "Unauthenticated", "No valid credential."),
+    ("403", "Forbidden", "The caller may not."),
+    ("404", "Missing", "No such thing, or none that the caller may see."),
+    ("409", "Conflict", "It contradicts what is kept."),
+    ("default", "Refused", "Any other refusal."),
+];
 
 /// The document of every operation.
 pub fn document(catalogue: &Catalogue, server: &str) -> Value {
@@ -36,6 +48,7 @@ pub fn document(catalogue: &Catalogue, server: &str) -> Value {
         "paths": paths,
         "components": {
             "schemas": components,
+            "responses": REFUSALS.iter().map(|(_, name, about)| ((*name).to_owned(), refusal(about))).collect::<Map<_, _>>(),
             "securitySchemes": {
                 "bearer": {
                     "type": "http",
@@ -57,8 +70,7 @@ fn describe(operation: &dyn AnyOperation, components: &mut Map<String, Value>) -
     };
     let in_path = |name: &str| route.path.contains(&format!("{{{name}}}"));
     let mut input = operation.input();
-    let definitions = take_definitions(&mut input);
-    add(components, definitions);
+    adopt(components, &mut input);
     let properties = input.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
     let required: Vec<&str> =
         input.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
@@ -81,8 +93,7 @@ fn describe(operation: &dyn AnyOperation, components: &mut Map<String, Value>) -
         parameters.push(parameter);
     }
     let mut output = operation.output();
-    let definitions = take_definitions(&mut output);
-    add(components, definitions);
+    adopt(components, &mut output);
     let status = match (&output, operation.name().ends_with(".create")) {
         (schema, _) if schema.get("type").and_then(Value::as_str) == Some("null") => "204",
         (_, true) if route.method == Method::Post => "201",
@@ -94,19 +105,8 @@ fn describe(operation: &dyn AnyOperation, components: &mut Map<String, Value>) -
         success["content"] = json!({"application/json": {"schema": named(components, output)}});
     }
     responses.insert(status.to_owned(), success);
-    let refusals = [
-        ("400", "The input cannot be accepted."),
-        ("401", "No valid credential."),
-        ("403", "The caller may not."),
-        ("404", "No such thing, or none that the caller may see."),
-        ("409", "It contradicts what is kept."),
-        ("default", "Any other refusal."),
-    ];
-    for (status, about) in refusals {
-        responses.insert(
-            status.to_owned(),
-            json!({"description": about, "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}),
-        );
+    for (status, name, _) in REFUSALS {
+        responses.insert((*status).to_owned(), json!({"$ref": format!("#/components/responses/{name}")}));
     }
     let description = format!("{}\n\n{needs}", description.replace('\n', " "));
     let mut described = json!({
@@ -144,6 +144,12 @@ fn named(components: &mut Map<String, Value>, mut schema: Value) -> Value {
     let Some(object) = schema.as_object_mut() else { return schema };
     object.remove("$schema");
     let Some(Value::String(title)) = object.remove("title") else { return schema };
+    // One page is a page of something.
+    let of = object.get("properties").and_then(|all| all.pointer("/items/items/$ref")).and_then(Value::as_str);
+    let title = match of.and_then(|reference| reference.rsplit('/').next()) {
+        Some(item) if title == "Pages" => format!("{item}Page"),
+        _ => title,
+    };
     let name: String =
         title.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' }).collect();
     match components.get(&name) {
@@ -155,34 +161,61 @@ fn named(components: &mut Map<String, Value>, mut schema: Value) -> Value {
     }
 }
 
-/// The definitions of a schema, taken out of it; what refers to them refers to the components.
-fn take_definitions(schema: &mut Value) -> Map<String, Value> {
-    redirect(schema);
-    match schema.as_object_mut().and_then(|object| object.remove("$defs")) {
-        Some(Value::Object(definitions)) => definitions,
-        _ => Map::new(),
+/// Moves the definitions of a schema to the components, and lets what refers to them refer there. Two modules may have
+/// a type of the same name: the second one that differs gets a number.
+fn adopt(components: &mut Map<String, Value>, schema: &mut Value) {
+    let Some(Value::Object(definitions)) = schema.as_object_mut().and_then(|object| object.remove("$defs")) else {
+        return;
+    };
+    let mut names: BTreeMap<String, String> = definitions.keys().map(|name| (name.clone(), name.clone())).collect();
+    // A new name changes what refers to it, which then may differ from its namesake, too: until nothing changes.
+    let adopted = loop {
+        let mut renamed = definitions.clone();
+        renamed.values_mut().for_each(|definition| redirect(definition, &names));
+        let clashes: Vec<&String> = renamed
+            .iter()
+            .filter(|(name, definition)| components.get(&names[*name]).is_some_and(|known| known != *definition))
+            .map(|(name, _)| name)
+            .collect();
+        // One that refers to another clashing one may differ by that alone: the innermost goes first.
+        let inner = |name: &&&String| {
+            let text = definitions[name.as_str()].to_string();
+            !clashes.iter().any(|other| other != *name && text.contains(&format!("#/$defs/{other}\"")))
+        };
+        let clash = clashes.iter().find(inner).or(clashes.first()).copied();
+        match clash {
+            None => break renamed,
+            Some(name) => {
+                let next =
+                    (2..).map(|number| format!("{name}{number}")).find(|next| *next > names[name]).unwrap_or_default();
+                names.insert(name.to_owned(), next);
+            }
+        }
+    };
+    redirect(schema, &names);
+    for (name, definition) in adopted {
+        components.insert(names[&name].clone(), definition);
     }
 }
 
-fn add(components: &mut Map<String, Value>, definitions: Map<String, Value>) {
-    for (name, schema) in definitions {
-        components.entry(name).or_insert(schema);
-    }
-}
-
-fn redirect(value: &mut Value) {
+fn redirect(value: &mut Value, names: &BTreeMap<String, String>) {
     match value {
         Value::Object(object) => {
             if let Some(Value::String(reference)) = object.get_mut("$ref")
-                && let Some(name) = reference.strip_prefix("#/$defs/")
+                && let Some(name) = reference.strip_prefix("#/$defs/").and_then(|name| names.get(name))
             {
                 *reference = format!("#/components/schemas/{name}");
             }
-            object.values_mut().for_each(redirect);
+            object.values_mut().for_each(|value| redirect(value, names));
         }
-        Value::Array(items) => items.iter_mut().for_each(redirect),
+        Value::Array(items) => items.iter_mut().for_each(|value| redirect(value, names)),
         _ => {}
     }
+}
+
+fn refusal(about: &str) -> Value {
+    let schema = json!({"$ref": "#/components/schemas/Problem"});
+    json!({"description": about, "content": {"application/problem+json": {"schema": schema}}})
 }
 
 fn problem() -> Value {

@@ -184,8 +184,8 @@ fn the_forms(place: &Place) {
     assert_eq!(nobody.code, 1);
     assert!(place.run(&["user", "list", "--org", &org, "--json"]).json()["items"].is_array());
     assert_eq!(place.run(&["user", "get", "usr_00000000000000000000000000", "--json"]).code, 1);
-    assert_eq!(place.run(&["counts", "--json"]).json()["organization"], 1);
-    assert_eq!(place.run(&["admin", "counts", "--json"]).json()["connection"], 1);
+    assert_eq!(place.run(&["counts", "--json"]).json()["organizations"], 1);
+    assert_eq!(place.run(&["admin", "counts", "--json"]).json()["connections"], 1);
 
     assert_eq!(place.run(&["connection", "disable", &connection, "--json"]).json()["status"], "disabled");
     assert_eq!(place.run(&["connection", "delete", &connection, "--json"]).code, 0);
@@ -332,11 +332,18 @@ fn the_exit_code_tells_whose_fault_it_is() {
         "what can be said next: {}",
         help.err
     );
-    // A port that is taken is not the caller's mistake.
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let done = place.run(&["serve", "--listen", &taken.local_addr().unwrap().to_string()]);
+    assert!(done.code == 1 && done.err.contains("listen_failed"), "{}", done.err);
+    // A provider that does not answer is not the caller's mistake.
+    let org = place.run(&["org", "create", "--name", "N", "-q"]).out.trim().to_owned();
+    let create =
+        ["connection", "create", "--org", &org, "--protocol", "oidc", "--name", "N", "--client-id", "I", "--activate"];
+    let done = place.run(&[&create[..], &["--issuer", "https://idp.invalid"]].concat());
     assert_eq!(done.code, 2, "{}", done.err);
-    assert!(done.err.contains("listen_failed"), "{}", done.err);
+    // A disk that cannot be written to is not, either.
+    let done = place.run(&["serve", "--listen", "127.0.0.1:0", "--data-dir", "/proc/nowhere"]);
+    assert_eq!((done.code, done.out.as_str()), (1, ""), "{}", done.err);
 }
 
 #[test]
