@@ -4,6 +4,7 @@
 
 mod cli;
 mod connections;
+mod coverage;
 mod fetch;
 mod listen;
 mod oidc;
