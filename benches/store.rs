@@ -12,28 +12,23 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench may fail by panicking")]
 
 mod measure;
+mod world;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use authd::access::{Caller, Deployment};
-use authd::app::App;
-use authd::config::PublicUrl;
 use authd::connection::protocol::Checks;
 use authd::crypto::{MasterKey, TokenHash};
-use authd::directory::{Profile, Proposal, SourceFacts, provision};
-use authd::env::{Env, NoDns, NoOutbound, SystemClock, SystemRng, Timestamp};
-use authd::event::{EventKind, Origin};
-use authd::id::{AppId, AttemptId, ConnectionId, OrganizationId};
-use authd::policy::Policy;
-use authd::provider::{authorize::AuthorizeRequest, code};
-use authd::session::{Epochs, NewSession, Scope, Session};
+use authd::env::{Env, Timestamp};
+use authd::event::EventKind;
+use authd::id::AttemptId;
+use authd::provider::code;
 use authd::signin::Trace;
-use authd::store::{Batch, Index, Key, Life, Options, Record, Store};
+use authd::store::{Batch, Index, Key, Life, Record, Store};
 use measure::{Aim, Plan, Report, Run, Stopwatch, file_system, processors, ratio};
-use serde_json::json;
 use tokio::sync::Barrier;
+use world::World;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -51,13 +46,13 @@ fn main() {
 
 async fn run(plan: &Plan) {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let world = World::open(dir.path()).await;
+    let world = World::create(dir.path(), &MasterKey::generate(&world::env())).await;
     let mut runs: [Vec<Run>; 3] = Default::default();
     let mut syncs = Vec::new();
     for round in 0..=plan.rounds {
         let floor = bare_syncs(dir.path(), plan.scaled(400));
         for (place, (people, count)) in CROWDS.into_iter().zip(COUNTS).enumerate() {
-            let batches = world.sign_ins(plan.scaled(count)).await;
+            let batches = sign_ins(&world, plan.scaled(count)).await;
             let run = commit(&world.app.world.store, batches, people).await;
             // The first round is for the caches.
             if round > 0 {
@@ -125,131 +120,46 @@ async fn commit(store: &Store, batches: Vec<Batch>, people: usize) -> Run {
     watch.stop(count)
 }
 
-/// A deployment with one organization, one connection and one app.
-struct World {
-    app: App,
-    organization: OrganizationId,
-    connection: ConnectionId,
-    client: AppId,
-}
-
-impl World {
-    async fn open(dir: &Path) -> Self {
-        let env = Env::new(Arc::new(SystemClock::new()), Arc::new(SystemRng), Arc::new(NoOutbound), Arc::new(NoDns));
-        let master_key = MasterKey::generate(&env);
-        let options = Options::new(*master_key.derive("checkpoint"));
-        let store = Store::open(&dir.join("authd.redb"), env.clone(), options).unwrap();
-        let public_url = PublicUrl::parse("https://id.example.test").unwrap();
-        let app = App::on(store, Deployment { public_url, master_key }, env).await.unwrap();
-        let cx = app.context(Caller::System, Origin::internal(&app.world.env));
-        let made = app.perform(&cx, "organization.create", json!({"name": "Acme"})).await.unwrap();
-        let organization: OrganizationId = made["id"].as_str().unwrap().parse().unwrap();
-        let input = json!({"organization": organization, "name": "Notes", "redirectUris": [RETURN]});
-        let made = app.perform(&cx, "app.create", input).await.unwrap();
-        let client = made["clientId"].as_str().unwrap().parse().unwrap();
-        let connection = ConnectionId::new(&app.world.env);
-        Self { app, organization, connection, client }
-    }
-
-    /// The commits of so many sign-ins of people whom nobody knew before. Their attempts are stored.
-    async fn sign_ins(&self, count: usize) -> Vec<Batch> {
-        let (store, env) = (&self.app.world.store, &self.app.world.env);
-        let attempts: Vec<Attempt> = (0..count).map(|_| Attempt::new(env)).collect();
-        for some in attempts.chunks(500) {
-            let mut batch = Batch::new();
-            for attempt in some {
-                batch.create(attempt);
-            }
-            store.commit(batch).await.unwrap();
-        }
-        let mut batches = Vec::with_capacity(count);
-        for attempt in &attempts {
-            batches.push(self.finish(attempt).await);
-        }
-        batches
-    }
-
-    /// What `signin::finish` puts into its one commit.
-    async fn finish(&self, attempt: &Attempt) -> Batch {
-        let world = &self.app.world;
-        let mut origin = Origin::internal(&world.env);
-        origin.ip = Some("192.0.2.7".parse().unwrap());
-        origin.user_agent = Some("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0".into());
-        let cx = world.context(Caller::Anonymous, origin);
-        let facts = SourceFacts {
-            connection: self.connection,
-            organization: self.organization,
-            jit: None,
-            default_role: None,
-            domains: vec!["acme.test".into()],
-            domain_owned_elsewhere: false,
-            policy: Policy::default(),
-        };
-        let subject = attempt.id.to_string();
-        let profile = Profile {
-            email: Some(format!("{subject}@acme.test")),
-            email_verified: true,
-            name: Some("Ada Lovelace".into()),
-            given_name: Some("Ada".into()),
-            family_name: Some("Lovelace".into()),
-            groups: vec!["engineering".into(), "everyone".into()],
-            ..Profile::default()
-        };
+/// The commits of so many sign-ins of people whom nobody knew before. Their attempts are stored.
+async fn sign_ins(world: &World, count: usize) -> Vec<Batch> {
+    let (store, env) = (&world.app.world.store, &world.app.world.env);
+    let attempts: Vec<Attempt> = (0..count).map(|_| Attempt::new(env)).collect();
+    for some in attempts.chunks(500) {
         let mut batch = Batch::new();
-        let proposal = Proposal { subject, profile };
-        let member = provision(&cx, &proposal, &facts, &mut batch).await.unwrap().membership;
-        let scopes =
-            [Scope::Organization(self.organization), Scope::Connection(self.connection), Scope::App(self.client)];
-        let new = NewSession {
-            organization: member.organization,
-            user: member.user,
-            connection: Some(self.connection),
-            under: Epochs::capture(&cx.store, &scopes).await.unwrap(),
-            auth_time: cx.env.now(),
-            acr: None,
-            amr: vec!["pwd".into()],
-            upstream_session: None,
-        };
-        let session = Session::open(&cx, new, &mut batch).await.unwrap().session;
-        code::mint(&cx, &self.request(), &session, &mut batch).await.unwrap();
-        let mut checks = Checks::new();
-        for name in ["state", "browser", "unused", "enabled", "iss", "signature", "aud", "exp", "nonce", "policy"] {
-            checks.pass(name, "as expected");
+        for attempt in some {
+            batch.create(attempt);
         }
-        let mut trace = Trace::stray(&cx, Some((self.connection, self.organization)));
-        trace.succeed(cx.env.now(), &checks, member.user, session.id);
-        let event = cx
-            .event(EventKind::ConnectionLoginSucceeded)
-            .within(self.organization)
-            .about("connection", self.connection)
-            .and("user", member.user)
-            .and("session", session.id)
-            .and("attempt", attempt.id);
-        let stored = cx.store.get::<Attempt>(attempt.key()).await.unwrap().unwrap();
-        batch.delete::<Attempt>(attempt.key(), stored.revision).put(&trace).log(event);
-        batch
+        store.commit(batch).await.unwrap();
     }
-
-    fn request(&self) -> AuthorizeRequest {
-        AuthorizeRequest {
-            app: self.client,
-            redirect_uri: RETURN.into(),
-            scope: vec!["openid".into(), "profile".into(), "email".into()],
-            state: Some("c3RhdGUgb2YgdGhlIGFwcA".into()),
-            nonce: Some("bm9uY2Ugb2YgdGhlIGFwcA".into()),
-            code_challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM".into(),
-            prompt: Vec::new(),
-            max_age: None,
-            login_hint: None,
-            organization: None,
-            connection: None,
-            acr_values: Vec::new(),
-            hinted_user: None,
-        }
+    let mut batches = Vec::with_capacity(count);
+    for attempt in &attempts {
+        batches.push(finish(world, attempt).await);
     }
+    batches
 }
 
-const RETURN: &str = "https://notes.example.test/callback";
+/// What `signin::finish` puts into its one commit.
+async fn finish(world: &World, attempt: &Attempt) -> Batch {
+    let (cx, mut batch) = (world.browser(), Batch::new());
+    let session = world.admit(&cx, attempt.id.to_string(), &mut batch).await;
+    code::mint(&cx, &world.request(), &session, &mut batch).await.unwrap();
+    let mut checks = Checks::new();
+    for name in ["state", "browser", "unused", "enabled", "iss", "signature", "aud", "exp", "nonce", "policy"] {
+        checks.pass(name, "as expected");
+    }
+    let mut trace = Trace::stray(&cx, Some((world.connection, world.organization)));
+    trace.succeed(cx.env.now(), &checks, session.user, session.id);
+    let event = cx
+        .event(EventKind::ConnectionLoginSucceeded)
+        .within(world.organization)
+        .about("connection", world.connection)
+        .and("user", session.user)
+        .and("session", session.id)
+        .and("attempt", attempt.id);
+    let stored = cx.store.get::<Attempt>(attempt.key()).await.unwrap().unwrap();
+    batch.delete::<Attempt>(attempt.key(), stored.revision).put(&trace).log(event);
+    batch
+}
 
 /// In the place of the sign-in's own, which nobody else can make: the same key, index and size.
 #[derive(Clone, minicbor::Encode, minicbor::Decode)]

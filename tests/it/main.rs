@@ -5,6 +5,7 @@
 mod api;
 mod cli;
 mod connections;
+mod coverage;
 mod fetch;
 mod listen;
 mod oidc;
