@@ -19,11 +19,11 @@ use crate::store::Batch;
 
 /// Shows it, or asks who it is.
 pub(super) async fn show(signin: &Signin, cx: &Context, headers: &HeaderMap) -> Result<Response> {
-    if let Some(session) = signin.session(cx, headers).await? {
-        if let Ok(member) = Membership::active(&cx.store, session.organization, session.user).await {
-            let page = page(signin, cx, &session, &member).await?;
-            return Ok(reply::html(StatusCode::OK, page.render(), []));
-        }
+    if let Some(session) = signin.session(cx, headers).await?
+        && let Ok(member) = Membership::active(&cx.store, session.organization, session.user).await
+    {
+        let page = page(signin, cx, &session, &member).await?;
+        return Ok(reply::html(StatusCode::OK, page.render(), []));
     }
     authorize::go(signin, cx, headers, Intent::Account, &Wish::default()).await
 }

@@ -18,7 +18,7 @@ pub const LIFETIME: Duration = Duration::from_secs(600);
 pub enum Intent {
     /// An app asked for a code.
     #[n(0)]
-    Authorize(#[n(0)] AuthorizeRequest),
+    Authorize(#[n(0)] Box<AuthorizeRequest>),
     /// The person wants to see their own page.
     #[n(1)]
     Account,

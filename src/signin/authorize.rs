@@ -34,10 +34,10 @@ pub(super) async fn begin(signin: &Signin, cx: &Context, headers: &HeaderMap, pa
         Err(Refusal::Redirect { url }) => return reply::see_other(&url),
         Err(Refusal::Page(error)) => return refuse(signin, cx, None, None, error).await,
     };
-    if let Some(session) = signin.session(cx, headers).await? {
-        if fits(cx, &request, &session).await? {
-            return finish::reuse(cx, &request, &session).await;
-        }
+    if let Some(session) = signin.session(cx, headers).await?
+        && fits(cx, &request, &session).await?
+    {
+        return finish::reuse(cx, &request, &session).await;
     }
     if request.silent() {
         return reply::see_other(&request.error_redirect(cx, "login_required", "The person has to sign in."));
@@ -50,7 +50,7 @@ pub(super) async fn begin(signin: &Signin, cx: &Context, headers: &HeaderMap, pa
     // A person who shall choose an account is asked, whatever the app suggests.
     let ask = request.prompt.iter().any(|prompt| prompt == "select_account");
     let wish = if ask { Wish::default() } else { wish };
-    go(signin, cx, headers, Intent::Authorize(request.clone()), &wish).await
+    go(signin, cx, headers, Intent::Authorize(Box::new(request.clone())), &wish).await
 }
 
 /// Whether the session answers the app's request as it stands (OpenID Connect Core §3.1.2.1).
@@ -89,11 +89,11 @@ pub(super) async fn proceed(signin: &Signin, cx: &Context, headers: &HeaderMap, 
         App::load(&cx.store, app).await?;
     }
     let typed = params.one("email")?.map(str::trim).filter(|text| !text.is_empty());
-    if let Some(text) = typed {
-        if EmailAddress::parse(text).is_err() {
-            let notice = Notice { message: "That does not look like an e-mail address.".into(), help: None };
-            return ask(signin, cx, headers, ticket.intent, text, Some(notice)).await;
-        }
+    if let Some(text) = typed
+        && EmailAddress::parse(text).is_err()
+    {
+        let notice = Notice { message: "That does not look like an e-mail address.".into(), help: None };
+        return ask(signin, cx, headers, ticket.intent, text, Some(notice)).await;
     }
     let wish = Wish { connection: params.one("connection")?, organization: organization.as_deref(), email: typed };
     go(signin, cx, headers, ticket.intent, &wish).await

@@ -150,10 +150,10 @@ async fn refuse(signin: &Signin, cx: &Context, landing: Landing, error: Error) -
     if let Some(intent) = &intent {
         page = page.retry(again(signin, intent));
     }
-    if let Some(Intent::Authorize(_)) = &intent {
-        if let Some(name) = app_name(cx, intent.as_ref()).await {
-            page = page.app(name);
-        }
+    if let Some(Intent::Authorize(_)) = &intent
+        && let Some(name) = app_name(cx, intent.as_ref()).await
+    {
+        page = page.app(name);
     }
     Ok(reply::html(reply::page_status(&error), page.render(), []))
 }
