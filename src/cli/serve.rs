@@ -6,7 +6,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::json;
 
 use super::show::Show;
-use super::{examples, logging};
+use super::{demo, examples, logging};
 use crate::app::{App, Settings};
 use crate::config::{self, Config, Environment, Flags, KEYS, Shape};
 use crate::console;
@@ -60,6 +60,10 @@ pub fn run(given: &ArgMatches, shared: &Flags, environment: &Environment, show: 
 
 async fn serve(config: &Config, environment: &Environment, show: &Show, demo: bool) -> Result<()> {
     let shutdown = Shutdown::on_signals()?;
+    let mut config = config.clone();
+    // What the demo's identity provider is called by must be known before the outbound rules are made.
+    let demo = if demo { Some(demo::Places::take(&mut config)?) } else { None };
+    let config = &config;
     let env = console::env(config)?;
     let begun = env.monotonic();
     config.data_dir.create()?;
@@ -89,7 +93,7 @@ async fn on(
     config: &Config,
     environment: &Environment,
     show: &Show,
-    demo: bool,
+    demo: Option<demo::Places>,
     early: Option<Listener>,
     tls: Option<Arc<Tls>>,
     shutdown: &Shutdown,
@@ -116,10 +120,13 @@ async fn on(
     };
     let ms = u64::try_from(world.env.monotonic().saturating_sub(begun).as_millis()).unwrap_or(u64::MAX);
     server::note(world, EventKind::ServerStarted).await?;
-    let demo = if demo { Some(super::demo::start(app, config, shutdown).await?) } else { None };
+    let demo = match demo {
+        Some(places) => Some(demo::start(app, config, places, shutdown).await?),
+        None => None,
+    };
     tell(app, config, show, at, &socket, ms);
     if let Some(demo) = &demo {
-        show.line(demo);
+        demo.tell(show);
     }
     for task in serving {
         task.await.map_err(Error::bug)?;

@@ -6,6 +6,7 @@ mod api;
 mod cli;
 mod connections;
 mod coverage;
+mod demo;
 mod fetch;
 mod listen;
 mod oidc;

@@ -73,7 +73,7 @@ struct Inner {
     env: Env,
     issuer: PublicUrl,
     clients: Mutex<Vec<Client>>,
-    /// Published; the last one signs.
+    /// Published; the first one signs.
     keys: Mutex<Vec<Arc<SigningKey>>>,
     codes: Mutex<VecDeque<Grant>>,
     tokens: Mutex<VecDeque<Grant>>,
@@ -139,15 +139,16 @@ impl Simulator {
     }
 
     fn key(&self) -> Result<Arc<SigningKey>> {
-        lock(&self.0.keys).last().cloned().ok_or_else(|| Error::bug("the simulator has no key"))
+        lock(&self.0.keys).first().cloned().ok_or_else(|| Error::bug("the simulator has no key"))
     }
 
-    /// A new key from now on; the one before stays published, as providers do it.
+    /// One more key, published from now on. It signs one token: were it to sign all of them, every sign-in of the
+    /// next half minute would show this fault.
     fn rotate(&self) -> Result<Arc<SigningKey>> {
         let key = Arc::new(SigningKey::generate(&self.0.env)?);
         let mut keys = lock(&self.0.keys);
         if keys.len() >= 8 {
-            keys.remove(0);
+            keys.remove(1);
         }
         keys.push(Arc::clone(&key));
         Ok(key)

@@ -1,0 +1,133 @@
+//! # cli::demo — what `authd serve --demo` sets up
+//!
+//! *Owns* the demo: an organization with a connection to the test identity provider, and a sample app with its page.
+//! *Gives* `Places` (two listeners on loopback, taken before the outbound rules are made) and `start`.
+//! *Needs* the app and its operations, as any operator would use them. *Never* touches the store itself, and never
+//! opens anything off loopback. A restart finds what an earlier one made: the same organization, connection and app,
+//! on the same ports while they are free.
+
+mod sample;
+mod setup;
+mod verify;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::show::Show;
+use crate::app::App;
+use crate::config::Config;
+use crate::connection::simulator::{PEOPLE, Person, Simulator};
+use crate::error::{Error, Result, codes};
+use crate::server::listen::{self, Limits, Listener, Shutdown};
+
+/// The ports of the last start, so that a bookmark and the people's identities survive a restart.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Ports {
+    simulator: u16,
+    app: u16,
+}
+
+/// Where the two run: bound, and not yet served.
+pub struct Places {
+    simulator: Listener,
+    app: Listener,
+    ports: Ports,
+    file: PathBuf,
+}
+
+impl Places {
+    /// Takes two loopback ports: those of the last start, or the two above authd's own, or any. The test identity
+    /// provider's is allowed to be called, by this process alone. Errors: `listen_failed`.
+    pub fn take(config: &mut Config) -> Result<Self> {
+        let file = config.data_dir.path().join("demo.json");
+        let last: Ports =
+            std::fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+        let above = |by: u16| match config.listen.port() {
+            0 => 0,
+            port => port.checked_add(by).unwrap_or(0),
+        };
+        let app = bind(&[last.app, above(1)])?;
+        let simulator = bind(&[last.simulator, above(2)])?;
+        let ports = Ports { simulator: port(&simulator)?, app: port(&app)? };
+        config.outbound.allow.push(format!("127.0.0.1:{}", ports.simulator));
+        Ok(Self { simulator, app, ports, file })
+    }
+}
+
+fn bind(wanted: &[u16]) -> Result<Listener> {
+    let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let free = wanted.iter().filter(|port| **port != 0).find_map(|port| Listener::tcp(at(*port), None).ok());
+    free.map_or_else(|| Listener::tcp(at(0), None), Ok)
+}
+
+fn port(listener: &Listener) -> Result<u16> {
+    listener.address().map(|at| at.port()).ok_or_else(|| Error::new(&codes::LISTEN_FAILED))
+}
+
+/// What runs, and what to click.
+pub struct Demo {
+    app_url: String,
+    simulator_url: String,
+    organization: String,
+}
+
+/// Sets everything up, serves both, and says what to click. authd itself must be listening already.
+/// Errors: those of the operations, of the outbound rules.
+pub async fn start(app: &App, config: &Config, places: Places, shutdown: &Shutdown) -> Result<Demo> {
+    let Places { simulator: simulator_place, app: app_place, ports, file } = places;
+    let at = |port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let simulator_url = format!("http://127.0.0.1:{}", ports.simulator);
+    let app_url = format!("http://127.0.0.1:{}", ports.app);
+    let simulator = Simulator::new(app.world.env.clone(), &simulator_url)?;
+    // A connection is switched on only when its provider answers, so this one answers first.
+    let router = simulator.router(at(ports.simulator));
+    tokio::spawn(listen::serve(simulator_place, router, Limits::default(), shutdown.clone()));
+    let made = setup::everything(app, &simulator, &app_url).await?;
+    let sample = sample::Sample::new(app, config, made, &app_url)?;
+    tokio::spawn(listen::serve(app_place, sample.router(at(ports.app))?, Limits::default(), shutdown.clone()));
+    // Without the file the next start takes other ports; nothing else depends on it.
+    if let Err(error) =
+        serde_json::to_vec(&ports).map_err(std::io::Error::from).and_then(|text| std::fs::write(&file, text))
+    {
+        tracing::warn!(%error, "the demo's ports could not be kept");
+    }
+    Ok(Demo { app_url, simulator_url, organization: setup::ORGANIZATION.to_owned() })
+}
+
+impl Demo {
+    /// Says what to click: to a person in words, to a machine in one line.
+    pub fn tell(&self, show: &Show) {
+        if show.is_json() || !show.is_terminal() {
+            return show.document(&self.document());
+        }
+        let paint = show.paint();
+        let who = |person: &Person| format!("{:<26} {}", person.email, paint.dim(&person.name()));
+        let people: Vec<String> = PEOPLE.iter().map(who).collect();
+        show.line(&format!(
+            "  {}\n\n  1. Open {}\n  2. Click {}, and enter {}\n  3. At the test identity provider, click {}\n  4. The app shows its token, verified and decoded\n\n  {}\n    {}\n",
+            paint.bold("The demo is ready"),
+            paint.cyan(&self.app_url),
+            paint.bold("Sign in"),
+            paint.cyan(try_email()),
+            paint.bold("Ada Lovelace"),
+            paint.dim("who one can be there, and which fault to simulate, is chosen on its page:"),
+            people.join("\n    "),
+        ));
+    }
+
+    fn document(&self) -> Value {
+        let people: Vec<Value> =
+            PEOPLE.iter().map(|person| json!({"name": person.name(), "email": person.email})).collect();
+        json!({"event": "demo", "appUrl": self.app_url, "simulatorUrl": self.simulator_url,
+               "organization": self.organization, "tryEmail": try_email(), "people": people})
+    }
+}
+
+/// An address that leads to the test identity provider.
+fn try_email() -> &'static str {
+    PEOPLE.first().map_or("", |person| person.email)
+}
