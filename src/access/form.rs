@@ -192,10 +192,10 @@ impl Field {
 
 fn read(schema: &Value, texts: &[String], splits: bool) -> Option<Value> {
     let alternatives = alternatives(schema);
-    if let [text] = texts {
-        if alternatives.iter().any(|schema| constants(schema).contains(text)) {
-            return Some(Value::String(text.clone()));
-        }
+    if let [text] = texts
+        && alternatives.iter().any(|schema| constants(schema).contains(text))
+    {
+        return Some(Value::String(text.clone()));
     }
     alternatives.iter().filter(|schema| constants(schema).is_empty()).find_map(|schema| one(schema, texts, splits))
 }

@@ -161,11 +161,10 @@ fn read_file(path: &Path, values: &mut BTreeMap<&'static str, Vec<Given>>) -> Re
 fn walk(path: &Path, above: &str, table: &toml::Table, values: &mut BTreeMap<&'static str, Vec<Given>>) -> Result<()> {
     for (name, value) in table {
         let full = if above.is_empty() { name.clone() } else { format!("{above}.{name}") };
-        if let toml::Value::Table(below) = value {
-            if KEYS.iter().any(|key| key.name.strip_prefix(full.as_str()).is_some_and(|rest| rest.starts_with('.'))) {
-                walk(path, &full, below, values)?;
-                continue;
-            }
+        let is_table = KEYS.iter().any(|key| key.name.strip_prefix(full.as_str()).is_some_and(|r| r.starts_with('.')));
+        if is_table && let toml::Value::Table(below) = value {
+            walk(path, &full, below, values)?;
+            continue;
         }
         let key = key::find(&full).ok_or_else(|| unknown(&format!("`{full}` in {}", path.display()), &full))?;
         let source = Source::File(path.to_owned(), key.name);
