@@ -161,9 +161,8 @@ fn read_file(path: &Path, values: &mut BTreeMap<&'static str, Vec<Given>>) -> Re
 fn walk(path: &Path, above: &str, table: &toml::Table, values: &mut BTreeMap<&'static str, Vec<Given>>) -> Result<()> {
     for (name, value) in table {
         let full = if above.is_empty() { name.clone() } else { format!("{above}.{name}") };
-        if let toml::Value::Table(below) = value
-            && KEYS.iter().any(|key| key.name.strip_prefix(full.as_str()).is_some_and(|rest| rest.starts_with('.')))
-        {
+        let is_table = KEYS.iter().any(|key| key.name.strip_prefix(full.as_str()).is_some_and(|r| r.starts_with('.')));
+        if is_table && let toml::Value::Table(below) = value {
             walk(path, &full, below, values)?;
             continue;
         }
