@@ -18,7 +18,7 @@ try {
       await tab.page.screenshot({ path: file, fullPage });
       console.log(path.relative(REPOSITORY, file));
     };
-    await tab.page.goto(demoAddress(world));
+    await tab.page.goto(await demoAddress(world));
     await picture('demo-app');
     await tab.press(tab.page.getByRole('link', { name: /sign in/i }).first());
     const email = tab.page.locator('input[type=email]');
@@ -34,7 +34,7 @@ try {
 
     // what a refusal looks like: the first fault that the simulator has
     const refused = await openTab({ colorScheme, viewport: { width: 1000, height: 680 }, deviceScaleFactor: 2 });
-    await refused.page.goto(demoAddress(world));
+    await refused.page.goto(await demoAddress(world));
     await refused.press(refused.page.getByRole('link', { name: /sign in/i }).first());
     if (await refused.page.locator('input[type=email]').count()) {
       const field = refused.page.locator('input[type=email]');
@@ -50,7 +50,7 @@ try {
     await refused.close();
   }
   const phone = await openTab({ ...PHONE });
-  await phone.page.goto(demoAddress(world));
+  await phone.page.goto(await demoAddress(world));
   await phone.press(phone.page.getByRole('link', { name: /sign in/i }).first());
   if (await phone.page.locator('input[type=email]').count()) await phone.page.screenshot({ path: path.join(out, 'sign-in-phone.png') });
   await phone.close();

@@ -44,9 +44,9 @@ faults! {
     NoNonce = "no_nonce", "No nonce", "The token does not say which sign-in it is for. Refused: nonce_mismatch.";
     WrongAtHash = "wrong_at_hash", "Wrong at_hash", "The token is not bound to the access token beside it. Refused: token_binding.";
     UserinfoSub = "userinfo_sub", "User info of somebody else", "User info tells another subject than the token. Refused: userinfo_sub.";
-    UnverifiedEmail = "unverified_email", "E-mail not verified", "The provider does not vouch for the address. Refused: email_not_verified; who is known already stays who they are.";
+    UnverifiedEmail = "unverified_email", "E-mail not verified", "The provider does not vouch for the address. They come as somebody new. Refused: email_not_verified.";
     EmailVerifiedText = "email_verified_text", "E-mail verified as text", "email_verified is the text \"true\", not the value. Refused as if it were false: email_not_verified.";
-    ForeignEmail = "foreign_email", "E-mail of a foreign domain", "The address is in a domain that the connection does not own. Refused: email_domain_not_owned; who is known already keeps the address they had.";
+    ForeignEmail = "foreign_email", "E-mail of a foreign domain", "The address is in a domain that the connection does not own. They come as somebody new. Refused: email_domain_not_owned.";
     Slow = "slow", "Slow answer", "The token endpoint takes 12 seconds. Refused: upstream_unavailable.";
     TokenError = "token_error", "Token endpoint fails", "The token endpoint answers with status 500. Refused: upstream_unavailable.";
     AccessDenied = "access_denied", "Access denied", "The provider refuses the sign-in. Refused: upstream_denied.";

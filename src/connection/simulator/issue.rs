@@ -10,6 +10,17 @@ use crate::crypto::{base64url, sha256};
 use crate::error::Result;
 
 impl Simulator {
+    /// Who the person is. With a fault in their address they come as somebody new: who is known already goes by this
+    /// identifier, and authd would rightly not care about the address.
+    fn subject(grant: &Grant) -> String {
+        match grant.fault {
+            Some(Fault::UnverifiedEmail | Fault::EmailVerifiedText | Fault::ForeignEmail) => {
+                format!("{}-newcomer", grant.person.sub)
+            }
+            _ => grant.person.sub.to_owned(),
+        }
+    }
+
     /// The claims about a person that token and user info share.
     fn profile(grant: &Grant) -> Map<String, Value> {
         let person = grant.person;
@@ -46,7 +57,7 @@ impl Simulator {
         let mut claims = Map::new();
         let mut say = |name: &str, value: Value| claims.insert(name.to_owned(), value);
         say("iss", other(Fault::WrongIssuer, self.issuer(), format!("{}/other", self.issuer())).into());
-        say("sub", grant.person.sub.into());
+        say("sub", Self::subject(grant).into());
         say("aud", other(Fault::WrongAudience, &grant.client, "another-client".to_owned()).into());
         say("iat", now.seconds().into());
         say("exp", (now + TOKEN_LIFE).seconds().into());
@@ -87,7 +98,8 @@ impl Simulator {
 
     /// The answer of user info (OpenID Connect Core §5.3.2).
     pub(super) fn userinfo(grant: &Grant) -> Value {
-        let sub = if grant.fault == Some(Fault::UserinfoSub) { "sim-somebody-else" } else { grant.person.sub };
+        let somebody_else = "sim-somebody-else".to_owned();
+        let sub = if grant.fault == Some(Fault::UserinfoSub) { somebody_else } else { Self::subject(grant) };
         let mut claims = Self::profile(grant);
         claims.insert("sub".to_owned(), sub.into());
         Value::Object(claims)

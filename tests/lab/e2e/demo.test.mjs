@@ -33,7 +33,7 @@ let world;
 let start;
 before(async () => {
   world = await World.start({ provider: false, args: ['--demo'] });
-  start = demoAddress(world);
+  start = await demoAddress(world);
 });
 after(async () => {
   await closeBrowser();
