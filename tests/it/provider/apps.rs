@@ -3,6 +3,7 @@
 use authd::access::{Caller, CreateApiKey, Grants, Role, perform};
 use authd::id::OrganizationId;
 use authd::provider::{App, CreateApp, DeleteApp, GetApp, ListApps, Reach, UpdateApp};
+use authd::session::{Epochs, Scope};
 use serde_json::{Value, json};
 
 use super::{CALLBACK, Lab};
@@ -99,7 +100,9 @@ async fn an_app_is_shown_changed_and_deleted() {
     assert_eq!((&view["name"], &view["tokenSeconds"]), (&json!("New"), &json!(60)));
     assert_eq!(view["redirectUris"], json!([CALLBACK]), "what is left out stays");
     assert_eq!(lab.perform(ListApps { organization: Some(own), paging: Default::default() }).await.items.len(), 1);
+    let made_before = Epochs::capture(lab.store(), &[Scope::App(client.id)]).await.unwrap();
     lab.perform(DeleteApp { id: client.id }).await;
+    assert!(!made_before.hold(lab.store()).await.unwrap(), "whatever it was given has ended");
     assert_eq!(perform(&lab.operator(), &GetApp { id: client.id }).await.unwrap_err().code(), "not_found");
     let created = perform(&lab.operator(), &create(own, json!({"kind": "spa"}))).await.unwrap();
     let created = serde_json::to_value(created).unwrap();

@@ -10,8 +10,18 @@ use serde_json::json;
 use super::{Client, Lab};
 
 /// What ends, by name.
-const ENDS: &[&str] =
-    &["organization", "owner of the app", "session", "suspended", "membership", "user", "app", "address", "8 hours"];
+const ENDS: &[&str] = &[
+    "organization",
+    "owner of the app",
+    "session",
+    "suspended",
+    "membership",
+    "user",
+    "app",
+    "all of the app",
+    "address",
+    "8 hours",
+];
 
 /// An app of a product team that serves its customer.
 async fn scene(lab: &Lab) -> (Client, authd::session::Session) {
@@ -34,6 +44,7 @@ async fn end(lab: &Lab, what: &str, client: &Client, session: &authd::session::S
         "membership" => lab.end(Scope::Membership(session.organization, session.user)).await,
         "user" => lab.end(Scope::User(session.user)).await,
         "app" => drop(lab.perform(DeleteApp { id: client.id }).await),
+        "all of the app" => lab.end(Scope::App(client.id)).await,
         "address" => {
             let moved = json!({"id": client.id, "redirectUris": ["https://app.example.com/elsewhere"]});
             drop(lab.perform(serde_json::from_value::<authd::provider::UpdateApp>(moved).unwrap()).await);

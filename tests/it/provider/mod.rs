@@ -7,6 +7,7 @@ mod clients;
 mod codes;
 mod endings;
 mod jwt;
+mod meant;
 mod published;
 mod userinfo;
 
