@@ -82,7 +82,7 @@ fn act(tree: &command::Tree<'_>, matches: &ArgMatches, environment: &Environment
         Some(("serve", given)) => serve::run(given, &shared, environment, show),
         Some(("tui", _)) => {
             let config = Config::load(environment, &shared)?;
-            crate::tui::run(&config, show.colors())
+            crate::tui::run(&config, show.is_terminal())
         }
         _ => {
             let (path, given) = deepest(matches);

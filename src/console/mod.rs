@@ -1,12 +1,13 @@
 //! # console — the app here, or the running server over its socket
 //!
-//! *Owns* the choice between the two, and the client of the control socket.
-//! *Gives* `Console::perform` to the command line and the terminal.
+//! *Owns* the choice between the two, the client of the control socket, and how foreign text is shown in a terminal.
+//! *Gives* `Console::perform` and `escaped` to the command line and the terminal.
 //! *Needs* the app, the configuration. *Never* goes through the outbound client: the socket is our own.
 //!
 //! A database is open in one process at a time. So whoever wants to act asks the running server; when nobody
 //! listens on the socket, it opens the database itself.
 
+mod escape;
 mod socket;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+pub use escape::escaped;
 pub use socket::Socket;
 
 use crate::access::{AnyOperation, Caller, Method};

@@ -67,7 +67,8 @@ async fn pass(State(door): State<Door>, mut request: Request, next: Next) -> Res
             .unwrap_or_else(|_| reply::problem(&Error::bug("a handler panicked"), id)),
         Err(error) => reply::problem(&error, id),
     };
-    let (status, ms) = (response.status(), door.env.monotonic().saturating_sub(started).as_millis());
+    let status = response.status();
+    let ms = u64::try_from(door.env.monotonic().saturating_sub(started).as_millis()).unwrap_or(u64::MAX);
     if safe && status.is_success() {
         tracing::debug!(parent: &span, status = status.as_u16(), ms, "answered");
     } else {

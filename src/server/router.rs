@@ -1,22 +1,19 @@
 //! THE list of routes, for the network and for the control socket.
 
-use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use futures_util::FutureExt as _;
 
-use super::{api, health, openapi};
+use super::{api, health, live, openapi};
 use crate::access::{Caller, World};
 use crate::app::App;
 use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::event::{EventKind, Origin};
 use crate::http::{Door, RequestInfo, Site, page, reply};
 use crate::provider;
@@ -56,13 +53,13 @@ impl Server {
         };
         Self {
             public: Door::public(env.clone(), site).guard(public),
-            control: Door::control(env).guard(finish(shared)),
+            control: Door::control(env).guard(finish(shared.merge(live::router(world.clone())))),
         }
     }
 }
 
 fn finish(routes: Router) -> Router {
-    routes.fallback(api::nowhere).method_not_allowed_fallback(api::wrong_method).layer(from_fn(catch_panics))
+    routes.fallback(api::nowhere).method_not_allowed_fallback(api::wrong_method)
 }
 
 /// `/openapi.json`, made when it is first asked for.
@@ -90,20 +87,6 @@ async fn asset(Path(path): Path<String>, info: RequestInfo) -> Response {
         .headers_mut()
         .insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
     response
-}
-
-/// A panic ends its request, not the connection, and is told as any fault of ours.
-async fn catch_panics(info: RequestInfo, request: axum::extract::Request, next: Next) -> Response {
-    match std::panic::AssertUnwindSafe(next.run(request)).catch_unwind().await {
-        Ok(response) => response,
-        Err(panic) => reply::problem(&Error::bug(cause(&*panic)), info.id),
-    }
-}
-
-fn cause(panic: &(dyn Any + Send)) -> String {
-    let text =
-        panic.downcast_ref::<&str>().map(|text| (*text).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
-    format!("panic: {}", text.unwrap_or_default())
 }
 
 /// Writes an event about the server itself. Errors: those of the store.

@@ -6,7 +6,6 @@
 //! Standard output has the answer and nothing else; with `--json` it is one JSON document. Everything that is said
 //! about the answer goes to standard error.
 
-mod escape;
 mod text;
 
 use std::ffi::OsString;
@@ -15,10 +14,10 @@ use std::io::{IsTerminal as _, Write as _};
 use clap::builder::StyledStr;
 use serde_json::{Value, json};
 
-pub use escape::escaped;
 pub use text::Paint;
 
 use crate::config::Environment;
+use crate::console::escaped;
 use crate::error::{Error, Kind};
 
 /// How to print.
@@ -92,7 +91,8 @@ impl Show {
             }
         } else {
             let width = if self.terminal {
-                crossterm::terminal::size().map_or(100, |(columns, _)| columns.into())
+                // Some terminals do not know their size, and say 0.
+                crossterm::terminal::size().map_or(100, |(columns, _)| if columns == 0 { 100 } else { columns.into() })
             } else {
                 usize::MAX
             };

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use unicode_width::UnicodeWidthStr as _;
 
-use super::escape::escaped;
+use crate::console::escaped;
 
 /// Colours, or none.
 #[derive(Clone, Copy, Debug)]

@@ -1,5 +1,7 @@
 //! Foreign text made harmless for a terminal.
 
+use crate::http::page::display::is_hidden;
+
 /// The text with every character that commands a terminal or turns the reading direction written out as `\u{…}`.
 ///
 /// C0 and C1 controls start escape sequences (titles, clipboard, links); bidirectional controls make a name read as
@@ -7,20 +9,13 @@
 pub fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if dangerous(c) {
+        if is_hidden(c) {
             out.extend(c.escape_unicode());
         } else {
             out.push(c);
         }
     }
     out
-}
-
-fn dangerous(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]
@@ -40,7 +35,7 @@ mod tests {
             ("\u{7f}", "\\u{7f}"),
         ] {
             assert_eq!(escaped(foreign), shown);
-            assert!(!escaped(foreign).chars().any(dangerous));
+            assert!(!escaped(foreign).chars().any(is_hidden));
         }
     }
 }
