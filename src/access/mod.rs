@@ -12,6 +12,7 @@ mod counts;
 mod form;
 mod grant;
 mod operation;
+pub mod refusal;
 mod role;
 
 pub use api_key::{ApiKey, CreateApiKey, ListApiKeys, RevokeApiKey};

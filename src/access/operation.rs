@@ -18,6 +18,7 @@ use serde_json::Value;
 use super::caller::Caller;
 use super::context::Context;
 use super::grant::Grant;
+use super::refusal;
 use crate::error::{Error, Kind, Result, codes};
 use crate::event::EventKind;
 use crate::id::OrganizationId;
@@ -192,7 +193,7 @@ async fn refuse<O: Operation>(cx: &Context, owner: Owner, error: &Error) -> Resu
         event = event.within(organization);
     }
     let mut batch = Batch::new();
-    batch.log(event);
+    refusal::tell(cx, event, &mut batch).await?;
     cx.store.commit(batch).await?;
     Ok(())
 }

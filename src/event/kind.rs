@@ -42,6 +42,7 @@ kinds! {
     DomainVerified = "connection.domain.verified", "A domain was verified, or vouched for.";
     DomainRemoved = "connection.domain.removed", "A domain was taken off a connection.";
     SigninRefused = "signin.refused", "A sign-in was refused before its connection was known.";
+    RefusalsCounted = "refusals.counted", "More refusals came from one address within a minute than are told one by one.";
     AppCreated = "oauth.client.created", "An app was registered.";
     AppUpdated = "oauth.client.updated", "An app was changed.";
     AppRevoked = "oauth.client.revoked", "An app was removed.";

@@ -11,7 +11,7 @@ use super::client_auth::{Failure, authenticate};
 use super::code::{self, AuthorizationCode};
 use super::http::Door;
 use super::parameters::Parameters;
-use crate::access::Context;
+use crate::access::{Context, refusal};
 use crate::crypto::base64url;
 use crate::directory::Membership;
 use crate::error::{Error, Kind, Result, codes};
@@ -46,7 +46,7 @@ async fn answer(cx: &Context, keyring: &Keyring, headers: &HeaderMap, request: R
         Err(failure) => {
             let Failure { error, app, .. } = *failure;
             let mut batch = Batch::new();
-            refuse(cx, app.as_ref(), &error, &mut batch);
+            refuse(cx, app.as_ref(), &error, &mut batch).await?;
             commit_refusal(cx, batch).await?;
             return Err(error);
         }
@@ -72,7 +72,7 @@ async fn authorization_code(cx: &Context, keyring: &Keyring, app: &App, paramete
                 // Storage trouble says nothing about the code, and does not use it up.
                 return outcome;
             }
-            refuse(cx, Some(app), error, &mut batch);
+            refuse(cx, Some(app), error, &mut batch).await?;
         }
         match cx.store.commit(batch).await {
             Ok(_) => return outcome,
@@ -169,13 +169,13 @@ fn sign_in_claims(code: &AuthorizationCode) -> Map<String, Value> {
     claims
 }
 
-/// Adds the event of a refusal. This is where a flood of them will be counted instead of written one by one.
-fn refuse(cx: &Context, app: Option<&App>, error: &Error, batch: &mut Batch) {
+/// Adds the event of a refusal, or counts it where a flood comes from one address.
+async fn refuse(cx: &Context, app: Option<&App>, error: &Error, batch: &mut Batch) -> Result<()> {
     let mut event = Event::new(&cx.env, EventKind::TokenRefused, &Actor::Anonymous, &cx.origin).failed(error.code());
     if let Some(app) = app {
         event = event.within(app.organization).about("app", app.id);
     }
-    batch.log(event.with("reason", error.message().to_owned()));
+    refusal::tell(cx, event.with("reason", error.message().to_owned()), batch).await.map(drop)
 }
 
 async fn commit_refusal(cx: &Context, batch: Batch) -> Result<()> {

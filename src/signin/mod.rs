@@ -27,7 +27,6 @@ mod callback;
 mod explain;
 mod finish;
 mod http;
-mod refusal;
 mod route;
 mod ticket;
 mod trace;

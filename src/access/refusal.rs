@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::access::Context;
+use super::context::Context;
 use crate::env::Timestamp;
 use crate::error::Result;
 use crate::event::{Event, EventKind};
@@ -54,8 +54,10 @@ pub async fn tell(cx: &Context, event: Event, batch: &mut Batch) -> Result<bool>
         if before.minute == minute {
             now.count = before.count + 1;
         } else if before.count > TOLD {
-            let flood =
-                cx.event(EventKind::SigninRefused).failed("rate_limited").with("refusalsNotTold", before.count - TOLD);
+            let flood = cx
+                .event(EventKind::RefusalsCounted)
+                .failed("rate_limited")
+                .with("refusalsNotTold", before.count - TOLD);
             batch.log(flood.with("minute", Timestamp::from_seconds(before.minute * 60).to_string()));
         }
     }
