@@ -1,7 +1,8 @@
 //! THE list of routes, for the network and for the control socket.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Path, State};
@@ -13,7 +14,7 @@ use super::{api, health, live, openapi};
 use crate::access::{Caller, World};
 use crate::app::App;
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{Result, codes};
 use crate::event::{EventKind, Origin};
 use crate::http::{Door, RequestInfo, Site, page, reply};
 use crate::provider;
@@ -96,4 +97,29 @@ pub async fn note(world: &World, kind: EventKind) -> Result<()> {
     batch.log(cx.event(kind).with("version", env!("CARGO_PKG_VERSION")));
     world.store.commit(batch).await?;
     Ok(())
+}
+
+/// What is done about a process of another user at the control socket: it is logged, and once a minute it is an event.
+/// To be called within a runtime.
+pub fn strangers(world: World) -> impl Fn(u32) + Send + Sync + 'static {
+    let last = Mutex::new(None::<Duration>);
+    move |uid| {
+        tracing::warn!(uid, "a process of another user was turned away from the control socket");
+        let now = world.env.monotonic();
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_some_and(|last| now.saturating_sub(last) < Duration::from_secs(60)) {
+            return;
+        }
+        *last = Some(now);
+        let world = world.clone();
+        tokio::spawn(async move {
+            let cx = world.context(Caller::System, Origin::internal(&world.env));
+            let event = cx.event(EventKind::OperationRefused).failed(codes::OPERATOR_ONLY.name);
+            let mut batch = Batch::new();
+            batch.log(event.with("uid", uid).with("door", "control socket"));
+            if let Err(refused) = world.store.commit(batch).await {
+                tracing::warn!(%refused, "the stranger was not written down");
+            }
+        });
+    }
 }
