@@ -1,6 +1,6 @@
 //! `authd serve`: everything in its order, then the line that says it runs.
 
-use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::json;
@@ -8,13 +8,17 @@ use serde_json::json;
 use super::show::Show;
 use super::{demo, examples, logging};
 use crate::app::{App, Settings};
-use crate::config::{self, Config, Environment, Flags, KEYS, Shape};
+use crate::config::{self, Config, Environment, Flags, KEYS, PublicUrl, Shape};
 use crate::console;
+use crate::env::Env;
 use crate::error::{Error, Result, codes};
 use crate::event::EventKind;
 use crate::jobs;
 use crate::server::listen::{self, Limits, Listener, Shutdown, Tls};
 use crate::server::{self, Server};
+
+/// How long the database may be held by somebody who is about to let it go.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The grammar: every key of the configuration is a flag.
 pub fn command() -> Command {
@@ -52,92 +56,111 @@ pub fn run(given: &ArgMatches, shared: &Flags, environment: &Environment, show: 
         .enable_all()
         // Blocking work is the store's reads and a few files; each idle thread costs memory.
         .max_blocking_threads(16)
-        .thread_keep_alive(std::time::Duration::from_secs(5))
+        .thread_keep_alive(Duration::from_secs(5))
         .build()
         .map_err(Error::bug)?;
-    runtime.block_on(serve(&config, environment, show, given.get_flag("demo")))
+    runtime.block_on(async {
+        let mut config = config;
+        // What the demo's identity provider is called by must be known before the outbound rules are made.
+        let places = if given.get_flag("demo") { Some(demo::Places::take(&mut config)?) } else { None };
+        let env = console::env(&config)?;
+        let begun = env.monotonic();
+        Start { config: &config, environment, show, shutdown: Shutdown::on_signals()?, env, begun }.serve(places).await
+    })
 }
 
-async fn serve(config: &Config, environment: &Environment, show: &Show, demo: bool) -> Result<()> {
-    let shutdown = Shutdown::on_signals()?;
-    let mut config = config.clone();
-    // What the demo's identity provider is called by must be known before the outbound rules are made.
-    let demo = if demo { Some(demo::Places::take(&mut config)?) } else { None };
-    let config = &config;
-    let env = console::env(config)?;
-    let begun = env.monotonic();
-    config.data_dir.create()?;
-    let tls = config.tls.as_ref().map(|tls| Tls::load(&tls.cert, &tls.key)).transpose()?;
-    // A free port is only known once it is bound, and the public URL follows from it. A given one is bound after the
-    // store was opened: of two servers on one directory, the second one's trouble is the directory, not the port.
-    let early = (config.listen.port() == 0).then(|| Listener::tcp(config.listen, tls.clone())).transpose()?;
-    let at = early.as_ref().and_then(Listener::address).unwrap_or(config.listen);
-    let settings = Settings {
-        config: config.clone(),
-        public_url: config.public_url_at(at)?,
-        master_key: config::master_key(&env, environment, &config.data_dir)?,
-        env: env.clone(),
-    };
-    let app = App::open(settings).await?;
-    let outcome = on(&app, config, environment, show, demo, early, tls, &shutdown, begun).await;
-    app.world.store.close().await;
-    outcome
+/// What every step of a start needs.
+struct Start<'a> {
+    config: &'a Config,
+    environment: &'a Environment,
+    show: &'a Show,
+    shutdown: Shutdown,
+    env: Env,
+    begun: Duration,
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the second half of one function, split so that the store is closed whatever happens in it"
-)]
-async fn on(
-    app: &App,
-    config: &Config,
-    environment: &Environment,
-    show: &Show,
-    demo: Option<demo::Places>,
-    early: Option<Listener>,
-    tls: Option<Arc<Tls>>,
-    shutdown: &Shutdown,
-    begun: std::time::Duration,
-) -> Result<()> {
-    let world = &app.world;
-    let listener = match early {
-        Some(listener) => listener,
-        None => Listener::tcp(config.listen, tls)?,
-    };
-    let at = listener.address().unwrap_or(config.listen);
-    let socket = config.data_dir.place_socket(environment)?;
-    let control =
-        Listener::control(&socket, |uid| tracing::warn!(uid, "a stranger at the control socket was turned away"))?;
-    let server = Server::new(app, config, &[at]);
-    let limits = Limits { proxies: config.trusted_proxies.clone(), ..Limits::default() };
-    let serving = [
-        tokio::spawn(listen::serve(listener, server.public, limits.clone(), shutdown.clone())),
-        tokio::spawn(listen::serve(control, server.control, limits, shutdown.clone())),
-    ];
-    let chores = {
-        let stop = shutdown.clone();
-        tokio::spawn(jobs::run(world.clone(), async move { stop.begun().await }))
-    };
-    let ms = u64::try_from(world.env.monotonic().saturating_sub(begun).as_millis()).unwrap_or(u64::MAX);
-    server::note(world, EventKind::ServerStarted).await?;
-    let demo = match demo {
-        Some(places) => Some(demo::start(app, config, places, shutdown).await?),
-        None => None,
-    };
-    tell(app, config, show, at, &socket, ms);
-    if let Some(demo) = &demo {
-        demo.tell(show);
+impl Start<'_> {
+    /// Opens the store, serves on it, and closes it whatever happened in between.
+    async fn serve(&self, demo: Option<demo::Places>) -> Result<()> {
+        let config = self.config;
+        config.data_dir.create()?;
+        let tls = config.tls.as_ref().map(|tls| Tls::load(&tls.cert, &tls.key)).transpose()?;
+        // A free port is only known once it is bound, and the public URL follows from it. A given one is bound after the
+        // store was opened: of two servers on one directory, the second one's trouble is the directory, not the port.
+        let early = (config.listen.port() == 0).then(|| Listener::tcp(config.listen, tls.clone())).transpose()?;
+        let at = early.as_ref().and_then(Listener::address).unwrap_or(config.listen);
+        let app = self.open(config.public_url_at(at)?).await?;
+        let outcome = match early.map_or_else(|| Listener::tcp(config.listen, tls), Ok) {
+            Ok(listener) => self.on(&app, listener, demo).await,
+            Err(error) => Err(error),
+        };
+        app.world.store.close().await;
+        outcome
     }
-    for task in serving {
-        task.await.map_err(Error::bug)?;
+
+    /// A verb that works on the database itself, or the server before this one, may hold it for a moment longer. A
+    /// server that answers will not go away. Errors: as `App::open`.
+    async fn open(&self, public_url: PublicUrl) -> Result<App> {
+        let deadline = self.env.monotonic() + PATIENCE;
+        loop {
+            let settings = Settings {
+                config: self.config.clone(),
+                public_url: public_url.clone(),
+                master_key: config::master_key(&self.env, self.environment, &self.config.data_dir)?,
+                env: self.env.clone(),
+            };
+            match App::open(settings).await {
+                Err(error) if error.is(&codes::DATA_DIR_IN_USE) && self.env.monotonic() < deadline => {
+                    if console::Socket::find(&self.config.data_dir).await?.is_some() {
+                        return Err(error);
+                    }
+                    tokio::time::sleep(Duration::from_millis(40)).await;
+                }
+                opened => return opened,
+            }
+        }
     }
-    let _ = chores.await;
-    // The last thing that is written: whoever reads the log knows that it ended in order.
-    server::note(world, EventKind::ServerStopped)
-        .await
-        .or_else(|error| if error.is(&codes::SHUTTING_DOWN) { Ok(()) } else { Err(error) })?;
-    tracing::info!("stopped");
-    Ok(())
+
+    async fn on(&self, app: &App, listener: Listener, demo: Option<demo::Places>) -> Result<()> {
+        let Self { config, environment, show, shutdown, .. } = self;
+        let world = &app.world;
+        let at = listener.address().unwrap_or(config.listen);
+        let socket = config.data_dir.place_socket(environment)?;
+        let control = Listener::control(&socket, server::strangers(world.clone()))?;
+        let server = Server::new(app, config, &[at]);
+        let limits = Limits { proxies: config.trusted_proxies.clone(), ..Limits::default() };
+        let serving = [
+            tokio::spawn(listen::serve(listener, server.public, limits.clone(), shutdown.clone())),
+            tokio::spawn(listen::serve(control, server.control, limits, shutdown.clone())),
+        ];
+        let chores = {
+            let stop = shutdown.clone();
+            tokio::spawn(jobs::run(world.clone(), async move { stop.begun().await }))
+        };
+        let ms = u64::try_from(self.env.monotonic().saturating_sub(self.begun).as_millis()).unwrap_or(u64::MAX);
+        server::note(world, EventKind::ServerStarted).await?;
+        if let Err(error) = config.note_run(&world.deployment.public_url) {
+            tracing::warn!(code = error.code(), "{}", error.log_line());
+        }
+        let demo = match demo {
+            Some(places) => Some(demo::start(app, config, places, shutdown).await?),
+            None => None,
+        };
+        tell(app, config, show, at, &socket, ms);
+        if let Some(demo) = &demo {
+            demo.tell(show);
+        }
+        for task in serving {
+            task.await.map_err(Error::bug)?;
+        }
+        let _ = chores.await;
+        // The last thing that is written: whoever reads the log knows that it ended in order.
+        server::note(world, EventKind::ServerStopped)
+            .await
+            .or_else(|error| if error.is(&codes::SHUTTING_DOWN) { Ok(()) } else { Err(error) })?;
+        tracing::info!("stopped");
+        Ok(())
+    }
 }
 
 /// The line that says it runs. For a person: where, and how to go on.

@@ -41,6 +41,11 @@ impl DataDir {
         self.0.join("authd.toml")
     }
 
+    /// What the last server was started with.
+    pub(super) fn last_run(&self) -> PathBuf {
+        self.0.join("last-run.json")
+    }
+
     /// Whether authd was ever started here.
     pub fn is_in_use(&self) -> bool {
         self.database().exists() || self.master_key().exists()

@@ -7,6 +7,7 @@
 mod data_dir;
 mod environment;
 mod key;
+mod last_run;
 mod layers;
 mod master_key;
 mod public_url;

@@ -165,3 +165,39 @@ fn a_long_path_gets_its_socket_elsewhere_and_is_found_again() {
     assert!(place.starts_with(&runtime) && place.as_os_str().len() <= 100);
     assert_eq!(long.socket(), place);
 }
+
+#[test]
+fn a_verb_acts_as_the_last_server_did_unless_told_otherwise() {
+    let dir = tempfile::tempdir().unwrap();
+    let load = |values: &[(&'static str, &str)]| Config::load(&environment(&[]), &flags(dir.path(), values)).unwrap();
+    assert_eq!(load(&[]).or_as_last_run().public_url, None);
+    let served = load(&[("public_url", "https://id.example.com"), ("outbound.allow", "10.0.0.0/8")]);
+    served.note_run(&served.public_url_at(served.listen).unwrap()).unwrap();
+    served.note_run(&served.public_url_at(served.listen).unwrap()).unwrap();
+    let again = load(&[]).or_as_last_run();
+    assert_eq!(again.public_url_at(again.listen).unwrap().issuer(), "https://id.example.com");
+    assert_eq!(again.outbound.allow, ["10.0.0.0/8"]);
+    let told =
+        load(&[("public_url", "https://other.example.com"), ("outbound.allow", "192.168.0.0/16")]).or_as_last_run();
+    assert_eq!(told.public_url.unwrap().issuer(), "https://other.example.com");
+    assert_eq!(told.outbound.allow, ["192.168.0.0/16"]);
+}
+
+#[test]
+fn the_example_file_names_every_key_and_its_default() {
+    let example = include_str!("../../assets/authd.example.toml");
+    let dir = with_file(example);
+    Config::load(&environment(&[]), &flags(dir.path(), &[])).unwrap();
+    // With every key taken out of its comment.
+    let open: Vec<&str> =
+        example.lines().map(|line| line.strip_prefix("# ").filter(|l| l.contains(" = ")).unwrap_or(line)).collect();
+    let table: toml::Table = open.join("\n").parse().unwrap();
+    for key in KEYS {
+        let value =
+            key.name.split('.').try_fold(toml::Value::Table(table.clone()), |value, name| value.get(name).cloned());
+        let value = value.unwrap_or_else(|| panic!("{} is not in the example", key.name));
+        if !key.default.is_empty() && !key.default.starts_with("from") {
+            assert_eq!(value.as_str(), Some(key.default), "{}", key.name);
+        }
+    }
+}

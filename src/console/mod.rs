@@ -102,6 +102,7 @@ pub fn env(config: &Config) -> Result<Env> {
 }
 
 async fn open_here(config: &Config, environment: &Environment) -> Result<App> {
+    let config = &config.clone().or_as_last_run();
     let env = env(config)?;
     config.data_dir.create()?;
     let master_key = config::master_key(&env, environment, &config.data_dir)?;

@@ -51,13 +51,8 @@ pub fn router(app: &App) -> Router {
 }
 
 /// The answer to a method that a route does not take.
-pub async fn wrong_method(info: RequestInfo) -> Response {
+pub(super) async fn wrong_method(info: RequestInfo) -> Response {
     reply::problem(&Error::new(&codes::METHOD_NOT_ALLOWED), info.id)
-}
-
-/// The answer where there is no route.
-pub async fn nowhere(info: RequestInfo) -> Response {
-    reply::problem(&Error::says(&codes::NOT_FOUND, "There is nothing at this address."), info.id)
 }
 
 async fn serve(State(entry): State<Arc<Entry>>, path: Path<Vec<(String, String)>>, request: Request) -> Response {

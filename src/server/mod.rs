@@ -12,4 +12,4 @@ mod live;
 pub mod openapi;
 mod router;
 
-pub use router::{Server, note};
+pub use router::{Server, note, strangers};

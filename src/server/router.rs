@@ -1,11 +1,12 @@
 //! THE list of routes, for the network and for the control socket.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 
@@ -13,7 +14,7 @@ use super::{api, health, live, openapi};
 use crate::access::{Caller, World};
 use crate::app::App;
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{Error, Result, codes};
 use crate::event::{EventKind, Origin};
 use crate::http::{Door, RequestInfo, Site, page, reply};
 use crate::provider;
@@ -59,7 +60,18 @@ impl Server {
 }
 
 fn finish(routes: Router) -> Router {
-    routes.fallback(api::nowhere).method_not_allowed_fallback(api::wrong_method)
+    routes.fallback(nowhere).method_not_allowed_fallback(api::wrong_method)
+}
+
+/// Where there is no route: a page for a browser, a problem for everybody else.
+async fn nowhere(info: RequestInfo, headers: HeaderMap) -> Response {
+    let error = Error::says(&codes::NOT_FOUND, "There is nothing at this address.");
+    let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !accepts.contains("text/html") {
+        return reply::problem(&error, info.id);
+    }
+    let page = page::Failure::from_error(&error, info.id.to_string());
+    reply::html(reply::page_status(&error), page.render(), [])
 }
 
 /// `/openapi.json`, made when it is first asked for.
@@ -78,8 +90,8 @@ async fn front(State(world): State<World>) -> Response {
     reply::html(StatusCode::OK, page::Root::new(world.deployment.public_url.issuer()).render(), [])
 }
 
-async fn asset(Path(path): Path<String>, info: RequestInfo) -> Response {
-    let Some((kind, bytes, _)) = page::asset(&path) else { return api::nowhere(info).await };
+async fn asset(Path(path): Path<String>, info: RequestInfo, headers: HeaderMap) -> Response {
+    let Some((kind, bytes, _)) = page::asset(&path) else { return nowhere(info, headers).await };
     let mut response = (StatusCode::OK, bytes).into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     // The address names the content, so it never changes.
@@ -96,4 +108,29 @@ pub async fn note(world: &World, kind: EventKind) -> Result<()> {
     batch.log(cx.event(kind).with("version", env!("CARGO_PKG_VERSION")));
     world.store.commit(batch).await?;
     Ok(())
+}
+
+/// What is done about a process of another user at the control socket: once a minute it is an event. The
+/// listener has logged it.
+/// To be called within a runtime.
+pub fn strangers(world: World) -> impl Fn(u32) + Send + Sync + 'static {
+    let last = Mutex::new(None::<Duration>);
+    move |uid| {
+        let now = world.env.monotonic();
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_some_and(|last| now.saturating_sub(last) < Duration::from_secs(60)) {
+            return;
+        }
+        *last = Some(now);
+        let world = world.clone();
+        tokio::spawn(async move {
+            let cx = world.context(Caller::System, Origin::internal(&world.env));
+            let event = cx.event(EventKind::OperationRefused).failed(codes::OPERATOR_ONLY.name);
+            let mut batch = Batch::new();
+            batch.log(event.with("uid", uid).with("door", "control socket"));
+            if let Err(refused) = world.store.commit(batch).await {
+                tracing::warn!(%refused, "the stranger was not written down");
+            }
+        });
+    }
 }

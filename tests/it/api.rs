@@ -328,6 +328,9 @@ async fn the_control_socket_has_no_pages_and_the_network_knows_its_name() {
     assert_eq!(world.by(None, "GET", "/readyz", None).await.body["status"], "ok");
     assert_eq!(world.by(None, "GET", "/.well-known/openid-configuration", None).await.status, 200);
     assert_eq!(world.by(None, "GET", "/", None).await.status, 200);
+    let browser = network("GET", "/nowhere").header(header::ACCEPT, "text/html,*/*;q=0.8").body(Body::empty()).unwrap();
+    let page = ask(&world.public, browser).await;
+    assert!(page.status == 404 && page.kind.starts_with("text/html"), "a page for a browser");
     let evil = Request::builder()
         .uri("/readyz")
         .header(header::HOST, "evil.example")

@@ -218,6 +218,39 @@ fn what_is_made_without_a_server_is_there_with_one_and_the_other_way_round() {
 }
 
 #[test]
+fn a_verb_without_a_server_acts_as_the_last_server_did() {
+    let place = Place::new();
+    let url = "https://id.example.com";
+    place.serve(&["--public-url", url, "--outbound-allow", "idp.invalid:8443"]).stop();
+    let org = place.run(&["org", "create", "--name", "N", "-q"]).out.trim().to_owned();
+    let create =
+        ["connection", "create", "--org", &org, "--protocol", "oidc", "--name", "N", "--client-id", "I", "--json"];
+    let made = place.run(&[&create[..], &["--issuer", "http://idp.invalid:8443"]].concat()).json();
+    assert!(made["callbackUrl"].as_str().unwrap().starts_with(url), "{made}");
+}
+
+#[test]
+fn a_server_waits_for_a_verb_that_is_about_to_end() {
+    let place = Place::new();
+    place.run(&["org", "create", "--name", "N", "--json"]).id();
+    let verbs: Vec<_> = (0..4)
+        .map(|_| {
+            let data = place.data();
+            place
+                .command(&["--data-dir", data.to_str().unwrap(), "org", "create", "--name", "M", "-q"])
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    let serving = place.serve(&[]);
+    for mut verb in verbs {
+        assert!(verb.wait().unwrap().success(), "by the database or by the server");
+    }
+    assert_eq!(place.run(&["counts", "--json"]).json()["organizations"], 5);
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
 fn shared_flags_stand_before_or_after_the_verb() {
     let place = Place::new();
     let data = place.data();
@@ -337,8 +370,21 @@ fn the_exit_code_tells_whose_fault_it_is() {
     assert!(done.code == 1 && done.err.contains("listen_failed"), "{}", done.err);
     // A provider that does not answer is not the caller's mistake.
     let org = place.run(&["org", "create", "--name", "N", "-q"]).out.trim().to_owned();
-    let create =
-        ["connection", "create", "--org", &org, "--protocol", "oidc", "--name", "N", "--client-id", "I", "--activate"];
+    let create = [
+        "connection",
+        "create",
+        "--org",
+        &org,
+        "--protocol",
+        "oidc",
+        "--name",
+        "N",
+        "--client-id",
+        "I",
+        "--client-secret",
+        "S",
+        "--activate",
+    ];
     let done = place.run(&[&create[..], &["--issuer", "https://idp.invalid"]].concat());
     assert_eq!(done.code, 2, "{}", done.err);
     // A disk that cannot be written to is not, either.
