@@ -146,3 +146,72 @@ fn is_from_broken_generator(n: &[u8]) -> bool {
         false
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::base64url;
+    use crate::crypto::jws::{KeySet, MAX_KEY_SET};
+    use serde_json::json;
+
+    fn is_kept(n: &[u8], e: &[u8]) -> bool {
+        let key = json!({"kty": "RSA", "n": base64url(n), "e": base64url(e)});
+        let set = KeySet::parse(json!({"keys": [key]}).to_string().as_bytes()).unwrap();
+        set.len() == 1
+    }
+
+    /// An odd number of so many bits, of no special shape.
+    fn modulus(bits: usize) -> Vec<u8> {
+        let mut n = vec![0xa5; bits.div_ceil(8)];
+        n[0] = 1 << ((bits - 1) % 8);
+        n
+    }
+
+    #[test]
+    fn rsa_keys_are_neither_weak_nor_endless() {
+        let usual = [1, 0, 1];
+        for (bits, kept) in [(1024, false), (2047, false), (2048, true), (3072, true), (4096, true), (4097, false)] {
+            assert_eq!(is_kept(&modulus(bits), &usual), kept, "{bits}");
+        }
+        let n = modulus(2048);
+        assert!(is_kept(&[&[0], &n[..]].concat(), &usual), "a leading zero says nothing");
+        assert!(is_kept(&n, &[3]));
+        for e in [&[][..], &[0], &[1], &[2], &[1, 0, 0], &[4, 0, 0, 0, 1], &[0xff; 16]] {
+            assert!(!is_kept(&n, e), "{e:?}");
+        }
+        let mut even = n;
+        *even.last_mut().unwrap() &= 0xfe;
+        assert!(!is_kept(&even, &usual));
+    }
+
+    #[test]
+    fn moduli_of_the_broken_generator_are_refused() {
+        // 65537¹²⁸ is a power of 65537 modulo every prime, as those moduli are.
+        let mut power: Vec<u8> = vec![1];
+        for _ in 0..128 {
+            let mut carry = 0u32;
+            let mut next: Vec<u8> = Vec::new();
+            for place in 0..power.len() + 3 {
+                let at = |place: usize| power.get(place).map_or(0, |byte| u32::from(*byte));
+                let sum = at(place) + place.checked_sub(2).map_or(0, at) + carry;
+                next.push((sum & 0xff) as u8);
+                carry = sum >> 8;
+            }
+            power = next;
+        }
+        power.reverse();
+        assert!(is_from_broken_generator(&power));
+        assert!(!is_kept(&power, &[1, 0, 1]));
+        assert!(!is_from_broken_generator(&modulus(2048)));
+    }
+
+    #[test]
+    fn key_sets_are_bounded() {
+        let pad = |size: usize| format!(r#"{{"keys":[]{}}}"#, " ".repeat(size - 11));
+        assert!(KeySet::parse(pad(MAX_KEY_SET).as_bytes()).is_ok());
+        assert!(KeySet::parse(pad(MAX_KEY_SET + 1).as_bytes()).is_err());
+        for wrong in ["", "[]", "{}", r#"{"keys":{}}"#, r#"{"keys":[],"keys":[]}"#] {
+            assert!(KeySet::parse(wrong.as_bytes()).is_err(), "{wrong}");
+        }
+    }
+}

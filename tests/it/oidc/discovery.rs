@@ -64,6 +64,10 @@ async fn oidc_14_documents() {
         refused(&scene, "metadata_invalid", &what).await;
     }
     edit(Box::new(|_| {}));
+    let genuine = {
+        let url = format!("{}/.well-known/openid-configuration", scene.op.issuer).parse().unwrap();
+        scene.cx.env.outbound().send(authd::env::Request::get(url)).await.unwrap().body
+    };
     let body = |body: &[u8]| Some(Canned { status: 200, headers: vec![], body: body.to_vec() });
     for (what, canned) in [
         ("10 MB", body(&vec![b' '; 10 * 1024 * 1024])),
@@ -75,13 +79,13 @@ async fn oidc_14_documents() {
             body(format!(r#"{{"issuer":"https://evil.example","issuer":"{}"}}"#, scene.op.issuer).as_bytes()),
         ),
         ("deep", body(format!("{{\"a\":{}{}}}", "[".repeat(50_000), "]".repeat(50_000)).as_bytes())),
-        ("not found", Some(Canned { status: 404, headers: vec![], body: vec![] })),
+        ("not found", Some(Canned { status: 404, headers: vec![], body: genuine.clone() })),
         (
             "a redirect",
             Some(Canned {
                 status: 302,
                 headers: vec![("location", format!("{}/.well-known/openid-configuration", other.issuer))],
-                body: vec![],
+                body: genuine.clone(),
             }),
         ),
     ] {

@@ -140,6 +140,16 @@ async fn oidc_13_known_keys_are_used_for_a_day_while_the_provider_has_none_to_gi
 }
 
 #[tokio::test]
+async fn keys_of_an_address_that_is_no_longer_the_providers_are_not_used() {
+    let scene = Scene::new().await;
+    scene.sign_in().await.unwrap();
+    let gone = format!("{}/gone", scene.op.issuer);
+    scene.op.discovery(move |document| drop(document.insert("jwks_uri".into(), gone.clone().into())));
+    scene.advance(3600);
+    assert_eq!(scene.sign_in().await.unwrap_err().code(), "upstream_invalid");
+}
+
+#[tokio::test]
 async fn many_at_once_ask_once() {
     let scene = Arc::new(Scene::direct().await);
     scene.op.delay(Endpoint::Discovery, Duration::from_millis(50));
