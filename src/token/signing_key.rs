@@ -1,9 +1,11 @@
 //! Signing keys: made once, sealed at rest, published by their public half alone.
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
-use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RsaKeyPair};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -138,16 +140,17 @@ impl SigningKey {
         };
         let id = SigningKeyId::new(&cx.env);
         let now = cx.env.now();
+        let pkcs8 = pair.pkcs8()?;
         let key = Self {
             id,
             algorithm,
             public: pair.public()?,
-            private: cx.deployment.master_key.seal(&cx.env, &place(id), &pair.pkcs8()?)?,
+            private: cx.deployment.master_key.seal(&cx.env, &place(id), &pkcs8)?,
             created_at: now,
             activated_at: Some(now),
             retired_at: None,
         };
-        Ok(Prepared { key, signer: Arc::new(Signer { kid: id, algorithm, pair }) })
+        Ok(Prepared { key, signer: Arc::new(Signer::new(id, algorithm, &pkcs8)?) })
     }
 
     /// A key for `algorithm`, if there is none that signs now: what `look` of an operation prepares.
@@ -182,7 +185,7 @@ impl SigningKey {
     /// Opens the private half. Errors: `master_key_wrong`.
     pub(super) fn unseal(&self, master_key: &MasterKey) -> Result<Signer> {
         let pkcs8 = master_key.open(&place(self.id), &self.private)?;
-        Ok(Signer { kid: self.id, algorithm: self.algorithm, pair: Pair::read(self.algorithm, &pkcs8)? })
+        Signer::new(self.id, self.algorithm, &pkcs8)
     }
 
     /// The public key as RFC 7517 writes it, with `use`, `alg` and `kid`.
@@ -210,10 +213,19 @@ fn place(id: SigningKeyId) -> String {
 pub struct Signer {
     kid: SigningKeyId,
     algorithm: Algorithm,
-    pair: Pair,
+    key: EncodingKey,
 }
 
 impl Signer {
+    fn new(kid: SigningKeyId, algorithm: Algorithm, pkcs8: &[u8]) -> Result<Self> {
+        let key = match algorithm {
+            Algorithm::Es256 => EncodingKey::from_ec_der(pkcs8),
+            Algorithm::Rs256 => EncodingKey::from_rsa_pem(pem(pkcs8).as_bytes())
+                .map_err(|e| Error::new(&codes::STORAGE_CORRUPT).because(e))?,
+        };
+        Ok(Self { kid, algorithm, key })
+    }
+
     /// Which key it is.
     pub fn kid(&self) -> SigningKeyId {
         self.kid
@@ -221,15 +233,34 @@ impl Signer {
 
     /// A compact JWS of `claims` (RFC 7515 §7.1) with `alg`, `typ` and `kid`.
     pub(super) fn sign(&self, typ: &str, claims: &Map<String, Value>) -> Result<String> {
-        let header = json!({"alg": self.algorithm.name(), "typ": typ, "kid": self.kid});
-        let mut token = base64url(header.to_string().as_bytes());
-        token.push('.');
-        token.push_str(&base64url(&serde_json::to_vec(claims).map_err(Error::bug)?));
-        let signature = self.pair.sign(token.as_bytes())?;
-        token.push('.');
-        token.push_str(&base64url(&signature));
-        Ok(token)
+        let mut header = Header::new(self.algorithm.into());
+        header.typ = Some(typ.to_owned());
+        header.kid = Some(self.kid.to_string());
+        jsonwebtoken::encode(&header, claims, &self.key).map_err(Error::bug)
     }
+}
+
+impl From<Algorithm> for jsonwebtoken::Algorithm {
+    fn from(algorithm: Algorithm) -> Self {
+        match algorithm {
+            Algorithm::Es256 => Self::ES256,
+            Algorithm::Rs256 => Self::RS256,
+        }
+    }
+}
+
+/// PKCS#8 as text (RFC 7468 §10): the one form in which the library takes an RSA key with its wrapping.
+fn pem(pkcs8: &[u8]) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::from("-----BEGIN PRIVATE KEY-----\n"));
+    let encoded = Zeroizing::new(STANDARD.encode(pkcs8));
+    for (place, letter) in encoded.chars().enumerate() {
+        if place > 0 && place % 64 == 0 {
+            text.push('\n');
+        }
+        text.push(letter);
+    }
+    text.push_str("\n-----END PRIVATE KEY-----\n");
+    text
 }
 
 impl std::fmt::Debug for Signer {
@@ -238,7 +269,7 @@ impl std::fmt::Debug for Signer {
     }
 }
 
-/// The key pair. Its random numbers are aws-lc's own, seeded by the kernel: the library takes no other source.
+/// A new key pair. Its random numbers are aws-lc's own, seeded by the kernel: the library takes no other source.
 enum Pair {
     Ec(Box<EcdsaKeyPair>),
     Rsa(Box<RsaKeyPair>),
@@ -256,17 +287,6 @@ impl Pair {
             }
             Algorithm::Rs256 => RsaKeyPair::generate(KeySize::Rsa2048).map(Box::new).map(Self::Rsa).map_err(failed),
         }
-    }
-
-    fn read(algorithm: Algorithm, pkcs8: &[u8]) -> Result<Self> {
-        let pair = match algorithm {
-            Algorithm::Es256 => EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8)
-                .map(Box::new)
-                .map(Self::Ec)
-                .map_err(|e| e.to_string()),
-            Algorithm::Rs256 => RsaKeyPair::from_pkcs8(pkcs8).map(Box::new).map(Self::Rsa).map_err(|e| e.to_string()),
-        };
-        pair.map_err(|e| Error::new(&codes::STORAGE_CORRUPT).because(e))
     }
 
     fn pkcs8(&self) -> Result<Zeroizing<Vec<u8>>> {
@@ -289,18 +309,6 @@ impl Pair {
             Self::Rsa(pair) => {
                 let (n, e) = rsa_members(pair.public_key().as_ref()).ok_or_else(|| failed(()))?;
                 Ok(PublicKey::Rsa { n, e })
-            }
-        }
-    }
-
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>> {
-        let rng = SystemRandom::new();
-        match self {
-            Self::Ec(pair) => Ok(pair.sign(&rng, message).map_err(failed)?.as_ref().to_vec()),
-            Self::Rsa(pair) => {
-                let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(&RSA_PKCS1_SHA256, &rng, message, &mut signature).map_err(failed)?;
-                Ok(signature)
             }
         }
     }
@@ -341,14 +349,24 @@ mod tests {
     }
 
     #[test]
-    fn a_key_survives_pkcs8() {
+    fn what_a_stored_key_signs_its_public_half_verifies() {
+        let env = crate::env::Env::frozen();
         for algorithm in [Algorithm::Es256, Algorithm::Rs256] {
             let pair = Pair::generate(algorithm).unwrap();
-            let again = Pair::read(algorithm, &pair.pkcs8().unwrap()).unwrap();
-            assert_eq!(pair.public().unwrap(), again.public().unwrap());
+            let id = SigningKeyId::new(&env);
+            let signer = Signer::new(id, algorithm, &pair.pkcs8().unwrap()).unwrap();
+            let token = signer.sign("JWT", &Map::new()).unwrap();
+            let (message, signature) = token.rsplit_once('.').unwrap();
+            let key = match pair.public().unwrap() {
+                PublicKey::Ec { x, y } => jsonwebtoken::DecodingKey::from_ec_components(&base64url(&x), &base64url(&y)),
+                PublicKey::Rsa { n, e } => {
+                    jsonwebtoken::DecodingKey::from_rsa_components(&base64url(&n), &base64url(&e))
+                }
+            };
+            let held = jsonwebtoken::crypto::verify(signature, message.as_bytes(), &key.unwrap(), algorithm.into());
+            assert!(held.unwrap(), "{algorithm:?}");
         }
-        let ec = Pair::generate(Algorithm::Es256).unwrap();
-        assert!(Pair::read(Algorithm::Rs256, &ec.pkcs8().unwrap()).is_err());
+        assert!(Signer::new(SigningKeyId::new(&env), Algorithm::Rs256, b"no key").is_err());
     }
 
     #[test]
