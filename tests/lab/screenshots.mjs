@@ -29,7 +29,7 @@ try {
     }
     await picture('simulator');
     await tab.press(tab.page.locator('button[name=person]').first());
-    await picture('token', true);
+    await picture('token');
     await tab.close();
 
     // what a refusal looks like: the first fault that the simulator has
