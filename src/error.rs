@@ -231,7 +231,7 @@ pub mod codes {
         STATE_MISMATCH = Invalid "state_mismatch", "This sign-in was not started in this browser, or is used up.", "Start again from the app.";
         FLOW_MISMATCH = Invalid "flow_mismatch", "This sign-in belongs to another browser.", "Start again from the app.";
         ATTEMPT_EXPIRED = Invalid "attempt_expired", "This sign-in took too long.", "Start again from the app.";
-        UPSTREAM_DENIED = Invalid "upstream_denied", "The identity provider refused the sign-in.", "";
+        UPSTREAM_DENIED = Invalid "upstream_denied", "The identity provider refused the sign-in.", "It was cancelled there, or you are not assigned to this app: ask your administrator.";
         CODE_REFUSED = Invalid "code_refused", "The identity provider did not accept the code.", "Start again from the app. If it stays, compare client id, secret and callback URL with the provider's.";
         NONCE_MISMATCH = Invalid "nonce_mismatch", "The token was not made for this sign-in.", "Start again from the app. If it stays, the provider or something before it keeps old answers.";
         TOKEN_SIGNATURE = Invalid "token_signature", "The token's signature does not hold.", "The provider signs with a key or an algorithm that it does not publish for this issuer; compare the issuer of the connection.";

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval_at};
 
-use crate::access::World;
+use crate::access::{Caller, World, refusal};
 use crate::connection::Connection;
 use crate::error::Result;
+use crate::event::Origin;
 use crate::signin;
 use crate::store::Query;
 
@@ -33,7 +34,10 @@ pub async fn run(world: World, stop: impl Future<Output = ()>) {
     loop {
         tokio::select! {
             () = &mut stop => return,
-            _ = sweep.tick() => swept(&world).await,
+            _ = sweep.tick() => {
+                swept(&world).await;
+                counted(&world).await;
+            }
             _ = trim.tick() => if let Err(error) = trimmed(&world).await {
                 tracing::warn!(code = error.code(), "traces were not trimmed: {}", error.log_line());
             },
@@ -48,6 +52,14 @@ async fn swept(world: &World) {
         Ok(0) => {}
         Ok(rows) => tracing::debug!(rows, "swept what had expired"),
         Err(error) => tracing::warn!(code = error.code(), "the sweep failed: {}", error.log_line()),
+    }
+}
+
+/// A flood of refusals that nobody adds to any more is told here.
+async fn counted(world: &World) {
+    let cx = world.context(Caller::System, Origin::internal(&world.env));
+    if let Err(error) = refusal::flush(&cx).await {
+        tracing::warn!(code = error.code(), "refusals were not told: {}", error.log_line());
     }
 }
 

@@ -163,6 +163,13 @@ impl Operation for CreateApiKey {
                 format!("You do not hold the grant `{grant}` yourself."),
             ));
         }
+        // A key of the operator's may vouch for domains; it cannot make others that do.
+        if grants.contains(Grant::ConnectionDomainTrust) && !cx.caller.is_operator() {
+            return Err(Error::says(
+                &codes::GRANT_EXCEEDS_CALLER,
+                "Only the operator gives the grant to vouch for domains.",
+            ));
+        }
         if self.name.trim().is_empty() || self.name.len() > 200 {
             return Err(Error::says(&codes::INVALID_INPUT, "The name needs 1 to 200 bytes."));
         }
@@ -207,12 +214,13 @@ impl Operation for ListApiKeys {
     const ROUTE: Route = Route { method: Method::Get, path: "/v1/api-keys" };
 
     async fn owner(&self, cx: &Context) -> Result<Owner> {
-        cx.organization(self.organization).map(Owner::Organization)
+        Ok(cx.narrowed(self.organization).map_or(Owner::Deployment, Owner::Organization))
     }
 
     async fn apply(&self, cx: &Context, (): &(), _: &mut Batch) -> Result<Self::Output> {
-        let organization = cx.organization(self.organization)?;
-        let query = self.paging.page(Query::by("organization", organization.bytes()))?;
+        let narrowed = cx.narrowed(self.organization);
+        let query = narrowed.map_or_else(Query::all, |id| Query::by("organization", id.bytes()));
+        let query = self.paging.page(query)?;
         Ok(Pages::of(cx.store.page::<ApiKey>(query).await?, ApiKeyView::from))
     }
 }

@@ -65,6 +65,11 @@ impl Context {
         Event::new(&self.env, kind, &self.caller.actor(), &self.origin)
     }
 
+    /// The organization that a list is narrowed to: the one named, or else the caller's own; all of them for the operator.
+    pub fn narrowed(&self, named: Option<OrganizationId>) -> Option<OrganizationId> {
+        named.or_else(|| self.caller.organization())
+    }
+
     /// The organization that is meant: the one named, or else the caller's own.
     /// Errors: `invalid_input` when neither is there.
     pub fn organization(&self, named: Option<OrganizationId>) -> Result<OrganizationId> {

@@ -6,7 +6,7 @@ use super::context::Context;
 use crate::env::Timestamp;
 use crate::error::Result;
 use crate::event::{Event, EventKind};
-use crate::store::{Batch, Key, Life, Record, Stored};
+use crate::store::{Batch, Key, Life, Query, Record, Stored};
 
 /// So many refusals a minute of one address are told one by one.
 const TOLD: u64 = 10;
@@ -43,6 +43,34 @@ fn address(ip: Option<IpAddr>) -> Vec<u8> {
     }
 }
 
+/// Tells the floods of minutes that are over, and forgets what needs no telling.
+pub async fn flush(cx: &Context) -> Result<()> {
+    let minute = cx.env.now().seconds() / 60;
+    let page = cx.store.page::<Refusals>(Query::all().limit(1_000)).await?;
+    let mut batch = Batch::new();
+    for kept in page.items.iter().filter(|kept| kept.minute < minute) {
+        if kept.count > TOLD {
+            batch.log(flood(cx, &kept.value));
+        }
+        batch.delete::<Refusals>(kept.key(), kept.revision);
+    }
+    if batch.is_empty() {
+        return Ok(());
+    }
+    match cx.store.commit(batch).await {
+        // Somebody of the list was refused just now: the next round tells it.
+        Err(refused) if refused.is_race() => Ok(()),
+        done => done.map(drop).map_err(Into::into),
+    }
+}
+
+fn flood(cx: &Context, of: &Refusals) -> Event {
+    cx.event(EventKind::RefusalsCounted)
+        .failed("rate_limited")
+        .with("refusalsNotTold", of.count - TOLD)
+        .with("minute", Timestamp::from_seconds(of.minute * 60).to_string())
+}
+
 /// Adds the event of a refusal, or counts it. Answers whether it was told in full, so that a flood leaves no traces either.
 /// The first refusal after a flood brings one event with the flood's count.
 pub async fn tell(cx: &Context, event: Event, batch: &mut Batch) -> Result<bool> {
@@ -54,11 +82,7 @@ pub async fn tell(cx: &Context, event: Event, batch: &mut Batch) -> Result<bool>
         if before.minute == minute {
             now.count = before.count + 1;
         } else if before.count > TOLD {
-            let flood = cx
-                .event(EventKind::RefusalsCounted)
-                .failed("rate_limited")
-                .with("refusalsNotTold", before.count - TOLD);
-            batch.log(flood.with("minute", Timestamp::from_seconds(before.minute * 60).to_string()));
+            batch.log(flood(cx, &before.value));
         }
     }
     let told = now.count <= TOLD;

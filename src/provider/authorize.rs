@@ -100,10 +100,19 @@ impl AuthorizeRequest {
             .append_pair("scope", &scope)
             .append_pair("code_challenge", &self.code_challenge)
             .append_pair("code_challenge_method", "S256");
-        let optional = [("state", &self.state), ("nonce", &self.nonce), ("organization", &self.organization)];
+        let listed = |values: &[String]| (!values.is_empty()).then(|| values.join(" "));
+        let optional = [
+            ("state", self.state.clone()),
+            ("nonce", self.nonce.clone()),
+            ("organization", self.organization.clone()),
+            ("connection", self.connection.clone()),
+            ("prompt", listed(&self.prompt)),
+            ("max_age", self.max_age.map(|seconds| seconds.to_string())),
+            ("acr_values", listed(&self.acr_values)),
+        ];
         for (name, value) in optional {
             if let Some(value) = value {
-                query.append_pair(name, value);
+                query.append_pair(name, &value);
             }
         }
         format!("/oauth2/authorize?{}", query.finish())

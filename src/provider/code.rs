@@ -201,6 +201,9 @@ pub(super) async fn present(
     if !parameters.get("code_verifier").is_some_and(|verifier| proves(verifier, &code.code_challenge)) {
         return refused("The `code_verifier` is missing, or is not the one of this code.");
     }
+    if !app.reach().includes(code.organization) {
+        return refused("The app does not serve the organization of the code any more.");
+    }
     if now >= code.session_ends || !code.epochs.hold(&cx.store).await? {
         return refused("The access that the code was made under has ended.");
     }

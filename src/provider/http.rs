@@ -32,13 +32,13 @@ pub fn http(world: World, keyring: Keyring) -> Router {
     let document = discovery::document(&world.deployment.public_url).to_string();
     let door = Door { world, keyring, discovery: document.into() };
     let public = Router::new()
-        .route("/.well-known/openid-configuration", get(discovery::discovery))
-        .route("/.well-known/oauth-authorization-server", get(discovery::discovery))
-        .route("/.well-known/jwks.json", get(discovery::jwks))
+        .route("/.well-known/openid-configuration", get(discovery::discovery).options(cors::bare))
+        .route("/.well-known/oauth-authorization-server", get(discovery::discovery).options(cors::bare))
+        .route("/.well-known/jwks.json", get(discovery::jwks).options(cors::bare))
         .route_layer(from_fn(cors::everybody));
     let called = Router::new()
-        .route("/oauth2/token", post(token_endpoint::post))
-        .route("/userinfo", get(userinfo::answer).post(userinfo::answer))
+        .route("/oauth2/token", post(token_endpoint::post).options(cors::bare))
+        .route("/userinfo", get(userinfo::answer).post(userinfo::answer).options(cors::bare))
         .route_layer(from_fn_with_state(limits::AUTH_BODY, limits::body))
         .route_layer(from_fn_with_state(door.clone(), cors::apps));
     public.merge(called).with_state(door)

@@ -39,23 +39,31 @@ async fn answer(cx: &Context, keyring: &Keyring, headers: &HeaderMap, request: R
     // The body, and nothing but the body: a secret in the address would stand in every log on the way.
     let parameters = Parameters::of(read_form(request).await?.iter());
     if let Some(fault) = parameters.fault() {
-        return Err(Error::says(&codes::INVALID_REQUEST, fault));
+        return told(cx, None, Error::says(&codes::INVALID_REQUEST, fault)).await;
     }
     let app = match authenticate(cx, headers, &parameters).await {
         Ok(app) => app,
         Err(failure) => {
             let Failure { error, app, .. } = *failure;
-            let mut batch = Batch::new();
-            refuse(cx, app.as_ref(), &error, &mut batch).await?;
-            commit_refusal(cx, batch).await?;
-            return Err(error);
+            return told(cx, app.as_ref(), error).await;
         }
     };
     match parameters.get("grant_type") {
         Some("authorization_code") => authorization_code(cx, keyring, &app, &parameters).await,
-        Some(_) => Err(Error::new(&codes::UNSUPPORTED_GRANT_TYPE)),
-        None => Err(Error::says(&codes::INVALID_REQUEST, "The parameter `grant_type` is missing.")),
+        Some(_) => told(cx, Some(&app), Error::new(&codes::UNSUPPORTED_GRANT_TYPE)).await,
+        None => {
+            let missing = Error::says(&codes::INVALID_REQUEST, "The parameter `grant_type` is missing.");
+            told(cx, Some(&app), missing).await
+        }
     }
+}
+
+/// A refusal that touches no code: its event is all there is to commit.
+async fn told(cx: &Context, app: Option<&App>, error: Error) -> Result<Value> {
+    let mut batch = Batch::new();
+    refuse(cx, app, &error, &mut batch).await?;
+    cx.store.commit(batch).await?;
+    Err(error)
 }
 
 /// RFC 6749 §4.1.3. Of many that present one code at the same time, one finds it unused when it commits.
@@ -176,8 +184,4 @@ async fn refuse(cx: &Context, app: Option<&App>, error: &Error, batch: &mut Batc
         event = event.within(app.organization).about("app", app.id);
     }
     refusal::tell(cx, event.with("reason", error.message().to_owned()), batch).await.map(drop)
-}
-
-async fn commit_refusal(cx: &Context, batch: Batch) -> Result<()> {
-    cx.store.commit(batch).await.map(drop).map_err(Error::from)
 }

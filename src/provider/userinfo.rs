@@ -9,11 +9,13 @@ use super::claims;
 use super::client::App;
 use super::http::Door;
 use super::parameters::Parameters;
-use crate::access::Context;
+use crate::access::{Context, refusal};
 use crate::directory::Membership;
 use crate::error::{Error, Kind, Result, codes};
+use crate::event::EventKind;
 use crate::http::extract::read_form;
 use crate::http::{RequestInfo, reply};
+use crate::store::Batch;
 use crate::token::{self, Keyring};
 
 /// What a form calls itself.
@@ -25,7 +27,24 @@ pub(super) async fn answer(State(door): State<Door>, info: RequestInfo, request:
         let token = bearer(request).await?;
         reply::json(StatusCode::OK, &person(&cx, &door.keyring, &token).await?)
     };
-    answered.await.unwrap_or_else(|error| reply::bearer_error(&error, info.id))
+    match answered.await {
+        Ok(response) => response,
+        Err(error) => {
+            let told = refused(&cx, &error).await;
+            reply::bearer_error(told.as_ref().err().unwrap_or(&error), info.id)
+        }
+    }
+}
+
+/// A token that is refused is an event; a request without any is not worth one.
+async fn refused(cx: &Context, error: &Error) -> Result<()> {
+    if !error.is(&codes::INVALID_TOKEN) {
+        return Ok(());
+    }
+    let mut batch = Batch::new();
+    refusal::tell(cx, cx.event(EventKind::TokenRefused).failed(error.code()), &mut batch).await?;
+    cx.store.commit(batch).await?;
+    Ok(())
 }
 
 /// The token, from the header or, for POST, from a form; in one place only, and never from the address
@@ -72,7 +91,7 @@ async fn person(cx: &Context, keyring: &Keyring, token: &str) -> Result<Map<Stri
         && checked.text("aud") == Some(&*app.id.to_string())
         && checked.text("sub") == Some(&*user.to_string())
         && checked.text("org_id") == Some(&*checked.grant.organization.to_string());
-    if !same {
+    if !same || !app.reach().includes(checked.grant.organization) {
         return Err(invalid());
     }
     if !checked.grant.scope.iter().any(|scope| scope == "openid") {

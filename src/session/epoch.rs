@@ -89,6 +89,13 @@ impl Epochs {
         Ok(self)
     }
 
+    /// Without those of a scope that what is made now does not depend on.
+    #[must_use]
+    pub fn without(mut self, scope: Scope) -> Self {
+        self.0.retain(|(held, _)| *held != scope);
+        self
+    }
+
     /// False as soon as one of the scopes was ended.
     pub async fn hold(&self, store: &Store) -> Result<bool> {
         for (scope, then) in &self.0 {

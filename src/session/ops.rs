@@ -93,23 +93,22 @@ impl Operation for ListSessions {
     const ROUTE: Route = Route { method: Method::Get, path: "/v1/sessions" };
 
     async fn owner(&self, cx: &Context) -> Result<Owner> {
-        cx.organization(self.organization).map(Owner::Organization)
+        Ok(cx.narrowed(self.organization).map_or(Owner::Deployment, Owner::Organization))
     }
 
     async fn apply(&self, cx: &Context, (): &(), _: &mut Batch) -> Result<Self::Output> {
-        let organization = cx.organization(self.organization)?;
-        let query = match self.user {
-            Some(user) => Query::by("user", user.bytes()),
-            None => Query::by("organization", organization.bytes()),
+        let query = match (cx.narrowed(self.organization), self.user) {
+            (Some(organization), Some(user)) => Query::by("member", Session::member(organization, user)),
+            (Some(organization), None) => Query::by("organization", organization.bytes()),
+            (None, Some(user)) => Query::by("user", user.bytes()),
+            (None, None) => Query::all(),
         };
         let page = cx.store.page::<Session>(self.paging.page(query.newest_first())?).await?;
         let mut items = Vec::with_capacity(page.items.len());
         for stored in page.items {
-            if stored.organization == organization {
-                let view = SessionView::of(cx, stored.value).await?;
-                if view.live || self.all {
-                    items.push(view);
-                }
+            let view = SessionView::of(cx, stored.value).await?;
+            if view.live || self.all {
+                items.push(view);
             }
         }
         Ok(Pages { items, next: page.next.map(|key| crate::crypto::base64url(&key)) })

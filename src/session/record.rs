@@ -79,6 +79,7 @@ impl Record for Session {
             Index::unique("cookie", self.cookie.bytes()),
             Index::many("organization", self.organization.bytes()),
             Index::many("user", self.user.bytes()),
+            Index::many("member", Self::member(self.organization, self.user)),
         ]
     }
     fn expires_at(&self) -> Option<Timestamp> {
@@ -140,6 +141,11 @@ pub struct Opened {
 }
 
 impl Session {
+    /// The value of the `member` index: one person in one organization.
+    pub(super) fn member(organization: OrganizationId, user: UserId) -> Vec<u8> {
+        [organization.bytes(), user.bytes()].concat()
+    }
+
     /// Opens a session; it is there once the batch is committed. A new id at every sign-in (session fixation).
     pub async fn open(cx: &Context, new: NewSession, batch: &mut Batch) -> Result<Opened> {
         let id = SessionId::new(&cx.env);

@@ -30,7 +30,16 @@ pub(super) async fn begin(signin: &Signin, cx: &Context, headers: &HeaderMap, pa
     let pairs: Vec<(String, String)> = params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let request = match validate(cx, &pairs).await {
         Ok(request) => request,
-        Err(Refusal::Redirect { url }) => return reply::see_other(&url),
+        Err(Refusal::Redirect { url }) => {
+            let code = url::Url::parse(&url).ok().and_then(|url| {
+                url.query_pairs().find(|(name, _)| name == "error").map(|(_, value)| value.into_owned())
+            });
+            let event = cx.event(EventKind::SigninRefused).failed(code.as_deref().unwrap_or("invalid_request"));
+            let mut batch = Batch::new();
+            refusal::tell(cx, event, &mut batch).await?;
+            cx.store.commit(batch).await?;
+            return reply::see_other(&url);
+        }
         Err(Refusal::Page(error)) => return refuse(signin, cx, None, None, error).await,
     };
     if let Some(session) = signin.session(cx, headers).await?
@@ -79,9 +88,9 @@ pub(super) async fn proceed(signin: &Signin, cx: &Context, headers: &HeaderMap, 
         Ok(ticket) => ticket,
         Err(error) => return refuse(signin, cx, None, None, error).await,
     };
-    let (organization, app) = match &ticket.intent {
-        Intent::Authorize(request) => (request.organization.clone(), Some(request.app)),
-        Intent::Account => (None, None),
+    let (organization, wanted, app) = match &ticket.intent {
+        Intent::Authorize(request) => (request.organization.clone(), request.connection.clone(), Some(request.app)),
+        Intent::Account => (None, None, None),
     };
     // The request's own client may have gone since the page was shown.
     if let Some(app) = app {
@@ -94,7 +103,9 @@ pub(super) async fn proceed(signin: &Signin, cx: &Context, headers: &HeaderMap, 
         let notice = Notice { message: "That does not look like an e-mail address.".into(), help: None };
         return ask(signin, cx, headers, ticket.intent, text, Some(notice)).await;
     }
-    let wish = Wish { connection: params.one("connection")?, organization: organization.as_deref(), email: typed };
+    // What the app asked for stands, whatever the form says.
+    let connection = wanted.as_deref().or(params.one("connection")?);
+    let wish = Wish { connection, organization: organization.as_deref(), email: typed };
     go(signin, cx, headers, ticket.intent, &wish).await
 }
 
@@ -179,6 +190,7 @@ async fn ask(
     error: Option<Notice>,
 ) -> Result<Response> {
     let (browser, cookie) = signin.mark(cx, headers)?;
+    let target = returns_to(&intent);
     let status = if error.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let page = SignIn {
         action: signin.path("/signin"),
@@ -188,7 +200,7 @@ async fn ask(
         error,
         request_id: cx.origin.request.to_string(),
     };
-    Ok(with_cookie(signin.form_page(status, page.render()), cookie))
+    Ok(with_cookie(signin.form_page(status, page.render(), target.as_deref()), cookie))
 }
 
 async fn choose(
@@ -199,6 +211,7 @@ async fn choose(
     connections: Vec<Connection>,
 ) -> Result<Response> {
     let (browser, cookie) = signin.mark(cx, headers)?;
+    let target = returns_to(&intent);
     let mut items = Vec::with_capacity(connections.len());
     for connection in connections {
         let organization = Organization::load(&cx.store, connection.organization).await?;
@@ -214,7 +227,7 @@ async fn choose(
         back_href: None,
         request_id: cx.origin.request.to_string(),
     };
-    Ok(with_cookie(signin.form_page(StatusCode::OK, page.render()), cookie))
+    Ok(with_cookie(signin.form_page(StatusCode::OK, page.render(), target.as_deref()), cookie))
 }
 
 async fn nowhere(signin: &Signin, cx: &Context, intent: &Intent, domain: String) -> Result<Response> {
@@ -229,6 +242,14 @@ async fn nowhere(signin: &Signin, cx: &Context, intent: &Intent, domain: String)
         request_id: cx.origin.request.to_string(),
     };
     Ok(reply::html(StatusCode::NOT_FOUND, page.render(), []))
+}
+
+/// Where the form may end by redirects, besides any provider: at the app.
+fn returns_to(intent: &Intent) -> Option<String> {
+    match intent {
+        Intent::Authorize(request) => Some(request.redirect_uri.clone()),
+        Intent::Account => None,
+    }
 }
 
 fn seal(cx: &Context, intent: Intent, browser: TokenHash) -> Result<String> {
@@ -283,7 +304,7 @@ async fn note(
 }
 
 /// Notes the refusal, and shows its page.
-async fn refuse(
+pub(super) async fn refuse(
     signin: &Signin,
     cx: &Context,
     intent: Option<&Intent>,

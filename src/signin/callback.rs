@@ -143,7 +143,9 @@ async fn refuse(signin: &Signin, cx: &Context, landing: Landing, error: Error) -
         note(cx, landing, &error).await?;
     }
     let mut page = match error.kind() {
-        Kind::Invalid => Failure::refused(error.code(), cx.origin.request.to_string()),
+        Kind::Invalid if !error.is(&codes::UPSTREAM_DENIED) => {
+            Failure::refused(error.code(), cx.origin.request.to_string())
+        }
         _ => Failure::from_error(&error, cx.origin.request.to_string()),
     };
     if let Some(intent) = &intent {

@@ -94,7 +94,12 @@ impl Operation for ExplainSignin {
     const ROUTE: Route = Route { method: Method::Get, path: "/v1/signins/{id}" };
 
     async fn owner(&self, cx: &Context) -> Result<Owner> {
-        Ok(self.trace(cx).await?.organization.map_or(Owner::Deployment, Owner::Organization))
+        match self.trace(cx).await?.organization {
+            Some(organization) => Ok(Owner::Organization(organization)),
+            None if cx.caller.is_operator() => Ok(Owner::Deployment),
+            // Nobody's trace, somebody else's and none at all look the same to a tenant.
+            None => Err(Error::new(&codes::NOT_FOUND)),
+        }
     }
 
     async fn apply(&self, cx: &Context, (): &(), _: &mut Batch) -> Result<Self::Output> {
@@ -106,6 +111,9 @@ impl ExplainSignin {
     async fn trace(&self, cx: &Context) -> Result<Trace> {
         let page = cx.store.page::<Trace>(Query::by("request", self.id.bytes()).limit(1)).await?;
         page.items.into_iter().next().map(|trace| trace.value).ok_or_else(|| {
+            if !cx.caller.is_operator() {
+                return Error::new(&codes::NOT_FOUND);
+            }
             Error::says(&codes::NOT_FOUND, "No sign-in with that request id is kept.")
                 .help("Traces are kept for 7 days; the id begins with `req_`.")
         })

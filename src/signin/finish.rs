@@ -16,7 +16,7 @@ use crate::http::reply;
 use crate::policy::Policy;
 use crate::provider::authorize::AuthorizeRequest;
 use crate::provider::code;
-use crate::session::{NewSession, Opened, Session};
+use crate::session::{Epochs, NewSession, Opened, Scope, Session};
 use crate::store::{Batch, Record as _, Stored};
 
 /// How often the finish is worked out again when something it read was changed before its commit.
@@ -58,7 +58,7 @@ pub(super) async fn finish(
             organization: member.organization,
             user: member.user,
             connection: Some(connection.id),
-            under: attempt.epochs.clone(),
+            under: under(attempt),
             auth_time: person.auth_time.unwrap_or_else(|| cx.env.now()),
             acr: person.acr.clone(),
             amr: person.amr.clone(),
@@ -81,6 +81,14 @@ pub(super) async fn finish(
             Err(refused) if retry(&refused) && tries < RETRIES => tries += 1,
             Err(refused) => return Err(refused.into()),
         }
+    }
+}
+
+/// What the session is made under. It outlives the app that it was opened for: other apps use it, too.
+fn under(attempt: &Attempt) -> Epochs {
+    match &attempt.intent {
+        Intent::Authorize(request) => attempt.epochs.clone().without(Scope::App(request.app)),
+        Intent::Account => attempt.epochs.clone(),
     }
 }
 

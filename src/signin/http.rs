@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::{get, post};
 
@@ -15,7 +16,7 @@ use crate::crypto::{Opaque, TokenHash};
 use crate::error::{Error, Result};
 use crate::http::extract::{Form, Query};
 use crate::http::page::Failure;
-use crate::http::{Cookies, RequestInfo, Site, reply};
+use crate::http::{Cookies, RequestInfo, Site, limits, reply};
 use crate::session::Session;
 
 /// The cookie that binds a sign-in to a browser. It says nothing about a person.
@@ -84,8 +85,9 @@ impl Signin {
     }
 
     /// A page whose form may end, by redirects, at any identity provider and app.
-    pub(super) fn form_page(&self, status: StatusCode, page: String) -> Response {
+    pub(super) fn form_page(&self, status: StatusCode, page: String, app: Option<&str>) -> Response {
         let mut targets = vec!["https:"];
+        targets.extend(app);
         if !self.site.is_https() {
             // On loopback, providers and apps may be on http as well.
             targets.push("http:");
@@ -116,6 +118,7 @@ pub fn http(signin: Signin) -> Router {
         .route("/signin", get(account_get).post(signin_post))
         .route("/signin/sign-out", post(sign_out))
         .route("/connections/{id}/oidc/callback", get(oidc_callback))
+        .layer(from_fn_with_state(limits::AUTH_BODY, limits::body))
         .with_state(signin)
 }
 
@@ -154,7 +157,7 @@ async fn signin_post(
     let cx = signin.context(info);
     let answer = match signin.site.from_own_page(&headers) {
         Ok(()) => authorize::proceed(&signin, &cx, &headers, &params).await,
-        Err(error) => Err(error),
+        Err(error) => authorize::refuse(&signin, &cx, None, None, error).await,
     };
     answer.unwrap_or_else(|error| failure(&cx, &error))
 }
@@ -163,7 +166,7 @@ async fn sign_out(State(signin): State<Signin>, info: RequestInfo, headers: Head
     let cx = signin.context(info);
     let answer = match signin.site.from_own_page(&headers) {
         Ok(()) => account::sign_out(&signin, &cx, &headers).await,
-        Err(error) => Err(error),
+        Err(error) => authorize::refuse(&signin, &cx, None, None, error).await,
     };
     answer.unwrap_or_else(|error| failure(&cx, &error))
 }

@@ -8,6 +8,9 @@ use crate::id::{ConnectionId, OrganizationId};
 use crate::provider::Reach;
 use crate::store::Query;
 
+/// A page offers at most so many connections.
+const MOST_CHOICES: usize = 50;
+
 /// What is known of where the person wants to go.
 #[derive(Clone, Debug, Default)]
 pub struct Wish<'a> {
@@ -38,10 +41,11 @@ pub enum Routed {
 /// A domain routes only when it is verified; nothing falls back to "some" connection.
 /// Errors: `no_connection`, `connection_disabled`, `organization_disabled`, `profile_invalid`.
 pub async fn route(cx: &Context, reach: &Reach, wish: &Wish<'_>) -> Result<Routed> {
-    if let Some(named) = wish.connection {
-        return named_connection(cx, reach, named).await.map(|found| Routed::To(Box::new(found)));
-    }
     let organization = wish.organization.map(|text| named_organization(reach, text)).transpose()?;
+    if let Some(named) = wish.connection {
+        let found = named_connection(cx, reach, named, organization).await?;
+        return Ok(Routed::To(Box::new(found)));
+    }
     if let Some(email) = wish.email {
         let domain = EmailAddress::parse(email)?.domain;
         if let Some(found) = by_domain(cx, reach, organization, &domain).await? {
@@ -67,7 +71,12 @@ pub async fn route(cx: &Context, reach: &Reach, wish: &Wish<'_>) -> Result<Route
     }
 }
 
-async fn named_connection(cx: &Context, reach: &Reach, text: &str) -> Result<Connection> {
+async fn named_connection(
+    cx: &Context,
+    reach: &Reach,
+    text: &str,
+    within: Option<OrganizationId>,
+) -> Result<Connection> {
     let none = || Error::says(&codes::NO_CONNECTION, "There is no such connection.");
     let id: ConnectionId = text.parse().map_err(|_| none())?;
     let found = match Connection::load(&cx.store, id).await {
@@ -75,7 +84,7 @@ async fn named_connection(cx: &Context, reach: &Reach, text: &str) -> Result<Con
         Err(error) if error.is(&codes::NOT_FOUND) => return Err(none()),
         Err(error) => return Err(error),
     };
-    if !reach.includes(found.organization) {
+    if !reach.includes(found.organization) || within.is_some_and(|id| id != found.organization) {
         return Err(none());
     }
     found.usable()?;
@@ -111,6 +120,16 @@ async fn by_domain(
 }
 
 async fn active_of(cx: &Context, organization: OrganizationId) -> Result<Vec<Connection>> {
-    let page = cx.store.page::<Connection>(Query::by("organization", organization.bytes())).await?;
-    Ok(page.items.into_iter().map(|stored| stored.value).filter(|found| found.usable().is_ok()).collect())
+    let mut active = Vec::new();
+    let mut cursor = None;
+    loop {
+        let query = Query::by("organization", organization.bytes()).after(cursor);
+        let page = cx.store.page::<Connection>(query).await?;
+        active.extend(page.items.into_iter().map(|stored| stored.value).filter(|found| found.usable().is_ok()));
+        cursor = page.next;
+        if cursor.is_none() || active.len() > MOST_CHOICES {
+            active.truncate(MOST_CHOICES);
+            return Ok(active);
+        }
+    }
 }

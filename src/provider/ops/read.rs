@@ -57,12 +57,13 @@ impl Operation for ListApps {
     const ROUTE: Route = Route { method: Method::Get, path: "/v1/apps" };
 
     async fn owner(&self, cx: &Context) -> Result<Owner> {
-        cx.organization(self.organization).map(Owner::Organization)
+        Ok(cx.narrowed(self.organization).map_or(Owner::Deployment, Owner::Organization))
     }
 
     async fn apply(&self, cx: &Context, (): &(), _: &mut Batch) -> Result<Self::Output> {
-        let organization = cx.organization(self.organization)?;
-        let query = self.paging.page(Query::by("organization", organization.bytes()))?;
+        let narrowed = cx.narrowed(self.organization);
+        let query = narrowed.map_or_else(Query::all, |id| Query::by("organization", id.bytes()));
+        let query = self.paging.page(query)?;
         Ok(Pages::of(cx.store.page::<App>(query).await?, AppView::from))
     }
 }

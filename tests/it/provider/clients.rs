@@ -52,7 +52,7 @@ async fn op_06_an_app_authenticates_in_exactly_one_way() {
         let challenged = answer.header(header::WWW_AUTHENTICATE).starts_with("Basic ");
         assert_eq!(challenged, authorization.is_some(), "{name}");
     }
-    assert_eq!(lab.count(EventKind::TokenRefused).await, count, "one event each");
+    assert_eq!(lab.count(EventKind::TokenRefused).await, count.min(10), "one event each, up to ten a minute");
     // Unknown and wrong are told alike.
     let wrong = lab.token(&form("x"), Some(&basic(&id, "cs_wrong"))).await;
     let nobody = lab.token(&form("x"), Some(&basic(unknown, "cs_wrong"))).await;

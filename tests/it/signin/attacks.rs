@@ -333,3 +333,58 @@ async fn a_flood_of_refusals_is_told_ten_times_and_then_counted() {
     assert_eq!(flood.data["refusalsNotTold"], 30);
     assert_eq!(flood.outcome, Outcome::Failure);
 }
+
+#[tokio::test]
+async fn a_flood_that_has_ended_is_told_by_itself() {
+    let scene = Scene::new().await;
+    let stray = address(&scene.connection, &[("state".to_owned(), "x".to_owned())].into_iter().collect());
+    let mut browser = scene.authd.browser();
+    for _ in 0..14 {
+        browser.get(&stray).await;
+    }
+    let before = scene.authd.events().await.len();
+    let world = &scene.authd.app.world;
+    let cx = scene.authd.app.context(authd::access::Caller::System, authd::event::Origin::internal(&world.env));
+    authd::access::refusal::flush(&cx).await.unwrap();
+    assert_eq!(scene.authd.events().await.len(), before, "its minute is not over");
+    scene.authd.env().advance(Duration::from_secs(60));
+    authd::access::refusal::flush(&cx).await.unwrap();
+    authd::access::refusal::flush(&cx).await.unwrap();
+    let told = scene.authd.events().await.split_off(before);
+    assert_eq!(told.len(), 1);
+    assert_eq!((told[0].kind, &told[0].data["refusalsNotTold"]), (EventKind::RefusalsCounted, &json!(4)));
+}
+
+#[tokio::test]
+async fn a_request_that_goes_back_to_the_app_as_an_error_is_told() {
+    let scene = Scene::new().await;
+    let before = scene.authd.events().await.len();
+    let plain = scene.authorize(&[]).replace("S256", "plain");
+    let reply = scene.authd.browser().get(&plain).await;
+    assert_eq!(reply.query("error").as_deref(), Some("invalid_request"));
+    let told = scene.authd.events().await.split_off(before);
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].error_code.as_deref(), Some("invalid_request"));
+}
+
+#[tokio::test]
+async fn a_key_that_may_vouch_makes_none_that_may() {
+    let scene = Scene::new().await;
+    let wish = json!({"organization": scene.organization, "name": "root", "grants": ["*"]});
+    let key = text(&scene.authd.operate("api_key.create", wish).await, "key");
+    let app = &scene.authd.app;
+    let origin = authd::event::Origin::internal(scene.authd.env());
+    let cx = app.context(app.authenticate(&key, origin.clone()).await.unwrap(), origin);
+    let refused = app.perform(&cx, "api_key.create", json!({"name": "child", "grants": ["*"]})).await.unwrap_err();
+    assert_eq!(refused.code(), "grant_exceeds_caller");
+    app.perform(&cx, "api_key.create", json!({"name": "child", "grants": ["connection.read"]})).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_sign_in_form_is_small() {
+    let scene = Scene::new().await;
+    let mut browser = scene.authd.browser();
+    let long = "x".repeat(9_000);
+    let reply = browser.post("/signin", &[("attempt", &long)]).await;
+    assert_eq!(reply.status, StatusCode::PAYLOAD_TOO_LARGE);
+}

@@ -70,7 +70,8 @@ async fn another_tenant_does_not_exist_for_the_app_and_one_app_may_serve_two() {
         [("connection", connection.as_str()), ("connection", "conn_00000000000000000000000000"), ("connection", "x")]
     {
         let reply = scene.authd.browser().get(&scene.authorize(&[wish])).await;
-        pages.push((reply.status, reply.body.replace(&reply.request_id(), "")));
+        let said = format!("connection={}", wish.1);
+        pages.push((reply.status, reply.body.replace(&reply.request_id(), "").replace(&said, "")));
     }
     assert!(pages.iter().all(|page| page == &pages[0]), "{pages:?}");
     assert_eq!(pages[0].0, StatusCode::NOT_FOUND);
@@ -117,4 +118,46 @@ async fn several_connections_of_an_organization_are_a_choice() {
     assert!(page.body.contains(&second) && page.body.contains(&scene.connection), "{}", page.body);
     let left = browser.post("/signin", &[("attempt", &page.field("attempt")), ("connection", &second)]).await;
     assert!(left.location().as_str().starts_with(&op.issuer));
+}
+
+#[tokio::test]
+async fn what_the_app_asked_for_stands_whatever_else_is_said() {
+    let scene = Scene::new().await;
+    let other = text(&scene.authd.operate("organization.create", json!({"name": "Other"})).await, "id");
+    let (_, connection) = connect(&scene.authd, &other, &["other.example"]).await;
+    let both = json!([scene.organization, other]);
+    scene.authd.operate("app.update", json!({"id": scene.app, "organizations": both})).await;
+
+    // One organization named, a connection of another.
+    let wish = [("organization", scene.organization.as_str()), ("connection", connection.as_str())];
+    let reply = scene.authd.browser().get(&scene.authorize(&wish)).await;
+    assert_eq!(reply.status, StatusCode::NOT_FOUND);
+
+    // The same, smuggled into the page's answer.
+    let mut browser = scene.authd.browser();
+    let wish = [("organization", scene.organization.as_str()), ("prompt", "select_account")];
+    let page = browser.get(&scene.authorize(&wish)).await;
+    let ticket = page.field("attempt");
+    let forged = browser.post("/signin", &[("attempt", &ticket), ("connection", &connection)]).await;
+    assert_eq!(forged.status, StatusCode::NOT_FOUND);
+
+    let wish = [("connection", scene.connection.as_str()), ("prompt", "select_account")];
+    let page = browser.get(&scene.authorize(&wish)).await;
+    let ticket = page.field("attempt");
+    let left = browser.post("/signin", &[("attempt", &ticket), ("connection", &connection)]).await;
+    assert!(left.location().as_str().starts_with(&scene.op.issuer), "the app's connection, not the form's");
+}
+
+#[tokio::test]
+async fn the_way_to_begin_again_asks_for_as_much_as_before() {
+    let scene = Scene::new().await;
+    let mut browser = scene.authd.browser();
+    scene.sign_in(&mut browser).await;
+    let wish = [("prompt", "login"), ("max_age", "60"), ("login_hint", "eve@nowhere.example")];
+    let reply = browser.get(&scene.authorize(&wish)).await;
+    assert_eq!(reply.status, StatusCode::NOT_FOUND);
+    let at = reply.body.find("/oauth2/authorize?").unwrap();
+    let link = reply.body[at..].split('"').next().unwrap().replace("&#38;", "&");
+    assert!(link.contains("prompt=login") && link.contains("max_age=60") && !link.contains("login_hint"), "{link}");
+    assert_eq!(browser.get(&link).await.status, StatusCode::OK, "the page, not a code from the old session");
 }

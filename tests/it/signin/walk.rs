@@ -177,3 +177,91 @@ async fn a_dead_provider_is_a_page_that_can_be_explained() {
     let checks = trace["checks"].as_array().unwrap();
     assert!(checks.iter().any(|check| check["name"] == "state" && check["ok"] == true), "{checks:?}");
 }
+
+#[tokio::test]
+async fn a_session_outlives_the_app_it_was_opened_for() {
+    let scene = Scene::new().await;
+    let wish = json!({"organization": scene.organization, "name": "Second", "redirectUris": [REDIRECT]});
+    let second = text(&scene.authd.operate("app.create", wish).await, "clientId");
+    let mut browser = scene.authd.browser();
+    let landed = scene.sign_in(&mut browser).await;
+    let access = text(&scene.redeem(&landed.query("code").unwrap()).await.json(), "access_token");
+    scene.authd.operate("app.delete", json!({"id": scene.app})).await;
+    assert_eq!(scene.userinfo(&access).await.status, StatusCode::UNAUTHORIZED, "the app's own tokens end");
+    let other = browser.get(&super::authorize(&second, &[("prompt", "none")])).await;
+    assert!(other.query("code").is_some(), "{other:?}");
+}
+
+#[tokio::test]
+async fn an_app_that_serves_an_organization_no_longer_gets_nothing_of_it() {
+    let scene = Scene::new().await;
+    let other = text(&scene.authd.operate("organization.create", json!({"name": "Other"})).await, "id");
+    let both = json!([scene.organization, other]);
+    scene.authd.operate("app.update", json!({"id": scene.app, "organizations": both})).await;
+    let (op, connection) = super::connect(&scene.authd, &other, &["other.example"]).await;
+    op.person(|person| drop(person.insert("email".into(), "bob@other.example".into())));
+    let mut browser = scene.authd.browser();
+    let left = browser.get(&scene.authorize(&[("connection", &connection)])).await;
+    let landed = browser.get(&super::back(&op, &left, &connection)).await;
+    let access = text(&scene.redeem(&landed.query("code").unwrap()).await.json(), "access_token");
+    let unused = browser.get(&scene.authorize(&[])).await.query("code").unwrap();
+    scene.authd.operate("app.update", json!({"id": scene.app, "organizations": "own"})).await;
+    assert_eq!(scene.userinfo(&access).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(scene.redeem(&unused).await.json()["error"], "invalid_grant");
+}
+
+#[tokio::test]
+async fn pages_of_other_origins_may_ask_what_they_may_ask() {
+    let scene = Scene::new().await;
+    let ask = async |path: &str, origin: &str| {
+        let headers = [("origin", origin), ("access-control-request-method", "GET")];
+        scene.authd.browser().send(axum::http::Method::OPTIONS, path, &headers, None).await
+    };
+    for path in ["/.well-known/openid-configuration", "/.well-known/jwks.json"] {
+        let reply = ask(path, "https://anywhere.example").await;
+        assert!(reply.status.is_success(), "{path}: {reply:?}");
+        assert_eq!(reply.headers["access-control-allow-origin"], "*");
+    }
+    let wish = json!({"organization": scene.organization, "name": "Page", "redirectUris": ["https://page.example/cb"],
+        "kind": "spa", "public": true});
+    scene.authd.operate("app.create", wish).await;
+    for path in ["/oauth2/token", "/userinfo"] {
+        let own = ask(path, "https://page.example").await;
+        assert!(own.status.is_success(), "{path}: {own:?}");
+        assert_eq!(own.headers["access-control-allow-origin"], "https://page.example");
+        let foreign = ask(path, "https://evil.example").await;
+        assert!(!foreign.headers.contains_key("access-control-allow-origin"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_of_a_disabled_organization_opens_nothing() {
+    let scene = Scene::new().await;
+    let wish = json!({"organization": scene.organization, "name": "ci", "grants": ["*"]});
+    let key = text(&scene.authd.operate("api_key.create", wish).await, "key");
+    let bearer = format!("Bearer {key}");
+    let list = async || {
+        let headers = [("authorization", bearer.as_str())];
+        scene.authd.browser().send(axum::http::Method::GET, "/v1/connections", &headers, None).await.status
+    };
+    assert_eq!(list().await, StatusCode::OK);
+    scene.authd.operate("organization.disable", json!({"id": scene.organization})).await;
+    assert_eq!(list().await, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_list_without_an_organization_is_the_whole_for_the_operator() {
+    let scene = Scene::new().await;
+    scene.sign_in(&mut scene.authd.browser()).await;
+    for list in ["session.list", "user.list", "app.list", "api_key.list", "connection.list", "organization.list"] {
+        let all = scene.authd.operate(list, json!({})).await;
+        assert!(all["items"].is_array(), "{list}");
+    }
+    let mine = scene.authd.operate("session.list", json!({})).await;
+    let user = mine["items"][0]["user"].clone();
+    let of = json!({"organization": scene.organization, "user": user});
+    assert_eq!(scene.authd.operate("session.list", of).await["items"].as_array().unwrap().len(), 1);
+    let other = text(&scene.authd.operate("organization.create", json!({"name": "Other"})).await, "id");
+    let of = json!({"organization": other, "user": user});
+    assert_eq!(scene.authd.operate("session.list", of).await["items"].as_array().unwrap().len(), 0);
+}

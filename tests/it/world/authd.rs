@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use authd::access::{Caller, Deployment};
 use authd::app::App;
-use authd::config::PublicUrl;
+use authd::config::{Config, Environment, Flags, PublicUrl};
 use authd::crypto::MasterKey;
 use authd::env::{Env, NoDns};
 use authd::event::Origin;
-use authd::http::{Door, Fetch, OutboundRules, Peer, Site};
-use authd::signin::Signin;
+use authd::http::{Fetch, OutboundRules, Peer};
+use authd::server::Server;
 use authd::store::Store;
 use axum::Router;
 use axum::body::Body;
@@ -40,13 +40,10 @@ impl Authd {
         let env = env.with_outbound(Arc::new(Fetch::new(rules, Arc::new(NoDns), &[] as &[&str]).unwrap()));
         let store = Store::in_memory(env.clone()).unwrap();
         let public_url = PublicUrl::parse(PUBLIC_URL).unwrap();
-        let deployment = Deployment { public_url: public_url.clone(), master_key: MasterKey::generate(&env) };
-        let app = App::on(store, deployment, env.clone()).await.unwrap();
-        let listening: SocketAddr = "127.0.0.1:8080".parse().unwrap();
-        let site = Arc::new(Site::new(&public_url, &[listening], Vec::new()));
-        let signin = Signin { world: app.world.clone(), registry: app.registry.clone(), site: Arc::clone(&site) };
-        let routes = authd::signin::http(signin).merge(authd::provider::http(app.world.clone(), app.keyring.clone()));
-        let router = Door::public(env, site).guard(routes);
+        let deployment = Deployment { public_url, master_key: MasterKey::generate(&env) };
+        let app = App::on(store, deployment, env).await.unwrap();
+        let config = Config::load(&Environment::default(), &Flags::default()).unwrap();
+        let router = Server::new(&app, &config, &["127.0.0.1:8080".parse().unwrap()]).public;
         Self { app, router }
     }
 
