@@ -32,8 +32,10 @@ const ORDER: &[&str] = &[
 /// Who may commit, and why. A helper adds to a batch; a flow or an operation writes it, once.
 const COMMITS: &[(&str, &str)] = &[
     ("access/operation.rs", "every operation, and its refusal"),
+    ("access/refusal.rs", "the count of a flood that has ended"),
     ("app.rs", "what a first start needs"),
     ("provider/token_endpoint.rs", "the redemption of a code"),
+    ("provider/userinfo.rs", "the refusal of a token"),
     ("server/health.rs", "the probe of /readyz"),
     ("server/router.rs", "the server's own start and stop"),
     ("signin/", "claim and finish of a sign-in, its refusals, its sign-out"),
