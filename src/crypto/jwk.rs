@@ -22,6 +22,7 @@ enum Material {
     Rsa(PublicKeyComponents<Vec<u8>>),
     P256(lc::ParsedPublicKey),
     P384(lc::ParsedPublicKey),
+    P521(lc::ParsedPublicKey),
     Ed25519(lc::ParsedPublicKey),
 }
 
@@ -63,6 +64,8 @@ impl Jwk {
             ("RSA", _) => Material::Rsa(rsa(bytes("n")?, bytes("e")?)?),
             ("EC", Some("P-256")) => Material::P256(point(32, &lc::ECDSA_P256_SHA256_FIXED)?),
             ("EC", Some("P-384")) => Material::P384(point(48, &lc::ECDSA_P384_SHA384_FIXED)?),
+            // 521 bits are 66 bytes, the first of which is 0 or 1 (RFC 7518 §6.2.1.2).
+            ("EC", Some("P-521")) => Material::P521(point(66, &lc::ECDSA_P521_SHA512_FIXED)?),
             ("OKP", Some("Ed25519")) => {
                 let x = bytes("x").filter(|x| x.len() == 32)?;
                 Material::Ed25519(lc::ParsedPublicKey::new(&lc::ED25519, x).ok()?)
@@ -83,6 +86,7 @@ impl Jwk {
             }
             Material::P256(_) => algorithm == A::ES256,
             Material::P384(_) => algorithm == A::ES384,
+            Material::P521(_) => algorithm == A::ES512,
             Material::Ed25519(_) => algorithm == A::EdDSA,
         };
         by_type && self.alg.is_none_or(|alg| alg == algorithm)
@@ -102,11 +106,11 @@ impl Jwk {
                     Algorithm::PS256 => &lc::RSA_PSS_2048_8192_SHA256,
                     Algorithm::PS384 => &lc::RSA_PSS_2048_8192_SHA384,
                     Algorithm::PS512 => &lc::RSA_PSS_2048_8192_SHA512,
-                    Algorithm::ES256 | Algorithm::ES384 | Algorithm::EdDSA => return false,
+                    Algorithm::ES256 | Algorithm::ES384 | Algorithm::ES512 | Algorithm::EdDSA => return false,
                 };
                 key.verify(parameters, message, signature).is_ok()
             }
-            Material::P256(key) | Material::P384(key) | Material::Ed25519(key) => {
+            Material::P256(key) | Material::P384(key) | Material::P521(key) | Material::Ed25519(key) => {
                 key.verify_sig(message, signature).is_ok()
             }
         }

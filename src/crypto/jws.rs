@@ -56,11 +56,13 @@ pub enum Algorithm {
     ES384,
     #[n(8)]
     EdDSA,
+    #[n(9)]
+    ES512,
 }
 
 impl Algorithm {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::RS256,
         Self::RS384,
         Self::RS512,
@@ -69,6 +71,7 @@ impl Algorithm {
         Self::PS512,
         Self::ES256,
         Self::ES384,
+        Self::ES512,
         Self::EdDSA,
     ];
 
@@ -83,6 +86,7 @@ impl Algorithm {
             Self::PS512 => "PS512",
             Self::ES256 => "ES256",
             Self::ES384 => "ES384",
+            Self::ES512 => "ES512",
             Self::EdDSA => "EdDSA",
         }
     }
@@ -101,7 +105,7 @@ impl Algorithm {
         let hash = match self {
             Self::RS256 | Self::PS256 | Self::ES256 => &SHA256,
             Self::RS384 | Self::PS384 | Self::ES384 => &SHA384,
-            Self::RS512 | Self::PS512 | Self::EdDSA => &SHA512,
+            Self::RS512 | Self::PS512 | Self::ES512 | Self::EdDSA => &SHA512,
         };
         digest(hash, bytes).as_ref().to_vec()
     }

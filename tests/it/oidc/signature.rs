@@ -26,7 +26,7 @@ async fn every_family_is_served() {
     let scene = Scene::new().await;
     let mut signers: Vec<Signer> =
         ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"].map(|alg| Signer::rsa(0, alg, alg)).to_vec();
-    signers.extend([Signer::es256("p256"), Signer::es384("p384"), Signer::ed25519("ed")]);
+    signers.extend([Signer::es256("p256"), Signer::es384("p384"), Signer::es512("p521"), Signer::ed25519("ed")]);
     scene.op.publish(signers.iter().map(Signer::jwk));
     for signer in &signers {
         scene.op.sign_with(signer);

@@ -62,6 +62,11 @@ impl Signer {
         Self::new(kid, "ES384", Arc::new(PrivateKey::Ec(key)))
     }
 
+    pub fn es512(kid: &str) -> Self {
+        let key = EcdsaKeyPair::generate(&lc::ECDSA_P521_SHA512_FIXED_SIGNING).unwrap();
+        Self::new(kid, "ES512", Arc::new(PrivateKey::Ec(key)))
+    }
+
     pub fn ed25519(kid: &str) -> Self {
         Self::new(kid, "EdDSA", Arc::new(PrivateKey::Ed(Ed25519KeyPair::generate().unwrap())))
     }
@@ -81,7 +86,11 @@ impl Signer {
             PrivateKey::Ec(key) => {
                 let point = &key.public_key().as_ref()[1..];
                 let (x, y) = point.split_at(point.len() / 2);
-                let curve = if x.len() == 32 { "P-256" } else { "P-384" };
+                let curve = match x.len() {
+                    32 => "P-256",
+                    48 => "P-384",
+                    _ => "P-521",
+                };
                 json!({"kty": "EC", "crv": curve, "x": base64url(x), "y": base64url(y)})
             }
             PrivateKey::Ed(key) => {
@@ -520,7 +529,7 @@ impl Shared {
             "response_types_supported": ["code"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported":
-                ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"],
+                ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"],
             "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
             "authorization_response_iss_parameter_supported": true,
         }));
