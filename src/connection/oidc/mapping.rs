@@ -29,20 +29,25 @@ fn claim<'a>(claims: &'a Claims, name: &str) -> Option<&'a Value> {
     Some(value).filter(present)
 }
 
+/// The address, if there is one: an empty text is how some providers say that there is none.
+fn email<'a>(map: &Mapping, claims: &'a Claims) -> Option<&'a Value> {
+    claim(claims, map.email()).filter(|value| *value != "")
+}
+
+/// Whether the id_token leaves out what decides who it is or what is believed: then a sign-in needs user info.
+pub(super) fn lacks_what_counts(config: &ProfileConfig, claims: &Claims) -> bool {
+    let map = &config.mapping;
+    let there = [claim(claims, map.subject()), email(map, claims), claim(claims, map.email_verified())];
+    there.iter().any(Option::is_none)
+}
+
 /// Whether the id_token leaves something out that the connection maps, so that user info is worth a request.
 pub(super) fn lacks_something(config: &ProfileConfig, claims: &Claims) -> bool {
     let map = &config.mapping;
-    let names = [
-        map.email(),
-        map.email_verified(),
-        map.name(),
-        map.given_name(),
-        map.family_name(),
-        map.image(),
-        map.groups(),
-        map.roles(),
-    ];
-    names.into_iter().chain(config.extra_fields.values().map(String::as_str)).any(|name| claim(claims, name).is_none())
+    let names =
+        [map.email_verified(), map.name(), map.given_name(), map.family_name(), map.image(), map.groups(), map.roles()];
+    let mut all = names.into_iter().chain(config.extra_fields.values().map(String::as_str));
+    email(map, claims).is_none() || all.any(|name| claim(claims, name).is_none())
 }
 
 /// Who it is, for good; see the module's placard for the form. Taken from the id_token alone.
@@ -113,7 +118,7 @@ fn address(
     more: Option<&Claims>,
     checks: &mut Checks,
 ) -> Result<(Option<String>, bool)> {
-    let email = |source: &Claims| claim(source, map.email()).cloned();
+    let email = |source: &Claims| email(map, source).cloned();
     let Some(value) = email(claims).or_else(|| more.and_then(email)) else { return Ok((None, false)) };
     let fits =
         |text: &&str| (1..=MAX_VALUE).contains(&text.len()) && !text.chars().any(|c| steers(c) || c.is_whitespace());
@@ -260,12 +265,28 @@ mod tests {
     #[test]
     fn an_address_that_cannot_be_one_is_refused() {
         for wrong in
-            [json!(["a@x.example", "b@x.example"]), json!("a@x.example\n"), json!(""), json!(7), json!("a b@x")]
+            [json!(["a@x.example", "b@x.example"]), json!("a@x.example\n"), json!(" "), json!(7), json!("a b@x")]
         {
             let mut checks = Checks::new();
             let claims = claims(json!({"email": wrong}));
             let error = profile(&ProfileConfig::default(), &claims, None, &mut checks).unwrap_err();
             assert!(error.is(&codes::PROFILE_INVALID));
+        }
+    }
+
+    #[test]
+    fn an_empty_address_is_none() {
+        for none in [json!(""), json!(null)] {
+            let token = claims(json!({"email": none, "email_verified": true}));
+            let address = |more: Option<&Claims>| {
+                let profile = profile(&ProfileConfig::default(), &token, more, &mut Checks::new()).unwrap();
+                (profile.email, profile.email_verified)
+            };
+            assert_eq!(address(None), (None, false));
+            let more = claims(json!({"email": "a@x.example"}));
+            assert_eq!(address(Some(&more)), (Some("a@x.example".to_owned()), false), "true was not said of it");
+            assert!(lacks_something(&ProfileConfig::default(), &token));
+            assert!(lacks_what_counts(&ProfileConfig::default(), &token));
         }
     }
 

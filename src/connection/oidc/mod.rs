@@ -39,7 +39,7 @@ pub use report::validate;
 use super::protocol::{Answer, Authenticated, Begin, BeginRequest, Checks, Protocol};
 use super::report::Report;
 use crate::access::Context;
-use crate::error::{Code, Error, Result, codes};
+use crate::error::{Code, Error, Kind, Result, codes};
 use crate::id::ConnectionId;
 
 /// The relying party of one connection.
@@ -119,7 +119,17 @@ impl Protocol for Oidc {
         let more = match (&metadata.userinfo_endpoint, &tokens.access_token) {
             (Some(endpoint), Some(token)) if mapping::lacks_something(&self.config.profile, claims) => {
                 let asked = userinfo::Asked { entry: &entry, config: &self.config, metadata: &metadata, endpoint };
-                userinfo::fetch(cx, &asked, token, &evidence.sub, checks).await?
+                let more = userinfo::fetch(cx, &asked, token, &evidence.sub, checks).await;
+                match more {
+                    // What failed is noted. Names and groups are not worth keeping everybody out while it lasts.
+                    Err(error)
+                        if error.kind() == Kind::Upstream
+                            && !mapping::lacks_what_counts(&self.config.profile, claims) =>
+                    {
+                        None
+                    }
+                    more => more?,
+                }
             }
             _ => None,
         };

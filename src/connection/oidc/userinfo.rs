@@ -70,7 +70,8 @@ pub(super) async fn fetch(
     Ok(Some(claims))
 }
 
-/// A signed answer counts only if its signature holds and it is for us. An encrypted one has five parts and is refused
+/// A signed answer counts only if its signature holds. It need not say whose it is and for whom (OpenID Connect Core
+/// §5.3.2); where it does, that must be the provider and us. An encrypted one has five parts and is refused
 /// as no signed one.
 async fn signed(cx: &Context, asked: &Asked<'_>, body: &[u8], checks: &mut Checks) -> Result<Map<String, Value>> {
     let token = std::str::from_utf8(body).unwrap_or_default().trim();
@@ -78,14 +79,15 @@ async fn signed(cx: &Context, asked: &Asked<'_>, body: &[u8], checks: &mut Check
     let verdict = asked.entry.keys.verify(&cx.env, &asked.metadata.jwks_uri, token, &allowed).await;
     let verified = verify::signature(token, &allowed, verdict, checks)?;
     let client = asked.config.client_id()?;
-    let (iss, aud) = (verified.claims.get("iss"), verified.claims.get("aud"));
+    let (iss, aud) = (verify::present(&verified.claims, "iss"), verify::present(&verified.claims, "aud"));
     let issuer = asked.metadata.issuer.as_str();
-    let fits = iss.and_then(Value::as_str) == Some(issuer);
+    let fits = iss.is_none_or(|iss| iss == issuer);
     require(checks, "userinfo_iss", fits, issuer, shown_value(iss), &codes::TOKEN_CLAIMS)?;
     let fits = match aud {
+        None => true,
         Some(Value::String(one)) => one == client,
         Some(Value::Array(list)) => list.iter().any(|one| one == client),
-        _ => false,
+        Some(_) => false,
     };
     require(checks, "userinfo_aud", fits, client, shown_value(aud), &codes::TOKEN_AUDIENCE)?;
     Ok(verified.claims)

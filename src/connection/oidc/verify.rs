@@ -13,7 +13,8 @@ use crate::env::Timestamp;
 use crate::error::{Code, Error, Result, codes};
 
 /// 9999-12-31T23:59:59Z: a time beyond it is no time.
-const LAST_SECOND: f64 = 253_402_300_799.0;
+const LAST_SECOND: i64 = 253_402_300_799;
+const LAST_MOMENT: f64 = 253_402_300_799.0;
 const MAX_SUBJECT: usize = 255;
 
 /// The algorithms that a token of this connection may have: those configured, or else those announced. The token's
@@ -129,7 +130,7 @@ impl Expected<'_> {
         let ours = whole && audiences.contains(&wanted);
         require(checks, "aud", ours, wanted, shown_value(aud), &codes::TOKEN_AUDIENCE)?;
         // A token for several must say for whom it was made; a token that says so must say us.
-        let azp = claims.get("azp");
+        let azp = present(claims, "azp");
         if azp.is_some() || audiences.len() > 1 {
             let ours = azp.and_then(Value::as_str) == Some(client);
             require(checks, "azp", ours, client, shown_value(azp), &codes::TOKEN_AUDIENCE)?;
@@ -139,10 +140,10 @@ impl Expected<'_> {
 
     fn times(&self, claims: &Map<String, Value>, checks: &mut Checks) -> Result<()> {
         let tolerance = std::time::Duration::from_secs(self.config.security.tolerance());
-        let exp = time("exp", claims, checks)?.ok_or_else(|| absent("exp", checks))?;
+        let exp = time("exp", claims, checks)?.ok_or_else(|| no_time("exp", claims.get("exp"), checks))?;
         let holds = self.now < exp + tolerance;
         require(checks, "exp", holds, format!("after {}", self.now), exp.to_string(), &codes::TOKEN_EXPIRED)?;
-        let iat = time("iat", claims, checks)?.ok_or_else(|| absent("iat", checks))?;
+        let iat = time("iat", claims, checks)?.ok_or_else(|| no_time("iat", claims.get("iat"), checks))?;
         let holds = iat <= self.now + tolerance;
         require(checks, "iat", holds, format!("until {}", self.now), iat.to_string(), &codes::TOKEN_CLAIMS)?;
         if let Some(nbf) = time("nbf", claims, checks)? {
@@ -175,7 +176,7 @@ impl Expected<'_> {
     /// session would otherwise pass for a new one.
     fn auth_time(&self, claims: &Map<String, Value>, checks: &mut Checks) -> Result<Option<Timestamp>> {
         let tolerance = std::time::Duration::from_secs(self.config.security.tolerance());
-        let at = time("auth_time", claims, checks)?;
+        let at = moment("auth_time", claims, checks)?;
         let mut oldest = self.kept.max_age.map(|age| self.now - std::time::Duration::from_secs(age) - tolerance);
         if self.kept.force && at.is_some() {
             let began = self.kept.began_at - tolerance;
@@ -203,23 +204,31 @@ impl Expected<'_> {
     }
 }
 
-/// A `NumericDate` (RFC 7519 §2): a JSON number, whole or not, that is a moment. `None` when it is absent.
-/// Errors: `token_claims` for anything else.
-fn time(name: &str, claims: &Map<String, Value>, checks: &mut Checks) -> Result<Option<Timestamp>> {
-    let Some(value) = claims.get(name) else { return Ok(None) };
-    let seconds = value.as_f64().filter(|seconds| seconds.is_finite() && (0.0..=LAST_SECOND).contains(seconds));
-    match seconds {
-        #[expect(clippy::cast_possible_truncation, reason = "it is within the years 1970 to 9999")]
-        Some(seconds) => Ok(Some(Timestamp::from_millis((seconds * 1000.0) as i64))),
-        None => {
-            checks.compare(name, false, "a number of seconds", shown_value(Some(value)));
-            Err(Error::new(&codes::TOKEN_CLAIMS))
-        }
-    }
+/// A claim that may be absent; `null` is how some providers say so.
+pub(super) fn present<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    claims.get(name).filter(|value| !value.is_null())
 }
 
-fn absent(name: &str, checks: &mut Checks) -> Error {
-    checks.compare(name, false, "a number of seconds", "(absent)");
+/// `exp`, `iat`, `nbf`: a whole number of seconds. Libraries round a fraction in two ways, and a token must not be
+/// valid for one and expired for another. `None` when it is absent. Errors: `token_claims` for anything else.
+fn time(name: &str, claims: &Map<String, Value>, checks: &mut Checks) -> Result<Option<Timestamp>> {
+    let Some(value) = present(claims, name) else { return Ok(None) };
+    let seconds = value.as_i64().filter(|seconds| (0..=LAST_SECOND).contains(seconds));
+    seconds.map(|seconds| Some(Timestamp::from_seconds(seconds))).ok_or_else(|| no_time(name, Some(value), checks))
+}
+
+/// `auth_time`: a number of seconds, whole or not; several providers take it from a finer clock. `None` when it is
+/// absent. Errors: `token_claims` for anything else.
+fn moment(name: &str, claims: &Map<String, Value>, checks: &mut Checks) -> Result<Option<Timestamp>> {
+    let Some(value) = present(claims, name) else { return Ok(None) };
+    let seconds = value.as_f64().filter(|seconds| (0.0..=LAST_MOMENT).contains(seconds));
+    #[expect(clippy::cast_possible_truncation, reason = "it is within the years 1970 to 9999")]
+    let millis = seconds.map(|seconds| (seconds * 1000.0) as i64);
+    millis.map(|millis| Some(Timestamp::from_millis(millis))).ok_or_else(|| no_time(name, Some(value), checks))
+}
+
+fn no_time(name: &str, value: Option<&Value>, checks: &mut Checks) -> Error {
+    checks.compare(name, false, "a number of seconds", shown_value(value));
     Error::new(&codes::TOKEN_CLAIMS)
 }
 
@@ -232,7 +241,7 @@ fn binding(
     checks: &mut Checks,
 ) -> Result<()> {
     const CODE: &Code = &codes::TOKEN_BINDING;
-    let (Some(value), Some(bound)) = (claims.get(name), bound) else { return Ok(()) };
+    let (Some(value), Some(bound)) = (present(claims, name), bound) else { return Ok(()) };
     let hash = algorithm.hash(bound.as_bytes());
     let half = base64url(&hash[..hash.len() / 2]);
     let fits = value.as_str().is_some_and(|text| same(text.as_bytes(), half.as_bytes()));
