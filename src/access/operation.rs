@@ -19,7 +19,7 @@ use super::caller::Caller;
 use super::context::Context;
 use super::grant::Grant;
 use super::refusal;
-use crate::error::{Error, Kind, Result, codes};
+use crate::error::{Error, Result, codes};
 use crate::event::EventKind;
 use crate::id::OrganizationId;
 use crate::store::{Batch, Page, Query};
@@ -144,10 +144,18 @@ pub type Performed = Value;
 /// Checks, looks, applies, commits. The one way in for every door.
 pub async fn perform<O: Operation>(cx: &Context, operation: &O) -> Result<O::Output> {
     let owner = operation.owner(cx).await?;
-    if let Err(error) = admit(&cx.caller, O::ACCESS, owner) {
-        refuse::<O>(cx, owner, &error).await?;
-        return Err(error);
+    let done = match admit(&cx.caller, O::ACCESS, owner) {
+        Ok(()) => act(cx, operation).await,
+        Err(error) => Err(error),
+    };
+    // Some operations take a further grant for one of their fields, and refuse by themselves.
+    if let Err(error) = &done {
+        refuse::<O>(cx, owner, error).await?;
     }
+    done
+}
+
+async fn act<O: Operation>(cx: &Context, operation: &O) -> Result<O::Output> {
     let seen = operation.look(cx).await?;
     let mut tries = 0;
     loop {
@@ -185,7 +193,8 @@ fn admit(caller: &Caller, access: Access, owner: Owner) -> Result<()> {
 
 /// A refusal of a known caller is an event. What does not exist for the caller, or has no caller, is not worth a row.
 async fn refuse<O: Operation>(cx: &Context, owner: Owner, error: &Error) -> Result<()> {
-    if error.kind() != Kind::Forbidden {
+    let lacks_power = [&codes::MISSING_GRANT, &codes::GRANT_EXCEEDS_CALLER, &codes::OPERATOR_ONLY];
+    if !lacks_power.iter().any(|code| error.is(code)) {
         return Ok(());
     }
     let mut event = cx.event(EventKind::OperationRefused).failed(error.code()).with("operation", O::NAME);
