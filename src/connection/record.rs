@@ -65,6 +65,17 @@ impl Status {
     }
 }
 
+/// What a look at a provider found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct LastLook {
+    /// When.
+    #[n(0)]
+    pub at: Timestamp,
+    /// Whether its discovery document was there and could be used.
+    #[n(1)]
+    pub answered: bool,
+}
+
 /// A way to sign in.
 #[derive(Clone, Debug, minicbor::Encode, minicbor::Decode)]
 pub struct Connection {
@@ -104,6 +115,9 @@ pub struct Connection {
     /// When it was deleted; it is gone for good 30 days later.
     #[n(11)]
     pub deleted_at: Option<Timestamp>,
+    /// What the last look at the provider found that came with a change of the connection.
+    #[n(12)]
+    pub looked: Option<LastLook>,
 }
 
 impl Record for Connection {
@@ -149,6 +163,11 @@ impl Connection {
     /// The connection, deleted or not. Errors: `not_found`.
     pub async fn load_any(store: &Store, id: ConnectionId) -> Result<Stored<Self>> {
         store.get(Self::key_of(id)).await?.ok_or_else(|| Error::new(&codes::NOT_FOUND))
+    }
+
+    /// Whether the provider answered at the last look; yes, where nobody has looked.
+    pub fn answers(&self) -> bool {
+        self.looked.is_none_or(|look| look.answered)
     }
 
     /// Whether people may sign in through it now. Errors: `connection_disabled`, `connection_not_ready` for a draft.

@@ -279,6 +279,8 @@ async fn a_silent_provider_makes_a_draft_that_cannot_be_switched_on() {
     assert_eq!(made["ready"], false);
     assert_eq!(made["warnings"].as_array().unwrap().len(), 1);
     let id = json!({"id": made["id"]});
+    let status = scene.call(&scene.operator, "connection.status", id.clone()).await.unwrap();
+    assert_eq!((&status["ready"], &status["protocols"]["oidc"]["ready"]), (&json!(false), &json!(false)));
     assert_eq!(scene.refused(&scene.operator, "connection.activate", id.clone()).await, "upstream_unavailable");
     let report = scene.call(&scene.operator, "connection.validate", id.clone()).await.unwrap();
     assert_eq!(report["ok"], false);
@@ -291,8 +293,10 @@ async fn a_silent_provider_makes_a_draft_that_cannot_be_switched_on() {
     scene.outside.provider("https://idp.test");
     let view = scene.call(&scene.operator, "connection.activate", id.clone()).await.unwrap();
     assert_eq!(view["status"], "active");
+    let status = async || scene.call(&scene.operator, "connection.status", id.clone()).await.unwrap();
+    assert_eq!((&status().await["ready"], &status().await["protocols"]["oidc"]["ready"]), (&json!(true), &json!(true)));
     // Once on, it cannot be pointed at somebody who does not answer.
-    let away = json!({"id": made["id"], "issuer": "https://gone.test"});
+    let away = json!({"id": made["id"], "issuer": "https://gone.test", "clientSecret": SECRET});
     assert_eq!(scene.refused(&scene.operator, "connection.set_oidc", away).await, "upstream_unavailable");
     let shown = scene.call(&scene.operator, "connection.get_oidc", id).await.unwrap();
     assert_eq!(shown["discovery"]["issuer"], "https://idp.test");
@@ -448,8 +452,11 @@ async fn every_operation_takes_its_grant_and_is_in_the_list() {
     assert_eq!(covered, there);
     let powerless = scene.key(scene.acme, Grants::none());
     for (name, input) in all.iter().cloned() {
+        // Above ten a minute refusals are counted, not told.
+        scene.world.env.advance(Duration::from_secs(60));
         assert_eq!(scene.refused(&powerless, name, input).await, "missing_grant", "{name}");
     }
+    scene.world.env.advance(Duration::from_secs(60));
     assert_eq!(scene.refused(&powerless, "connection.list", json!({})).await, "missing_grant");
     assert_eq!(scene.refused(&powerless, "connection.create", scene.wish(scene.acme)).await, "missing_grant");
     let refusals = scene.events().await.iter().filter(|event| event.kind.name() == "operation.refused").count();
@@ -553,6 +560,8 @@ async fn vouching_takes_a_grant_that_no_tenant_holds() {
     let id = scene.connect(scene.acme, json!({"domain": "acme.com"})).await;
     let force = json!({"connection": id, "domain": "acme.com", "force": true});
     assert_eq!(scene.refused(&scene.admin(scene.acme), "domain.verify", force.clone()).await, "missing_grant");
+    let event = scene.events().await.pop().unwrap();
+    assert_eq!((event.kind.name(), &event.data["operation"]), ("operation.refused", &json!("domain.verify")));
     assert!(!Role::Owner.grants().contains(Grant::ConnectionDomainTrust));
     let view = scene.call(&scene.key(scene.acme, Grants::all()), "domain.verify", force.clone()).await.unwrap();
     assert_eq!(view["verified"], true);
@@ -734,6 +743,78 @@ async fn the_configuration_is_changed_piece_by_piece() {
             .unwrap_err()
             .is(&codes::ISSUER_MULTI_TENANT)
     );
+}
+
+#[tokio::test]
+async fn a_secret_that_is_kept_does_not_follow_to_another_provider() {
+    let scene = Scene::new().await;
+    let id = scene.connect(scene.acme, json!({})).await;
+    scene.outside.provider("https://evil.test");
+    let well_known = "https://evil.test/.well-known/openid-configuration";
+    let before = scene.call(&scene.operator, "connection.get_oidc", json!({"id": id})).await.unwrap();
+    let events = scene.events().await.len();
+    for away in [
+        json!({"issuer": "https://evil.test"}),
+        json!({"discovery": {"issuer": "https://evil.test"}}),
+        json!({"discovery": {"issuer": "", "discoveryUrl": well_known}}),
+        json!({"discovery": {"discoveryUrl": well_known}}),
+        json!({"discovery": {"issuer": ""}}),
+        json!({"discovery": {"jwksUri": "https://evil.test/jwks"}}),
+    ] {
+        let mut wish = away.clone();
+        wish["id"] = json!(id);
+        for caller in [&scene.admin(scene.acme), &scene.operator] {
+            assert_eq!(scene.refused(caller, "connection.set_oidc", wish.clone()).await, "config_invalid", "{away}");
+        }
+    }
+    assert_eq!(scene.call(&scene.operator, "connection.get_oidc", json!({"id": id})).await.unwrap(), before);
+    assert_eq!(scene.events().await.len(), events, "nothing was saved");
+    let same = json!({"id": id, "issuer": "https://idp.test", "clientId": "other"});
+    scene.call(&scene.operator, "connection.set_oidc", same).await.expect("the same provider, named again");
+    let moved = json!({"id": id, "issuer": "https://evil.test", "clientSecret": SECRET});
+    let view = scene.call(&scene.operator, "connection.set_oidc", moved).await.expect("with the secret");
+    assert_eq!(view["discovery"]["issuer"], "https://evil.test");
+    let public = json!({"id": id, "issuer": "https://idp.test", "clientSecret": "", "authMethod": "none"});
+    scene.call(&scene.operator, "connection.set_oidc", public).await.expect("without any secret");
+}
+
+#[tokio::test]
+async fn nobody_gives_a_role_that_may_more_than_they() {
+    let scene = Scene::new().await;
+    let id = scene.connect(scene.acme, json!({})).await;
+    let manager = scene.key(scene.acme, [Grant::ConnectionCreate, Grant::ConnectionManage].into_iter().collect());
+    let admin = scene.key(scene.acme, Role::Admin.grants());
+    for (caller, role, code) in [
+        (&manager, "owner", Some("grant_exceeds_caller")),
+        (&manager, "admin", Some("grant_exceeds_caller")),
+        (&manager, "viewer", Some("grant_exceeds_caller")),
+        (&manager, "member", None),
+        (&admin, "owner", Some("grant_exceeds_caller")),
+        (&admin, "admin", None),
+        (&scene.admin(scene.acme), "owner", None),
+        (&scene.operator, "owner", None),
+    ] {
+        scene.world.env.advance(Duration::from_secs(60));
+        let mut wish = scene.wish(scene.acme);
+        wish["defaultRole"] = json!(role);
+        let patch = json!({"id": id, "defaultRole": role});
+        match code {
+            None => {
+                let view = scene.call(caller, "connection.update", patch).await.unwrap();
+                assert_eq!(view["defaultRole"], role);
+                let made = scene.call(caller, "connection.create", wish).await.unwrap();
+                scene.call(&scene.operator, "connection.delete", json!({"id": made["id"]})).await.unwrap();
+            }
+            Some(code) => {
+                let before = scene.count("connection").await;
+                assert_eq!(scene.refused(caller, "connection.update", patch).await, code, "{role}");
+                assert_eq!(scene.refused(caller, "connection.create", wish).await, code, "{role}");
+                assert_eq!(scene.count("connection").await, before);
+                assert_eq!(scene.events().await.pop().unwrap().kind.name(), "operation.refused");
+            }
+        }
+    }
+    scene.call(&manager, "connection.update", json!({"id": id, "defaultRole": null})).await.expect("taking is free");
 }
 
 #[tokio::test]

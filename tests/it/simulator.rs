@@ -99,6 +99,7 @@ impl Scene {
             created_at: env.now(),
             updated_at: env.now(),
             deleted_at: None,
+            looked: None,
         };
         simulator.register(Client {
             id: "authd".to_owned(),

@@ -8,7 +8,7 @@ use super::super::domain;
 use super::super::record::{Connection, Status, TOMBSTONE};
 use super::super::settings;
 use super::super::view::ConnectionView;
-use super::{Looked, event, given, look_at, must_answer, name_of, owner_of, slug_is_free, slug_of};
+use super::{Looked, event, given, look_at, may_give, must_answer, name_of, owner_of, slug_is_free, slug_of};
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, Role, Route};
 use crate::error::{Error, Result, codes};
 use crate::event::EventKind;
@@ -66,6 +66,7 @@ impl Operation for UpdateConnection {
             changed.push("jit");
         }
         if let Some(role) = self.default_role {
+            role.map_or(Ok(()), |role| may_give(cx, role))?;
             connection.default_role = role;
             changed.push("defaultRole");
         }
@@ -114,8 +115,9 @@ impl Operation for ActivateConnection {
     async fn apply(&self, cx: &Context, (): &(), batch: &mut Batch) -> Result<Self::Output> {
         let Stored { value: mut connection, revision } = Connection::load(&cx.store, self.id).await?;
         settings::complete(&connection)?;
-        if connection.status != Status::Active {
+        if connection.status != Status::Active || !connection.answers() {
             turn(cx, &mut connection, Status::Active);
+            connection.looked = Looked::Reached.kept(cx);
             batch
                 .update(&connection, revision)
                 .log(event(cx, EventKind::ConnectionUpdated, &connection).with("status", connection.status.name()));

@@ -9,7 +9,7 @@ use super::super::oidc::{self, AuthMethod};
 use super::super::record::{Connection, ProtocolKind, Status};
 use super::super::settings::{self, Flat, OidcSettings};
 use super::super::view::{ConnectionView, DomainView};
-use super::{Looked, event, look_at, must_answer, name_of, slug_is_free, slug_of};
+use super::{Looked, event, look_at, may_give, must_answer, name_of, slug_is_free, slug_of};
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, Role, Route};
 use crate::crypto::Secret;
 use crate::directory::Organization;
@@ -102,8 +102,12 @@ fn one_or_many<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error>
 }
 
 impl CreateConnection {
-    /// The connection as it would be, with the names it claims. Errors: `invalid_input`, `domain_invalid`.
+    /// The connection as it would be, with the names it claims.
+    /// Errors: `grant_exceeds_caller`, `invalid_input`, `domain_invalid`.
     fn draft(&self, cx: &Context, organization: OrganizationId) -> Result<(Connection, Vec<String>)> {
+        if let Some(role) = self.default_role {
+            may_give(cx, role)?;
+        }
         let id = self.id.unwrap_or_else(|| ConnectionId::new(&cx.env));
         let flat = Flat {
             issuer: self.issuer.clone(),
@@ -144,6 +148,7 @@ impl CreateConnection {
             created_at: now,
             updated_at: now,
             deleted_at: None,
+            looked: None,
         };
         Ok((connection, names))
     }
@@ -181,7 +186,8 @@ impl Operation for CreateConnection {
     async fn apply(&self, cx: &Context, seen: &Self::Seen, batch: &mut Batch) -> Result<Self::Output> {
         let organization = cx.organization(self.organization)?;
         Organization::load(&cx.store, organization).await?;
-        let (connection, names) = self.draft(cx, organization)?;
+        let (mut connection, names) = self.draft(cx, organization)?;
+        connection.looked = seen.kept(cx);
         slug_is_free(cx, &connection).await?;
         if self.id.is_some() && cx.store.get::<Connection>(Connection::key_of(connection.id)).await?.is_some() {
             return Err(Error::says(&codes::TAKEN, "There is a connection with this id already."));
@@ -206,7 +212,7 @@ impl Operation for CreateConnection {
         if let Err(error) = settings::complete(&connection) {
             warnings.push(error.message().to_owned());
         }
-        if *seen == Looked::Unreachable {
+        if !connection.answers() {
             warnings.push("The provider did not answer; the connection was saved and is not ready.".to_owned());
         }
         Ok(CreatedConnection {

@@ -19,6 +19,8 @@ use crate::id::ConnectionId;
 use crate::store::{Batch, Stored};
 
 /// Set how a connection speaks OpenID Connect. What is absent stays as it was; an empty text takes a value away.
+/// A change of issuer, discovery URL or key address needs the client secret again: the one that is kept goes to the
+/// provider it was given for.
 ///
 /// The provider's discovery document is read at once. If it cannot be used, nothing is changed; if the provider does
 /// not answer, a draft is changed, and an active connection is not.
@@ -61,7 +63,7 @@ pub struct SetOidc {
 }
 
 impl SetOidc {
-    /// The configuration as it would be. Errors: `invalid_input`.
+    /// The configuration as it would be. Errors: `invalid_input`, `config_invalid`.
     fn config(&self, cx: &Context, connection: &Connection) -> Result<oidc::Config> {
         let flat = Flat {
             issuer: self.issuer.clone(),
@@ -79,10 +81,31 @@ impl SetOidc {
         };
         let settings =
             flat.over(Some(nested)).ok_or_else(|| Error::says(&codes::INVALID_INPUT, "There is nothing to set."))?;
-        let mut config = connection.oidc.clone().unwrap_or_default();
+        let before = connection.oidc.clone().unwrap_or_default();
+        let mut config = before.clone();
         settings.apply(cx, connection.id, &mut config)?;
+        stays_with_its_provider(&before, &config)?;
         Ok(config)
     }
+}
+
+/// A secret that is kept goes to the provider it was given for, and to nobody else: whoever may change the provider
+/// but does not know the secret could otherwise have it sent to a server of their own. Errors: `config_invalid`.
+fn stays_with_its_provider(before: &oidc::Config, after: &oidc::Config) -> Result<()> {
+    let provider = |config: &oidc::Config| {
+        let oidc::Discovery { issuer, discovery_url, jwks_uri, .. } = config.discovery.clone();
+        (issuer, discovery_url, jwks_uri)
+    };
+    // Sealing is never the same twice, so the same secret given again is a new one here.
+    let kept = after.client.secret.is_some() && after.client.secret == before.client.secret;
+    if kept && provider(before) != provider(after) {
+        return Err(Error::says(
+            &codes::CONFIG_INVALID,
+            "The provider changes, and the client secret was given for the one before: give the client secret again.",
+        )
+        .help("Set `clientSecret` together with the new issuer, discovery URL or key address."));
+    }
+    Ok(())
 }
 
 #[async_trait]
@@ -109,6 +132,7 @@ impl Operation for SetOidc {
         let config = self.config(cx, &connection)?;
         let view = OidcView::from(&config);
         connection.oidc = Some(config);
+        connection.looked = seen.kept(cx);
         connection.updated_at = cx.env.now();
         if connection.status == Status::Active {
             settings::complete(&connection)?;

@@ -132,7 +132,8 @@ pub struct ConnectionStatus {
     pub connection_id: ConnectionId,
     /// Where it is in its life.
     pub status: Status,
-    /// Whether people can sign in through it: it is active and completely configured.
+    /// Whether people can sign in through it: it is active, completely configured, and its provider answered when it
+    /// was last set up.
     pub ready: bool,
     /// How many domains it has, proved or not.
     pub domain_count: usize,
@@ -154,7 +155,7 @@ pub struct ProtocolStatuses {
 pub struct OidcStatus {
     /// Something is set.
     pub configured: bool,
-    /// Everything is set that a sign-in needs.
+    /// Everything is set that a sign-in needs, and the provider answered when it was last set up.
     pub ready: bool,
     /// Who authd is to the provider.
     pub client_id: Option<String>,
@@ -176,17 +177,17 @@ impl Operation for ReadStatus {
 
     async fn apply(&self, cx: &Context, (): &(), _: &mut Batch) -> Result<Self::Output> {
         let connection = Connection::load(&cx.store, self.id).await?;
-        let complete = settings::complete(&connection).is_ok();
+        let ready = settings::complete(&connection).is_ok() && connection.answers();
         let config = connection.oidc.as_ref();
         Ok(ConnectionStatus {
             connection_id: connection.id,
             status: connection.status,
-            ready: complete && connection.status == Status::Active,
+            ready: ready && connection.status == Status::Active,
             domain_count: domain::all_of(&cx.store, connection.id).await?.len(),
             protocols: ProtocolStatuses {
                 oidc: OidcStatus {
                     configured: config.is_some(),
-                    ready: complete,
+                    ready,
                     client_id: config.and_then(|config| config.client.id.clone()),
                     issuer: config.and_then(|config| config.discovery.issuer.clone()),
                 },

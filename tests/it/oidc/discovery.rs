@@ -205,6 +205,7 @@ fn connection(scene: &Scene, config: Option<Config>) -> Connection {
         created_at: now,
         updated_at: now,
         deleted_at: None,
+        looked: None,
     }
 }
 
