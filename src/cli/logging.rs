@@ -11,6 +11,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
+use super::show;
 use crate::config::{Log, LogFormat};
 use crate::error::{Error, Result, codes};
 
@@ -74,7 +75,7 @@ pub fn start(log: &Log, terminal: bool, color: bool) -> Result<Logging> {
     let (lines, waiting) = sync_channel(WAITING);
     std::thread::Builder::new()
         .name("log".to_owned())
-        .spawn(move || write(&waiting, &mut io::stderr()))
+        .spawn(move || write(&waiting, &mut show::log_sink()))
         .map_err(Error::bug)?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)

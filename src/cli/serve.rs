@@ -149,7 +149,14 @@ impl Start<'_> {
             tracing::warn!(code = error.code(), "{}", error.log_line());
         }
         let demo = match demo {
-            Some(places) => Some(demo::start(app, config, places, shutdown).await?),
+            Some(places) => match demo::start(app, config, places, shutdown).await {
+                // Told to stop before everything was set up: the next start goes on with it.
+                Err(error) if shutdown.is_begun() => {
+                    tracing::warn!(code = error.code(), "{}", error.log_line());
+                    None
+                }
+                started => Some(started?),
+            },
             None => {
                 demo::warn_of_remains(app, config, show).await;
                 None

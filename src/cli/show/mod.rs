@@ -30,6 +30,11 @@ pub struct Show {
     terminal: bool,
 }
 
+/// Where the log goes: standard error, unbuffered. Its lock is held for a line only.
+pub fn log_sink() -> impl std::io::Write {
+    std::io::stderr()
+}
+
 impl Show {
     /// What can be known before the arguments are parsed: so that a misuse, too, is printed as it was asked for.
     pub fn of(args: &[OsString], environment: &Environment) -> Self {
