@@ -195,9 +195,9 @@ pub mod codes {
         LISTEN_FAILED = Invalid "listen_failed", "The address cannot be listened on.", "Choose another with `--listen`.";
 
         // store
-        STORAGE_ERROR = Unavailable "storage_error", "The database could not be written.", "Try again; `authd doctor` says more.";
+        STORAGE_ERROR = Unavailable "storage_error", "The database could not be written.", "Try again; the server's log says more.";
         STORAGE_FULL = Unavailable "storage_full", "The disk is full.", "Free some space; authd goes on by itself.";
-        STORAGE_CORRUPT = Unavailable "storage_corrupt", "The database file is damaged.", "Restore a backup with `authd restore`.";
+        STORAGE_CORRUPT = Unavailable "storage_corrupt", "The database file is damaged.", "Stop authd, and put a backup of the data directory in its place.";
         STORAGE_NEWER = Invalid "storage_newer", "The database was written by a newer authd.", "Run that version, or restore a backup of this one.";
         TAKEN = Conflict "taken", "That is taken already.", "";
 

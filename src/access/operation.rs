@@ -124,6 +124,10 @@ impl Paging {
                     .ok_or_else(|| Error::says(&codes::INVALID_INPUT, "The cursor is not one of ours."))?,
             ),
         };
+        if self.limit == Some(0) {
+            return Err(Error::says(&codes::INVALID_INPUT, "A page has at least 1 item; the limit is 0.")
+                .help("`limit` is a number from 1 to 1000."));
+        }
         Ok(query.limit(self.limit.unwrap_or(100)).after(cursor))
     }
 }

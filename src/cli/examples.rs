@@ -51,7 +51,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("connection.disable", "  authd connection disable conn_…"),
     ("connection.delete", "  authd connection delete conn_…"),
     ("connection.restore", "  authd connection restore conn_…"),
-    ("domain.claim", "  authd domain claim --connection conn_… --domain acme.example"),
+    ("domain.add", "  authd domain add --connection conn_… --domain acme.example"),
     (
         "domain.verify",
         "  authd domain verify --connection conn_… --domain acme.example\n  authd domain verify --connection conn_… --domain acme.example --force     vouch for it, without DNS",
@@ -82,4 +82,17 @@ const EXAMPLES: &[(&str, &str)] = &[
 /// The examples of an operation.
 pub fn of(operation: &str) -> Option<&'static str> {
     EXAMPLES.iter().find(|(name, _)| *name == operation).map(|(_, text)| *text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_example_has_its_operation() {
+        let catalogue = crate::app::catalogue();
+        for (name, _) in EXAMPLES {
+            assert!(catalogue.find(name).is_some(), "{name}");
+        }
+    }
 }

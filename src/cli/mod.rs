@@ -9,6 +9,7 @@ mod command;
 mod demo;
 mod examples;
 mod logging;
+mod missing;
 pub mod reference;
 mod serve;
 mod show;
@@ -17,7 +18,7 @@ mod verb;
 use std::ffi::OsString;
 
 use clap::ArgMatches;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::app;
 use crate::config::{Config, Environment, Flags};
@@ -43,7 +44,7 @@ pub fn run(args: Vec<OsString>, environment: &Environment) -> u8 {
     };
     let show = show.told(matches.get_flag("json"), matches.get_flag("quiet"), matches.get_flag("no-color"));
     match act(&tree, &matches, environment, &show) {
-        Ok(()) => OK,
+        Ok(code) => code,
         Err(error) => {
             show.error(&error);
             exit_code(&error)
@@ -66,23 +67,34 @@ fn usage(show: &Show, error: &clap::Error) -> u8 {
             OK
         }
         _ => {
-            show.misuse(&error.render());
+            show.misuse(&error.render(), meant(error).as_deref());
             YOURS
         }
     }
 }
 
-fn act(tree: &command::Tree<'_>, matches: &ArgMatches, environment: &Environment, show: &Show) -> Result<()> {
+/// The flag, verb or value that was probably meant.
+fn meant(error: &clap::Error) -> Option<String> {
+    let suggestions = [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::SuggestedValue];
+    suggestions.into_iter().find_map(|kind| match error.get(kind)? {
+        ContextValue::String(one) => Some(one.clone()),
+        ContextValue::Strings(several) => several.first().cloned(),
+        _ => None,
+    })
+}
+
+/// The exit code, when it worked.
+fn act(tree: &command::Tree<'_>, matches: &ArgMatches, environment: &Environment, show: &Show) -> Result<u8> {
     let shared = Flags {
         data_dir: matches.get_one::<String>("data-dir").cloned(),
         config: matches.get_one::<String>("config").cloned(),
         values: Vec::new(),
     };
     match matches.subcommand() {
-        Some(("serve", given)) => serve::run(given, &shared, environment, show),
+        Some(("serve", given)) => serve::run(given, &shared, environment, show).map(|()| OK),
         Some(("tui", _)) => {
             let config = Config::load(environment, &shared)?;
-            crate::tui::run(&config, show.is_terminal())
+            crate::tui::run(&config, show.is_terminal()).map(|()| OK)
         }
         _ => {
             let (path, given) = deepest(matches);
@@ -90,25 +102,25 @@ fn act(tree: &command::Tree<'_>, matches: &ArgMatches, environment: &Environment
             let input = verb::input(operation, given, environment, show)?;
             let config = Config::load(environment, &shared)?;
             let reads = operation.route().method == crate::access::Method::Get;
-            if reads
-                && shared.data_dir.is_none()
-                && environment.get("AUTHD_DATA_DIR").is_none()
-                && !config.data_dir.path().exists()
-            {
+            // Looking makes nothing: a mistyped directory must not become a new, empty authd.
+            if reads && !config.data_dir.path().exists() {
                 return Err(Error::says(
                     &codes::NOT_FOUND,
                     format!("There is no authd in {}.", config.data_dir.path().display()),
                 )
-                .help("Name its data directory: `--data-dir DIR`."));
+                .help("Name its data directory: `--data-dir DIR`; `authd serve` makes one."));
             }
             let answer = alone(async {
                 let console = Console::open(&config, environment).await?;
-                let answer = console.perform(operation, input).await;
+                let answer = console.perform(operation, input.clone()).await;
                 console.close().await;
                 answer
-            })?;
-            show.answer(operation.name(), &answer);
-            Ok(())
+            })
+            .map_err(|error| missing::named(error, tree, &path, &input))?;
+            show.answer(operation.name(), &answer)?;
+            // The report is the answer; that it is a bad one, a script learns by the exit code.
+            let judges = matches!(operation.name(), "connection.validate" | "connection.test");
+            Ok(if judges && answer["ok"] == false { YOURS } else { OK })
         }
     }
 }

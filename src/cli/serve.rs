@@ -51,7 +51,11 @@ pub fn run(given: &ArgMatches, shared: &Flags, environment: &Environment, show: 
     });
     let flags = Flags { values: values.collect(), ..shared.clone() };
     let config = Config::load(environment, &flags)?;
-    logging::start(&config.log, show.is_terminal() && !show.is_json(), show.error_colors())?;
+    let demo = given.get_flag("demo");
+    if demo {
+        demo::on_loopback(&config)?;
+    }
+    let _logging = logging::start(&config.log, show.is_terminal() && !show.is_json(), show.error_colors())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         // Blocking work is the store's reads and a few files; each idle thread costs memory.
@@ -62,10 +66,12 @@ pub fn run(given: &ArgMatches, shared: &Flags, environment: &Environment, show: 
     runtime.block_on(async {
         let mut config = config;
         // What the demo's identity provider is called by must be known before the outbound rules are made.
-        let places = if given.get_flag("demo") { Some(demo::Places::take(&mut config)?) } else { None };
+        let places = if demo { Some(demo::Places::take(&mut config)?) } else { None };
         let env = console::env(&config)?;
         let begun = env.monotonic();
-        Start { config: &config, environment, show, shutdown: Shutdown::on_signals()?, env, begun }.serve(places).await
+        Start { config: &config, environment, show, shutdown: Shutdown::on_signals(config.tls.is_some())?, env, begun }
+            .serve(places)
+            .await
     })
 }
 
@@ -143,12 +149,26 @@ impl Start<'_> {
             tracing::warn!(code = error.code(), "{}", error.log_line());
         }
         let demo = match demo {
-            Some(places) => Some(demo::start(app, config, places, shutdown).await?),
-            None => None,
+            Some(places) => match demo::start(app, config, places, shutdown).await {
+                // Told to stop before everything was set up: the next start goes on with it.
+                Err(error) if shutdown.is_begun() => {
+                    tracing::warn!(code = error.code(), "{}", error.log_line());
+                    None
+                }
+                started => Some(started?),
+            },
+            None => {
+                demo::warn_of_remains(app, config, show).await;
+                None
+            }
         };
-        tell(app, config, show, at, &socket, ms);
-        if let Some(demo) = &demo {
-            demo.tell(show);
+        let told = tell(app, config, show, at, &socket, ms).and_then(|()| match &demo {
+            Some(demo) => demo.tell(show),
+            None => Ok(()),
+        });
+        // It runs, whether somebody hears of it or not.
+        if let Err(error) = told {
+            tracing::warn!(code = error.code(), "{}", error.log_line());
         }
         for task in serving {
             task.await.map_err(Error::bug)?;
@@ -163,19 +183,25 @@ impl Start<'_> {
     }
 }
 
-/// The line that says it runs. For a person: where, and how to go on.
-fn tell(app: &App, config: &Config, show: &Show, at: std::net::SocketAddr, socket: &std::path::Path, ms: u64) {
+/// The line that says it runs. For a person: where, and how to go on. Errors: those of `Show::line`.
+fn tell(
+    app: &App,
+    config: &Config,
+    show: &Show,
+    at: std::net::SocketAddr,
+    socket: &std::path::Path,
+    ms: u64,
+) -> Result<()> {
     let url = app.world.deployment.public_url.issuer();
     let given = config.data_dir.path();
     let absolute = |path: &std::path::Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let (dir, socket) = (absolute(given), absolute(socket));
     let version = env!("CARGO_PKG_VERSION");
     if show.is_json() || !show.is_terminal() {
-        show.document(&json!({
+        return show.document(&json!({
             "event": "ready", "url": url, "listen": at.to_string(), "dataDir": dir, "socket": socket,
             "pid": std::process::id(), "readyMs": ms, "version": version,
         }));
-        return;
     }
     let paint = show.paint();
     let flag = if given == std::path::Path::new("authd-data") {
@@ -197,5 +223,5 @@ fn tell(app: &App, config: &Config, show: &Show, at: std::net::SocketAddr, socke
         paint.cyan(&format!("authd{flag} org create --name Acme")),
         paint.cyan(&format!("authd{flag} connection create --help")),
         paint.cyan(&format!("authd{flag} tui")),
-    ));
+    ))
 }

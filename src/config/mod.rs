@@ -165,6 +165,12 @@ fn network(given: &Given) -> Result<IpNet> {
 /// A network, or host:port. What is in it is judged where addresses are (`http`); here only the shape.
 fn allow_entry(given: &Given) -> Result<()> {
     let text = given.value.as_str();
+    if text != "localhost" && !text.is_empty() && !text.contains(['.', ':', '/']) {
+        return Err(given.wrong(format!(
+            "`{}` is a bare word: name a network (10.0.0.0/8), or a host with its port (idp.internal:443)",
+            given.shown()
+        )));
+    }
     let fits = match text.contains('/') {
         true => text.parse::<IpNet>().is_ok(),
         false => !text.is_empty() && !text.contains(['@', '?', '#', ' ', '*']),

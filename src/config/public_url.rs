@@ -19,9 +19,7 @@ impl PublicUrl {
             |why: &str| Error::says(&codes::CONFIG_INVALID, format!("The public URL `{text}` cannot be used: {why}."));
         let url = Url::parse(text).map_err(|_| wrong("it is not an absolute URL"))?;
         let loopback = match url.host() {
-            Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-            Some(Host::Ipv4(ip)) => ip.is_loopback(),
-            Some(Host::Ipv6(ip)) => ip.is_loopback(),
+            Some(host) => is_loopback(&host),
             None => return Err(wrong("it has no host")),
         };
         match url.scheme() {
@@ -54,6 +52,11 @@ impl PublicUrl {
         self.url.origin().ascii_serialization()
     }
 
+    /// True when only this machine reaches it.
+    pub fn is_loopback(&self) -> bool {
+        self.url.host().is_some_and(|host| is_loopback(&host))
+    }
+
     /// True when people come by https, so that cookies can be `Secure` and `__Host-`.
     pub fn is_https(&self) -> bool {
         self.url.scheme() == "https"
@@ -68,6 +71,14 @@ impl PublicUrl {
     /// The path of the issuer, without a trailing slash; empty when it has none.
     pub fn path(&self) -> &str {
         self.url.path().trim_end_matches('/')
+    }
+}
+
+fn is_loopback(host: &Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => *name == "localhost" || name.ends_with(".localhost"),
+        Host::Ipv4(ip) => ip.is_loopback(),
+        Host::Ipv6(ip) => ip.is_loopback(),
     }
 }
 

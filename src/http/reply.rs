@@ -58,7 +58,7 @@ pub fn log(error: &Error, id: RequestId) {
     match error.kind() {
         Kind::Bug | Kind::Unavailable => tracing::error!(request_id = %id, code = error.code(), "{line}"),
         Kind::Upstream => tracing::warn!(request_id = %id, code = error.code(), "{line}"),
-        _ => tracing::debug!(request_id = %id, code = error.code(), "{line}"),
+        _ => tracing::info!(request_id = %id, code = error.code(), "{line}"),
     }
 }
 

@@ -4,7 +4,7 @@
 //!  authd · address                       version
 //!  organizations 2   connections 1   …
 //! ┌ sign-ins ──────────────────────────────────┐
-//! │ time  mark  person  kind  code  request     │
+//! │ time  mark  person, request   what, way     │
 //! ├ sessions ──────────────────────────────────┤
 //! │ since  person  organization  address        │
 //! └─────────────────────────────────────────────┘
@@ -14,13 +14,21 @@
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Style, Stylize as _};
-use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, Cell, Paragraph, Row, Table};
+use ratatui::text::{Line, Span, Text};
+use ratatui::widgets::{Block, Cell, Paragraph, Row, Table, Wrap};
 
-use super::snapshot::{Happened, Snapshot};
+use super::snapshot::{Ending, Happened, Snapshot};
+
+/// The smallest terminal that something can be read on: columns, lines.
+const LEAST: (u16, u16) = (40, 10);
 
 /// Draws it.
 pub fn draw(frame: &mut Frame<'_>, snapshot: &Snapshot) {
+    let area = frame.area();
+    if area.width < LEAST.0 || area.height < LEAST.1 {
+        let text = format!("The terminal is too small: {} × {} is the least.", LEAST.0, LEAST.1);
+        return frame.render_widget(Paragraph::new(text).wrap(Wrap { trim: true }), area);
+    }
     let [head, counts, signins, sessions, keys] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(2),
@@ -28,7 +36,7 @@ pub fn draw(frame: &mut Frame<'_>, snapshot: &Snapshot) {
         Constraint::Fill(2),
         Constraint::Length(1),
     ])
-    .areas(frame.area());
+    .areas(area);
     let title = Line::from(vec![" authd ".bold(), Span::raw(snapshot.url.as_str()).cyan()]);
     frame.render_widget(title, head);
     frame.render_widget(Line::from(format!("{} ", snapshot.version)).right_aligned().dim(), head);
@@ -43,31 +51,41 @@ pub fn draw(frame: &mut Frame<'_>, snapshot: &Snapshot) {
 }
 
 fn counted(snapshot: &Snapshot) -> Paragraph<'_> {
-    let spans = snapshot
-        .counts
-        .iter()
-        .flat_map(|(name, count)| [Span::raw(format!(" {count}")).bold(), Span::raw(format!(" {name}  ")).dim()]);
+    let spans = snapshot.counts.iter().flat_map(|(name, count)| {
+        let name = if *count == 1 { name.trim_end_matches('s') } else { name };
+        [Span::raw(format!(" {count}")).bold(), Span::raw(format!(" {name}  ")).dim()]
+    });
     Paragraph::new(Line::from(spans.collect::<Vec<_>>()))
 }
 
 fn happened(frame: &mut Frame<'_>, area: Rect, events: &[Happened]) {
     let rows = events.iter().map(|event| {
-        let (mark, style) = match (&event.code, event.kind.as_str()) {
-            (Some(_), _) => ("✗", Style::new().fg(Color::Red)),
-            (None, "session.signed_in" | "connection.login.succeeded") => ("✓", Style::new().fg(Color::Green)),
-            (None, _) => ("·", Style::new()),
+        let (mark, style) = match event.ending {
+            Ending::In => ("✓", Style::new().fg(Color::Green)),
+            Ending::Refused => ("✗", Style::new().fg(Color::Red)),
+            Ending::Over => ("·", Style::new()),
         };
-        // A failure is looked up by its request; where it went well the kind says enough.
-        let what = event.code.as_ref().map_or_else(|| event.kind.clone(), |code| format!("{code}\n{}", event.request));
+        // A refusal is looked up by its request (`authd explain`); where it went well nobody needs that.
+        let (left, right) = match event.ending {
+            Ending::Refused => (
+                vec![event.who.as_str(), &event.request],
+                vec![Span::styled(&*event.what, style), Span::raw(&*event.way)],
+            ),
+            _ if event.way.is_empty() => (vec![event.who.as_str()], vec![Span::raw(&*event.what)]),
+            _ => (vec![event.who.as_str()], vec![Span::raw(format!("{} · {}", event.what, event.way))]),
+        };
+        let left: Vec<Line<'_>> = left.into_iter().filter(|text| !text.is_empty()).map(Line::from).collect();
+        let right: Vec<Line<'_>> = right.into_iter().filter(|span| !span.content.is_empty()).map(Line::from).collect();
+        let height = u16::try_from(left.len().max(right.len())).unwrap_or(1).max(1);
         Row::new([
             Cell::from(event.at.as_str()).dim(),
             Cell::from(mark).style(style),
-            Cell::from(event.who.as_str()),
-            Cell::from(what).style(if event.code.is_some() { style } else { Style::new() }),
+            Cell::from(Text::from(left)),
+            Cell::from(Text::from(right)),
         ])
-        .height(if event.code.is_some() { 2 } else { 1 })
+        .height(height)
     });
-    let widths = [Constraint::Length(8), Constraint::Length(1), Constraint::Fill(2), Constraint::Fill(3)];
+    let widths = [Constraint::Length(8), Constraint::Length(1), Constraint::Fill(1), Constraint::Fill(1)];
     listed(frame, area, " sign-ins ", Table::new(rows, widths), events.is_empty(), "Nobody has signed in yet.");
 }
 
@@ -106,8 +124,11 @@ mod tests {
     use ratatui::backend::TestBackend;
     use serde_json::json;
 
-    use super::super::snapshot::Signed;
+    use super::super::snapshot::{Names, Signed, learn};
     use super::*;
+    use crate::env::Env;
+    use crate::event::{Actor, Event, EventKind, Origin};
+    use crate::id::{AppId, ConnectionId, OrganizationId, SessionId, UserId};
 
     fn screen(snapshot: &Snapshot, width: u16, height: u16) -> String {
         let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
@@ -119,45 +140,77 @@ mod tests {
             .collect()
     }
 
+    /// Events as the server writes them: no address in them, and three of one sign-in.
     fn sample() -> Snapshot {
-        let event = |at: &str, kind: &str, email: &str, code: Option<&str>| {
-            let mut event = json!({"kind": kind, "occurredAt": format!("2026-01-01T{at}.000Z"), "outcome": "success",
-                "requestId": "req_01kdvdna00gpn6ppt42h20kqfh", "subject": {"kind": "user", "id": "usr_1"}});
-            if !email.is_empty() {
-                event["data"] = json!({"email": email});
-            }
-            if let Some(code) = code {
-                event["errorCode"] = code.into();
-            }
-            event
+        let env = Env::frozen();
+        let request = || Origin::internal(&env);
+        let (organization, app, user) = (OrganizationId::new(&env), AppId::new(&env), UserId::new(&env));
+        let (connection, session, other) = (ConnectionId::new(&env), SessionId::new(&env), UserId::new(&env));
+        let event = |kind, origin: &Origin, at: &str| {
+            let event = Event::new(&env, kind, &Actor::System, origin).within(organization);
+            (event, format!("2026-01-01T{at}.000Z"))
         };
-        let live = json!({"url": "https://id.example.com", "version": "0.1.0", "seq": 4, "events": [
-            event("09:00:00", "server.started", "", None),
-            event("09:12:44", "session.signed_in", "ada@acme.example", None),
-            event("09:13:02", "connection.login.failed", "", Some("token_audience")),
-            event("09:13:40", "session.signed_out", "\u{1b}]0;x\u{7}", None),
-        ]});
-        let counts = json!({"organizations": 2, "connections": 1, "apps": 3, "users": 41, "sessions": 1, "events": 4});
+        let signin = request();
+        let events = [
+            event(EventKind::ServerStarted, &request(), "09:00:00"),
+            {
+                let (event, at) = event(EventKind::SessionSignedIn, &signin, "09:12:44");
+                (event.about("session", session).and("user", user), at)
+            },
+            {
+                let (event, at) = event(EventKind::CodeCreated, &signin, "09:12:44");
+                (event.about("app", app).and("user", user).and("session", session), at)
+            },
+            {
+                let (event, at) = event(EventKind::ConnectionLoginSucceeded, &signin, "09:12:44");
+                (event.about("connection", connection).and("user", user).and("session", session), at)
+            },
+            {
+                let (event, at) = event(EventKind::ConnectionLoginFailed, &request(), "09:13:02");
+                (event.about("connection", connection).and("app", app).failed("token_audience"), at)
+            },
+            {
+                let (event, at) = event(EventKind::SessionSignedOut, &request(), "09:13:40");
+                (event.about("session", session).and("user", other), at)
+            },
+        ];
+        let events = events.into_iter().map(|(event, at)| {
+            let mut event = serde_json::to_value(event).unwrap();
+            event["occurredAt"] = at.into();
+            event
+        });
+        let live = json!({"url": "https://id.example.com", "version": "0.1.0", "seq": 6, "events": events.collect::<Vec<_>>()});
+        let counts = json!({"organizations": 1, "connections": 1, "apps": 3, "users": 41, "sessions": 1, "events": 6});
+        let mut names = Names::new();
+        learn(
+            &mut names,
+            &json!({"items": [
+                {"id": session, "user": user, "email": "ada@acme.example"},
+                {"id": session, "user": other, "email": "\u{1b}]0;x\u{7}"},
+            ]}),
+        );
+        learn(&mut names, &json!({"items": [{"id": connection, "name": "Acme Okta"}]}));
+        learn(&mut names, &json!({"items": [{"clientId": app, "name": "Wiki"}]}));
         let session = Signed {
             since: "2026-01-01 09:12".into(),
             who: "ada@acme.example".into(),
             organization: "Acme".into(),
             ip: "192.0.2.7".into(),
         };
-        Snapshot::of(&live, &counts, vec![session])
+        Snapshot::of(&live, &counts, vec![session], &names)
     }
 
     #[test]
     fn the_screen_of_a_small_terminal() {
         let expected = r"
  authd https://id.example.com                                             0.1.0
- 2 organizations   1 connections   3 apps   41 users   1 sessions   4 events
+ 1 organization   1 connection   3 apps   41 users   1 session   6 events
 
 ┌ sign-ins ────────────────────────────────────────────────────────────────────┐
-│09:13:40 · \u{1b}]0;x\u{7}            session.signed_out                      │
-│09:13:02 ✗ usr_1                      token_audience                          │
-│                                      req_01kdvdna00gpn6ppt42h20kqfh          │
-│09:12:44 ✓ ada@acme.example           session.signed_in                       │
+│09:13:40 · \u{1b}]0;x\u{7}                   signed out                       │
+│09:13:02 ✗ req_01kdvdna00kywtnme50nsmkxxp    token_audience                   │
+│                                             Acme Okta → Wiki                 │
+│09:12:44 ✓ ada@acme.example                  signed in · Acme Okta → Wiki     │
 │                                                                              │
 │                                                                              │
 │                                                                              │
@@ -175,7 +228,8 @@ mod tests {
 └──────────────────────────────────────────────────────────────────────────────┘
  q quits   r looks again
 ";
-        let drawn = screen(&sample(), 80, 24);
+        let sample = sample();
+        let drawn = screen(&sample, 80, 24);
         assert!(drawn == expected[1..], "\n{drawn}");
     }
 
@@ -183,8 +237,10 @@ mod tests {
     fn trouble_and_tiny_terminals_are_drawn_too() {
         let lost = Snapshot { trouble: Some("The running server does not answer.".into()), ..Snapshot::default() };
         assert!(screen(&lost, 80, 24).contains("does not answer"));
-        for (width, height) in [(1, 1), (20, 5), (200, 60)] {
+        for (width, height) in [(1, 1), (200, 60)] {
             screen(&sample(), width, height);
         }
+        assert!(screen(&sample(), 39, 24).contains("too small") && screen(&sample(), 80, 9).contains("too small"));
+        assert!(!screen(&sample(), 40, 10).contains("too small"));
     }
 }

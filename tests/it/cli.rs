@@ -140,9 +140,11 @@ fn the_forms(place: &Place) {
     assert!(connection.starts_with("conn_") && !made.out.contains("\"S\""), "{}", made.out);
     for (verb, field) in [("get", "id"), ("validate", "checks"), ("test", "checks"), ("status", "status")] {
         let done = place.run(&["connection", verb, &connection, "--json"]);
-        assert!(done.json().get(field).is_some(), "{verb}: {}", done.out);
+        let answer: Value = serde_json::from_str(&done.out).unwrap();
+        assert!(answer.get(field).is_some(), "{verb}: {}", done.out);
+        assert_eq!(done.code, i32::from(answer["ok"] == false), "{verb}: a bad report is not a success");
         let by_name = place.run(&["connection", verb, "--id", &connection, "--json"]);
-        assert_eq!(by_name.code, 0, "{verb} --id");
+        assert_eq!(by_name.code, done.code, "{verb} --id");
     }
     assert_eq!(
         place.run(&["connection", "list", "--org", &org, "--json"]).json()["items"][0]["id"],
@@ -255,6 +257,7 @@ fn shared_flags_stand_before_or_after_the_verb() {
     let place = Place::new();
     let data = place.data();
     let data = data.to_str().unwrap();
+    place.run(&["org", "create", "--name", "N"]);
     for args in [
         ["--data-dir", data, "--json", "org", "list"],
         ["org", "--data-dir", data, "--json", "list"],
@@ -274,6 +277,9 @@ fn bare_defaults_are_a_directory_here() {
     assert_eq!(nothing.code, 1, "{}", nothing.out);
     assert!(nothing.err.contains("--data-dir"), "{}", nothing.err);
     assert!(!place.dir.path().join("authd-data").exists(), "looking makes nothing");
+    let named = place.run(&["org", "list"]);
+    assert!(named.code == 1 && named.err.contains("help: "), "{}", named.err);
+    assert!(!place.data().exists(), "not where it was named, either");
     assert_eq!(Done::of(&place.command(&["org", "create", "--name", "N"]).output().unwrap()).code, 0);
     assert!(place.dir.path().join("authd-data/authd.redb").exists());
 }
@@ -353,7 +359,20 @@ fn the_exit_code_tells_whose_fault_it_is() {
         &["org", "get", "org_00000000000000000000000000"],
         &["org", "list", "--limit", "many"],
         &["serve", "--listen", "nowhere"],
+        &["org", "list", "--limit", "0"],
         &["serve", "--public-url", "http://id.example.com"],
+        &["serve", "--outbound-allow", "foo"],
+        &["serve", "--demo", "--public-url", "https://id.example.com"],
+        &[
+            "serve",
+            "--demo",
+            "--listen",
+            "0.0.0.0:0",
+            "--trusted-proxies",
+            "10.0.0.1",
+            "--public-url",
+            "https://localhost",
+        ],
     ] {
         let done = place.run(yours);
         assert_eq!(done.code, 1, "{yours:?}: {}{}", done.out, done.err);
@@ -526,4 +545,138 @@ fn quiet_is_for_scripts() {
     let id = place.run(&["org", "create", "--name", "N", "-q"]).out;
     assert!(id.starts_with("org_") && id.lines().count() == 1);
     assert_eq!(place.run(&["-q", "org", "list"]).out, id);
+}
+
+/// The status of `GET /healthz` over the network.
+fn health(ready: &Value) -> String {
+    let address = ready["listen"].as_str().unwrap();
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    write!(stream, "GET /nowhere HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    std::io::Read::read_to_string(&mut stream, &mut answer).unwrap();
+    answer.lines().next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_server_nobody_listens_to_serves_and_stops() {
+    let place = Place::new();
+    let mut serving = place.serve(&["--log-level", "trace"]);
+    drop(serving.child.stderr.take());
+    drop(serving.child.stdout.take());
+    for _ in 0..3 {
+        assert!(health(&serving.ready).contains(" 404"), "each answer is a line that nobody takes");
+    }
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn a_server_whose_reader_left_before_the_start_starts() {
+    let place = Place::new();
+    let data = place.data();
+    for more in [&[][..], &["--demo"]] {
+        let args = [&["serve", "--data-dir", data.to_str().unwrap(), "--listen", "127.0.0.1:0"][..], more].concat();
+        let mut child = place.command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop((child.stdout.take(), child.stderr.take()));
+        let serving = Serving { child, ready: Value::Null };
+        let answers = || place.run(&["counts", "--json"]).code == 0 && data.join("authd.sock").exists();
+        assert!((0..200).any(|_| answers() || {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            false
+        }));
+        assert_eq!(serving.stop(), 0);
+    }
+}
+
+#[test]
+fn the_end_of_its_terminal_stops_a_server_in_order() {
+    let place = Place::new();
+    let mut serving = place.serve(&[]);
+    serving.signal("-HUP");
+    assert_eq!(serving.child.wait().unwrap().code(), Some(0));
+    assert!(!place.data().join("authd.sock").exists());
+}
+
+#[test]
+fn what_a_demo_left_is_told() {
+    let place = Place::new();
+    place.serve(&["--demo"]).stop();
+    let mut serving = place.serve(&[]);
+    let mut log = serving.child.stderr.take().unwrap();
+    assert_eq!(serving.stop(), 0);
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut log, &mut text).unwrap();
+    assert!(text.contains("authd connection disable conn_"), "{text}");
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_is_an_error() {
+    let Ok(full) = std::fs::File::options().write(true).open("/dev/full") else { return };
+    let place = Place::new();
+    place.run(&["org", "create", "--name", "N"]);
+    let data = place.data();
+    let mut command = place.command(&["--data-dir", data.to_str().unwrap(), "org", "list"]);
+    let done = Done::of(&command.stdout(full).output().unwrap());
+    assert!(done.code == 2 && done.err.starts_with("error: "), "{}", done.err);
+}
+
+#[test]
+fn a_mistyped_flag_or_verb_is_met_with_the_right_one() {
+    let place = Place::new();
+    for (args, meant) in [
+        (&["org", "create", "--nmae", "N"][..], "did you mean `--name`?"),
+        (&["org", "creat"], "did you mean `create`?"),
+        (&["token", "issue", "--org", "org_1", "--role", "ownr"], "did you mean `owner`?"),
+    ] {
+        let text = place.run(args).err;
+        assert!(text.contains(&format!("\nhelp: {meant}")) && !text.contains("tip:"), "{text}");
+        let json = place.run(&[args, &["--json"]].concat()).err;
+        let problem: Value = serde_json::from_str(json.trim()).unwrap();
+        assert_eq!(problem["help"], meant, "{problem}");
+    }
+    let problem: Value = serde_json::from_str(place.run(&["org", "create", "--json"]).err.trim()).unwrap();
+    assert!(problem["detail"].as_str().unwrap().contains("--name"), "{problem}");
+    let missing = place.run(&["org", "get", "org_00000000000000000000000000"]).err;
+    assert!(missing.contains("no authd in"), "{missing}");
+    place.run(&["org", "create", "--name", "N"]);
+    let missing = place.run(&["org", "get", "org_00000000000000000000000000"]).err;
+    assert!(missing.contains("no organization org_0") && missing.contains("help: `authd org list`"), "{missing}");
+}
+
+/// Texts that tell somebody to type something that does not exist are worse than none.
+#[test]
+fn every_verb_that_a_text_names_exists() {
+    fn files(path: &Path, out: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(path).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                files(&path, out);
+            } else if path.extension().is_some_and(|end| end == "rs" || end == "md") {
+                out.push(path);
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let reference = authd::cli::reference::cli(&authd::app::catalogue());
+    let verbs: Vec<&str> = reference.lines().filter_map(|line| line.strip_prefix("## authd ")).collect();
+    let mut texts = vec![root.join("README.md")];
+    files(&root.join("docs/reference"), &mut texts);
+    files(&root.join("src"), &mut texts);
+    for file in texts {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let code = file.extension().is_some_and(|end| end == "rs");
+        for line in text.lines().filter(|line| !code || !line.trim_start().starts_with("//")) {
+            let quoted = line.split("`authd ").skip(1).map(|rest| rest.split('`').next().unwrap_or_default());
+            let typed = line.trim_start().strip_prefix("authd ").filter(|_| !code);
+            for words in quoted.chain(typed) {
+                let plain =
+                    |word: &&str| word.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !word.starts_with('-');
+                let words: Vec<&str> = words.split(' ').take_while(plain).take(2).collect();
+                let known = words.is_empty()
+                    || verbs.contains(&words.join(" ").as_str())
+                    || verbs.contains(&words[0])
+                    || (words.len() == 1 && verbs.iter().any(|verb| verb.starts_with(&format!("{} ", words[0]))));
+                assert!(known, "{}: there is no `authd {}`", file.display(), words.join(" "));
+            }
+        }
+    }
 }

@@ -23,6 +23,9 @@ use crate::connection::simulator::{PEOPLE, Person, Simulator};
 use crate::error::{Error, Result, codes};
 use crate::server::listen::{self, Limits, Listener, Shutdown};
 
+/// Where the ports are kept, in the data directory.
+const FILE: &str = "demo.json";
+
 /// The ports of the last start, so that a bookmark and the people's identities survive a restart.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -43,7 +46,7 @@ impl Places {
     /// Takes two loopback ports: those of the last start, or the two above authd's own, or any. The test identity
     /// provider's is allowed to be called, by this process alone. Errors: `listen_failed`.
     pub fn take(config: &mut Config) -> Result<Self> {
-        let file = config.data_dir.path().join("demo.json");
+        let file = config.data_dir.path().join(FILE);
         let last: Ports =
             std::fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
         let above = |by: u16| match config.listen.port() {
@@ -66,6 +69,42 @@ fn bind(wanted: &[u16]) -> Result<Listener> {
 
 fn port(listener: &Listener) -> Result<u16> {
     listener.address().map(|at| at.port()).ok_or_else(|| Error::new(&codes::LISTEN_FAILED))
+}
+
+/// The demo lets anybody in who can reach it, so nobody but this machine may. Errors: `config_invalid`.
+pub fn on_loopback(config: &Config) -> Result<()> {
+    let reached = config.public_url.as_ref().filter(|url| !url.is_loopback());
+    let what = match reached {
+        Some(url) => format!("the public URL is {url}"),
+        None if !config.listen.ip().is_loopback() => format!("it would listen on {}", config.listen),
+        None => return Ok(()),
+    };
+    Err(Error::says(
+        &codes::CONFIG_INVALID,
+        format!("The demo lets anybody in, so it runs on loopback addresses only; {what}."),
+    )
+    .help("Leave out `--demo`, or listen on 127.0.0.1 without a public URL."))
+}
+
+/// A data directory that a demo ran in still has its connection. Without the demo nobody answers for it, and the place
+/// that it points to is anybody's on this machine: whoever runs authd should know.
+pub async fn warn_of_remains(app: &App, config: &Config, show: &Show) {
+    if !config.data_dir.path().join(FILE).exists() {
+        return;
+    }
+    match setup::remains(app).await {
+        Ok(None) => {}
+        Ok(Some(connection)) => {
+            let text = format!("the connection {connection} of an earlier `authd serve --demo` is still active");
+            let help = format!("`authd connection disable {connection}` switches it off");
+            if show.is_terminal() && !show.is_json() {
+                show.warning(&text, &help);
+            } else {
+                tracing::warn!(connection, help, "{text}");
+            }
+        }
+        Err(error) => tracing::warn!(code = error.code(), "{}", error.log_line()),
+    }
 }
 
 /// What runs, and what to click.
@@ -100,7 +139,8 @@ pub async fn start(app: &App, config: &Config, places: Places, shutdown: &Shutdo
 
 impl Demo {
     /// Says what to click: to a person in words, to a machine in one line.
-    pub fn tell(&self, show: &Show) {
+    /// Errors: those of `Show::line`.
+    pub fn tell(&self, show: &Show) -> Result<()> {
         if show.is_json() || !show.is_terminal() {
             return show.document(&self.document());
         }
@@ -116,7 +156,7 @@ impl Demo {
             paint.bold("Ada Lovelace"),
             paint.dim("who one can be there, and which fault to simulate, is chosen on its page:"),
             people.join("\n    "),
-        ));
+        ))
     }
 
     fn document(&self) -> Value {

@@ -64,6 +64,18 @@ pub(super) async fn everything(app: &App, simulator: &Simulator, app_url: &str) 
     client(&hands, &organization, app_url).await
 }
 
+/// The id of the demo's connection, when it is there and switched on. Errors: those of the operations.
+pub(super) async fn remains(app: &App) -> Result<Option<String>> {
+    let cx = app.context(Caller::System, Origin::internal(&app.world.env));
+    let hands = Hands { app, cx };
+    let Some(organization) = hands.find("organization.list", json!({}), |it| it["name"] == ORGANIZATION).await? else {
+        return Ok(None);
+    };
+    let ours = |it: &Value| it["slug"] == SLUG && it["status"] == "active";
+    let found = hands.find("connection.list", json!({"organization": organization["id"]}), ours).await?;
+    Ok(found.and_then(|found| found["id"].as_str().map(str::to_owned)))
+}
+
 async fn connection(hands: &Hands<'_>, organization: &Value, simulator: &Simulator) -> Result<Value> {
     let secret = Opaque::new(&hands.cx.env, "sim_").text;
     let ours = |it: &Value| it["slug"] == SLUG;

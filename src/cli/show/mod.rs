@@ -18,7 +18,7 @@ pub use text::Paint;
 
 use crate::config::Environment;
 use crate::console::escaped;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, Result, codes};
 
 /// How to print.
 #[derive(Clone, Debug)]
@@ -28,6 +28,11 @@ pub struct Show {
     out: Paint,
     err: Paint,
     terminal: bool,
+}
+
+/// Where the log goes: standard error, unbuffered. Its lock is held for a line only.
+pub fn log_sink() -> impl std::io::Write {
+    std::io::stderr()
 }
 
 impl Show {
@@ -80,14 +85,14 @@ impl Show {
         self.err.color
     }
 
-    /// The answer of an operation.
-    pub fn answer(&self, operation: &str, value: &Value) {
+    /// The answer of an operation. Errors: `storage_error` when it cannot be written.
+    pub fn answer(&self, operation: &str, value: &Value) -> Result<()> {
         if self.json {
-            self.document(value);
+            self.document(value)?;
         } else if self.quiet {
             let ids = text::ids(value);
             if !ids.is_empty() {
-                self.line(&ids);
+                self.line(&ids)?;
             }
         } else {
             let width = if self.terminal {
@@ -96,7 +101,7 @@ impl Show {
             } else {
                 usize::MAX
             };
-            self.line(&text::answer(value, self.out, width));
+            self.line(&text::answer(value, self.out, width))?;
             if let Some(cursor) = value.get("next").and_then(Value::as_str) {
                 self.note(&format!("there is more: --cursor {}", escaped(cursor)));
             }
@@ -104,18 +109,28 @@ impl Show {
                 self.note("keep the secret now: it is not shown again");
             }
         }
+        Ok(())
     }
 
-    /// One JSON document on standard output; on a terminal with line breaks.
-    pub fn document(&self, value: &Value) {
+    /// One JSON document on standard output; on a terminal with line breaks. Errors: as `line`.
+    pub fn document(&self, value: &Value) -> Result<()> {
         let text = if self.terminal { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
-        self.line(&text.unwrap_or_default());
+        self.line(&text.unwrap_or_default())
     }
 
-    /// Lines on standard output.
-    pub fn line(&self, text: &str) {
-        // A reader that went away (`| head`) wants no more.
-        let _ = writeln!(std::io::stdout().lock(), "{text}");
+    /// Lines on standard output. Errors: `storage_error` when they cannot be written.
+    pub fn line(&self, text: &str) -> Result<()> {
+        let mut out = std::io::stdout().lock();
+        match writeln!(out, "{text}").and_then(|()| out.flush()) {
+            // A reader that went away (`| head`) wants no more.
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                let message = format!("The answer cannot be written to standard output: {}.", error.kind());
+                Err(Error::says(&codes::STORAGE_ERROR, message)
+                    .help("What was asked for is done; only its answer is lost.")
+                    .because(error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Help, as it is.
@@ -145,16 +160,34 @@ impl Show {
         }
     }
 
-    /// The arguments were not understood.
-    pub fn misuse(&self, text: &StyledStr) {
+    /// The arguments were not understood. `meant` is what was probably meant.
+    pub fn misuse(&self, text: &StyledStr, meant: Option<&str>) {
+        let plain = text.to_string();
+        let help = meant.map(|meant| format!("did you mean `{}`?", escaped(meant))).or_else(|| {
+            plain.lines().find_map(|line| line.strip_prefix("  tip: ")).map(|tip| escaped(tip).replace('\'', "`"))
+        });
         if self.json {
-            let plain = text.to_string();
-            let first = plain.lines().next().unwrap_or_default().trim_start_matches("error: ");
-            self.aside(&json!({"code": "invalid_input", "detail": first}).to_string());
-        } else {
-            let text = if self.err.color { text.ansi().to_string() } else { text.to_string() };
-            self.aside(text.trim_end());
+            // The first paragraph: for missing arguments their names stand on lines of their own.
+            let lines = plain.lines().map(str::trim).take_while(|line| !line.is_empty());
+            let detail = lines.collect::<Vec<_>>().join(" ");
+            let mut problem = json!({"code": "invalid_input", "detail": detail.trim_start_matches("error: ")});
+            if let (Some(help), Some(problem)) = (help, problem.as_object_mut()) {
+                problem.insert("help".to_owned(), help.into());
+            }
+            return self.aside(&problem.to_string());
         }
+        let shown = if self.err.color { text.ansi().to_string() } else { plain.clone() };
+        // Line by line the same as the plain one: there the tips are found.
+        let mut help = help.map(|help| format!("{} {help}", self.err.cyan("help:")));
+        let mut lines: Vec<String> = Vec::new();
+        for (line, plain) in shown.lines().zip(plain.lines()) {
+            match plain.starts_with("  tip: ") {
+                true => lines.extend(help.take()),
+                false => lines.push(line.to_owned()),
+            }
+        }
+        lines.extend(help);
+        self.aside(lines.join("\n").trim_end());
     }
 
     /// Something the caller should know though it works.
