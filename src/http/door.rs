@@ -40,7 +40,9 @@ impl Door {
     /// Puts around `router`: request id, security headers, one log line an answer, the host names that are served, no compressed
     /// bodies, the default limit on bodies, and an answer even when a handler panics.
     pub fn guard(&self, router: Router) -> Router {
-        router.layer(axum::extract::DefaultBodyLimit::max(limits::BODY)).layer(from_fn_with_state(self.clone(), pass))
+        router
+            .layer(axum::extract::DefaultBodyLimit::max(limits::BODY))
+            .layer(from_fn_with_state(Arc::new(self.clone()), pass))
     }
 
     fn admits(&self, request: &Request) -> Result<()> {
@@ -52,11 +54,16 @@ impl Door {
 }
 
 /// One layer for all that concerns every request: a layer each would cost an allocation each.
-async fn pass(State(door): State<Door>, mut request: Request, next: Next) -> Response {
+async fn pass(State(door): State<Arc<Door>>, mut request: Request, next: Next) -> Response {
     let id = identify(&door, &mut request);
-    // Without the query, which may hold codes and tokens.
-    let span = tracing::info_span!("request", request_id = %id, method = %request.method(), path = %shown(request.uri().path()));
     let safe = request.method().is_safe();
+    // Published documents (RFC 8615) are asked for most and have least to tell: a span would cost more than the answer.
+    let span = if safe && request.uri().path().contains("/.well-known/") {
+        tracing::debug_span!("request", request_id = %id, method = %request.method(), path = %shown(request.uri().path()))
+    } else {
+        // Without the query, which may hold codes and tokens.
+        tracing::info_span!("request", request_id = %id, method = %request.method(), path = %shown(request.uri().path()))
+    };
     let started = door.env.monotonic();
     let mut response = match door.admits(&request) {
         // A panic is a bug of ours, and no reason to leave the client without an answer.

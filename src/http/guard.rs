@@ -21,6 +21,8 @@ pub struct Site {
     origin: String,
     https: bool,
     hosts: Vec<Host>,
+    /// The same hosts as clients usually write them, with and without the port: most requests need no parser.
+    usual: Vec<String>,
     proxies: Vec<IpNet>,
 }
 
@@ -28,18 +30,20 @@ impl Site {
     /// `listening` are the addresses of the listeners: one on loopback (or on every address) is also served by the
     /// names of loopback, one on a certain address also by that address.
     pub fn new(public_url: &PublicUrl, listening: &[SocketAddr], proxies: Vec<IpNet>) -> Self {
-        let mut hosts: Vec<Host> = host_of(&public_url.authority()).into_iter().collect();
+        let mut usual = vec![public_url.authority()];
         for at in listening {
-            if at.ip().is_loopback() || at.ip().is_unspecified() {
-                hosts.extend(["localhost", "127.0.0.1", "[::1]"].into_iter().filter_map(host_of));
-            } else {
-                hosts.push(match at.ip() {
-                    IpAddr::V4(ip) => Host::Ipv4(ip),
-                    IpAddr::V6(ip) => Host::Ipv6(ip),
-                });
-            }
+            let names: Vec<String> = match at.ip() {
+                ip if ip.is_loopback() || ip.is_unspecified() => {
+                    ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned).into()
+                }
+                IpAddr::V4(ip) => vec![ip.to_string()],
+                IpAddr::V6(ip) => vec![format!("[{ip}]")],
+            };
+            usual.extend(names.iter().map(|name| format!("{name}:{}", at.port())));
+            usual.extend(names);
         }
-        Self { origin: public_url.origin(), https: public_url.is_https(), hosts, proxies }
+        let hosts = usual.iter().filter_map(|name| host_of(name)).collect();
+        Self { origin: public_url.origin(), https: public_url.is_https(), hosts, usual, proxies }
     }
 
     /// Scheme, host and port of the public URL, as an `Origin` header says it.
@@ -70,7 +74,8 @@ impl Site {
     }
 
     fn serves_name(&self, authority: &str) -> bool {
-        host_of(authority).is_some_and(|host| self.hosts.contains(&host))
+        self.usual.iter().any(|usual| usual == authority)
+            || host_of(authority).is_some_and(|host| self.hosts.contains(&host))
     }
 
     /// The client's address: the peer's, unless the peer is a trusted proxy; then the rightmost address of

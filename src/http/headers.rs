@@ -9,6 +9,7 @@ const NOTHING: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'non
 
 /// Adds what an answer has not set itself. Without word from the handler nothing is cached, framed or run.
 pub(super) fn secure(headers: &mut HeaderMap, https: bool) {
+    headers.reserve(8);
     let mut add = |name: HeaderName, value: &'static str| {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     };

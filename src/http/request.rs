@@ -30,8 +30,8 @@ pub enum Peer {
     },
 }
 
-/// What every log line, event and trace says of a request. An extractor, and a request extension; beside it stands
-/// the `event::Origin` made of it, for doors that know no HTTP.
+/// What every log line, event and trace says of a request. An extractor, and a request extension; an `event::Origin` is
+/// made of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestInfo {
     /// Fresh for each request; answered as `x-request-id`.
@@ -85,7 +85,7 @@ impl<S: Sync> OptionalFromRequestParts<S> for Peer {
     }
 }
 
-/// Gives a request its id, looks through proxies for its address, and puts both into its extensions.
+/// Gives a request its id, looks through proxies for its address, and keeps both in its extensions.
 pub(super) fn identify(door: &Door, request: &mut Request) -> RequestId {
     let id = RequestId::new(&door.env);
     let ip = match request.extensions().get::<Peer>() {
@@ -97,15 +97,17 @@ pub(super) fn identify(door: &Door, request: &mut Request) -> RequestId {
     };
     let user_agent =
         request.headers().get(header::USER_AGENT).map(|value| shown(&String::from_utf8_lossy(value.as_bytes())));
-    let info = RequestInfo { id, ip, user_agent };
-    request.extensions_mut().insert(Origin::from(info.clone()));
-    request.extensions_mut().insert(info);
+    request.extensions_mut().insert(RequestInfo { id, ip, user_agent });
     id
 }
 
 /// A text of a stranger, made harmless for logs and terminals: what is not seen as itself is escaped, and its length is
 /// bounded.
 pub(super) fn shown(text: &str) -> String {
+    // Nearly always there is nothing to do.
+    if text.len() <= USER_AGENT && !text.chars().any(is_hidden) {
+        return text.to_owned();
+    }
     let mut out = String::new();
     let mut count = 0;
     for c in text.chars() {
