@@ -265,3 +265,30 @@ async fn a_list_without_an_organization_is_the_whole_for_the_operator() {
     let of = json!({"organization": other, "user": user});
     assert_eq!(scene.authd.operate("session.list", of).await["items"].as_array().unwrap().len(), 0);
 }
+
+#[tokio::test]
+async fn a_used_code_is_remembered_for_as_long_as_what_it_gave_can_live() {
+    let scene = Scene::new().await;
+    let landed = scene.sign_in(&mut scene.authd.browser()).await;
+    scene.redeem(&landed.query("code").unwrap()).await;
+    let store = &scene.authd.app.world.store;
+    scene.authd.env().advance(Duration::from_secs(25 * 3600 - 1));
+    store.sweep().await.unwrap();
+    assert_eq!(scene.authd.counts().await["authorization_code"], 1);
+    scene.authd.env().advance(Duration::from_secs(1));
+    store.sweep().await.unwrap();
+    assert_eq!(scene.authd.counts().await["authorization_code"], 0);
+}
+
+#[tokio::test]
+async fn what_the_provider_states_of_the_sign_in_is_passed_on_if_it_is_sane() {
+    let scene = Scene::new().await;
+    for (acr, told) in
+        [("urn:mfa".to_owned(), json!("urn:mfa")), ("x".repeat(256), json!(null)), ("a\u{1b}b".to_owned(), json!(null))]
+    {
+        scene.op.next_token(move |_, claims| drop(claims.insert("acr".into(), acr.into())));
+        let landed = scene.sign_in(&mut scene.authd.browser()).await;
+        let tokens = scene.redeem(&landed.query("code").unwrap()).await.json();
+        assert_eq!(claims(tokens["id_token"].as_str().unwrap())["acr"], told);
+    }
+}
