@@ -30,6 +30,8 @@ pub mod env;
 pub mod error;
 /// What happened: the closed list of events, and who did it.
 pub mod event;
+/// The policy of an organization, who changes it, and what a change would do.
+pub mod governance;
 /// What every HTTP door shares, inward and outward.
 pub mod http;
 /// Typed, time-sortable identifiers.

@@ -25,7 +25,7 @@ pub use grant::{Grant, Grants};
 pub use operation::{
     Access, AnyOperation, Catalogue, Method, Operation, Owner, Pages, Paging, Performed, Route, perform,
 };
-pub use role::Role;
+pub use role::{CustomRole, Role, RoleName, grants_of_role, grants_of_roles, may_give};
 
 /// Adds the operations of this module.
 pub fn catalogue(catalogue: Catalogue) -> Catalogue {

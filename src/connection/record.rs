@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::oidc;
-use crate::access::Role;
+use crate::access::RoleName;
 use crate::config::PublicUrl;
 use crate::env::Timestamp;
 use crate::error::{Error, Result, codes};
@@ -102,7 +102,7 @@ pub struct Connection {
     pub jit: Option<bool>,
     /// The role of a person who is added by signing in; unset, the policy decides.
     #[n(7)]
-    pub default_role: Option<Role>,
+    pub default_role: Option<RoleName>,
     /// How to speak OpenID Connect with the provider, once that is set.
     #[n(8)]
     pub oidc: Option<oidc::Config>,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::domain::{self, Domain, Proof};
 use super::record::{Connection, ProtocolKind, Status, callback_url};
 use super::settings::OidcView;
-use crate::access::{Context, Role};
+use crate::access::{Context, RoleName};
 use crate::env::Timestamp;
 use crate::error::Result;
 use crate::id::{ConnectionId, OrganizationId};
@@ -35,7 +35,7 @@ pub struct ConnectionView {
     pub jit: Option<bool>,
     /// The role of a person who is added by signing in; absent, the policy decides.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub default_role: Option<Role>,
+    pub default_role: Option<RoleName>,
     /// The OpenID Connect configuration.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oidc: Option<OidcView>,
@@ -124,7 +124,7 @@ impl ConnectionView {
             status: connection.status,
             domains,
             jit: connection.jit,
-            default_role: connection.default_role,
+            default_role: connection.default_role.clone(),
             oidc: connection.oidc.as_ref().map(OidcView::from),
             callback_url: callback_url(&cx.deployment.public_url, connection.id),
             created_at: connection.created_at,

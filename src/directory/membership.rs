@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::email::EmailAddress;
 use super::organization::Organization;
 use super::user::User;
-use crate::access::{Grants, Role};
+use crate::access::{Grants, RoleName, grants_of_roles};
 use crate::env::Timestamp;
 use crate::error::{Error, Result, codes};
 use crate::id::{ConnectionId, OrganizationId, UserId};
@@ -73,7 +73,7 @@ pub struct Membership {
     pub groups: Vec<String>,
     /// Roles in authd. Only an administrator or an explicit mapping gives one.
     #[n(10)]
-    pub roles: BTreeSet<Role>,
+    pub roles: BTreeSet<RoleName>,
     /// The connection that brought them, if one did.
     #[n(11)]
     pub source: Option<ConnectionId>,
@@ -139,8 +139,8 @@ impl Membership {
         Ok(membership)
     }
 
-    /// What their roles let them do.
-    pub fn grants(&self) -> Grants {
-        self.roles.iter().fold(Grants::none(), |grants, role| grants.union(&role.grants()))
+    /// What their roles let them do now.
+    pub async fn grants(&self, store: &Store) -> Result<Grants> {
+        grants_of_roles(store, self.organization, &self.roles).await
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::membership::{Membership, Status};
 use super::organization::Organization;
-use crate::access::{Access, Context, Grant, Method, Operation, Owner, Pages, Paging, Role, Route};
+use crate::access::{Access, Context, Grant, Method, Operation, Owner, Pages, Paging, RoleName, Route};
 use crate::env::Timestamp;
 use crate::error::{Error, Result, codes};
 use crate::event::EventKind;
@@ -221,7 +221,7 @@ pub struct UserView {
     /// The source's groups, as of the last sign-in.
     pub groups: Vec<String>,
     /// Roles in authd.
-    pub roles: Vec<Role>,
+    pub roles: Vec<RoleName>,
     /// The connection that brought them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection: Option<ConnectionId>,

@@ -9,7 +9,7 @@ use super::identity::Identity;
 use super::membership::{Membership, Status};
 use super::profile::Profile;
 use super::user::User;
-use crate::access::{Context, Role};
+use crate::access::{Context, RoleName};
 use crate::error::{Error, Result, codes};
 use crate::event::EventKind;
 use crate::id::{ConnectionId, OrganizationId, UserId};
@@ -35,7 +35,7 @@ pub struct SourceFacts {
     /// What it says about strangers; unset leaves it to the policy.
     pub jit: Option<bool>,
     /// The role of a new member; none unless set.
-    pub default_role: Option<Role>,
+    pub default_role: Option<RoleName>,
     /// The domains that it has proven.
     pub domains: Vec<String>,
     /// Whether another connection has proven the domain of the arriving address.
@@ -167,7 +167,7 @@ fn create(cx: &Context, proposal: &Proposal, facts: &SourceFacts, trust_email: b
         family_name: profile.family_name.clone(),
         image: profile.image.clone(),
         groups: profile.groups.clone(),
-        roles: facts.default_role.into_iter().collect(),
+        roles: facts.default_role.clone().into_iter().collect(),
         source: Some(facts.connection),
         created_at: now,
         updated_at: now,
@@ -200,11 +200,12 @@ fn refresh(
     let Stored { value: before, revision } = known;
     let profile = &proposal.profile;
     let mut member = before.clone();
-    let taken = |old: &Option<String>, new: &Option<String>| match facts.policy.update_profile {
-        UpdateProfile::Never => old.clone(),
-        UpdateProfile::Missing => old.clone().or_else(|| new.clone()),
-        UpdateProfile::Always => new.clone().or_else(|| old.clone()),
-    };
+    let taken =
+        |old: &Option<String>, new: &Option<String>| match facts.policy.provisioning.user.update_profile_on_login {
+            UpdateProfile::Never => old.clone(),
+            UpdateProfile::Missing => old.clone().or_else(|| new.clone()),
+            UpdateProfile::Always => new.clone().or_else(|| old.clone()),
+        };
     member.name = taken(&before.name, &profile.name);
     member.given_name = taken(&before.given_name, &profile.given_name);
     member.family_name = taken(&before.family_name, &profile.family_name);
@@ -218,7 +219,7 @@ fn refresh(
     if let (Some(email), true, false) = (email, owned, email_conflict) {
         let current = before.email.as_deref().and_then(|text| EmailAddress::parse(text).ok());
         if current.is_none_or(|current| current.folded == email.folded)
-            || facts.policy.update_profile == UpdateProfile::Always
+            || facts.policy.provisioning.user.update_profile_on_login == UpdateProfile::Always
         {
             member.email = Some(email.text);
             member.email_verified = true;

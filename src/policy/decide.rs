@@ -91,7 +91,7 @@ pub fn decide(policy: &Policy, arrival: &Arrival) -> Verdict {
     match arrival.by_email {
         Known::Ended => Verdict::Refuse(&codes::PERSON_DISABLED),
         Known::Active { same_connection } => {
-            let allowed = match policy.linking {
+            let allowed = match policy.identity.account_linking.oidc {
                 Linking::None => false,
                 Linking::SameConnection => same_connection,
                 Linking::VerifiedEmail => true,
@@ -103,7 +103,8 @@ pub fn decide(policy: &Policy, arrival: &Arrival) -> Verdict {
             }
         }
         Known::Nobody => {
-            let welcome = arrival.connection_jit.unwrap_or(policy.jit == JitMode::CreateUserAndMembership);
+            let welcome =
+                arrival.connection_jit.unwrap_or(policy.provisioning.jit.mode == JitMode::CreateUserAndMembership);
             if welcome {
                 Verdict::Create { trust_email: arrival.email == EmailStanding::Owned }
             } else {
@@ -169,7 +170,9 @@ mod tests {
     #[test]
     fn linking_follows_the_policy_and_needs_an_owned_domain() {
         let with = |linking, by_email, email| {
-            decide(&Policy { linking, ..Policy::default() }, &Arrival { by_email, email, ..STRANGER })
+            let mut policy = Policy::default();
+            policy.identity.account_linking.oidc = linking;
+            decide(&policy, &Arrival { by_email, email, ..STRANGER })
         };
         let conflict = Verdict::Refuse(&codes::EMAIL_CONFLICT);
         assert_eq!(with(Linking::SameConnection, ACTIVE, EmailStanding::Owned), Verdict::Link);
@@ -183,8 +186,11 @@ mod tests {
 
     #[test]
     fn strangers_are_welcome_as_the_connection_or_else_the_policy_says() {
-        let with =
-            |jit, connection_jit| decide(&Policy { jit, ..Policy::default() }, &Arrival { connection_jit, ..STRANGER });
+        let with = |mode, connection_jit| {
+            let mut policy = Policy::default();
+            policy.provisioning.jit.mode = mode;
+            decide(&policy, &Arrival { connection_jit, ..STRANGER })
+        };
         let created = Verdict::Create { trust_email: true };
         let refused = Verdict::Refuse(&codes::NOT_A_MEMBER);
         assert_eq!(with(JitMode::CreateUserAndMembership, None), created);

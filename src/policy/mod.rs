@@ -8,4 +8,8 @@ mod decide;
 mod rules;
 
 pub use decide::{Arrival, EmailStanding, Known, Verdict, decide};
-pub use rules::{JitMode, Linking, Policy, UpdateProfile};
+pub use rules::{
+    AccountLinking, Authority, DeprovisionMode, DeprovisionPolicy, GroupsMode, GroupsPolicy, IdentityPolicy, JitMode,
+    JitPolicy, Linking, Policy, ProvisioningPolicy, ReuseUser, RolesMode, RolesPolicy, ScimReuse, UpdateFromDirectory,
+    UpdateProfile, UserPolicy,
+};

@@ -12,8 +12,8 @@ use crate::connection::protocol::{Authenticated, Checks};
 use crate::directory::{EmailAddress, Membership, Proposal, SourceFacts, provision};
 use crate::error::{Error, Result, codes};
 use crate::event::EventKind;
+use crate::governance;
 use crate::http::reply;
-use crate::policy::Policy;
 use crate::provider::authorize::AuthorizeRequest;
 use crate::provider::code;
 use crate::session::{Epochs, NewSession, Opened, Scope, Session};
@@ -148,9 +148,9 @@ async fn facts(cx: &Context, connection: &Connection, person: &Authenticated) ->
         connection: connection.id,
         organization: connection.organization,
         jit: connection.jit,
-        default_role: connection.default_role,
+        default_role: connection.default_role.clone(),
         domains,
         domain_owned_elsewhere,
-        policy: Policy::default(),
+        policy: governance::policy_of(&cx.store, connection.organization).await?,
     })
 }

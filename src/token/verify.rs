@@ -73,7 +73,10 @@ pub async fn verify_api(cx: &Context, keyring: &Keyring, token: &str) -> Result<
     }
     let TokenGrant { organization, user, role, .. } = checked.grant;
     let grants = match (user, role) {
-        (Some(user), None) => Membership::active(&cx.store, organization, user).await.map_err(outside)?.grants(),
+        (Some(user), None) => {
+            let member = Membership::active(&cx.store, organization, user).await.map_err(outside)?;
+            member.grants(&cx.store).await.map_err(outside)?
+        }
         (None, Some(role)) => {
             Organization::open(&cx.store, organization).await.map_err(outside)?;
             role.grants()

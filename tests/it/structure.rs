@@ -18,6 +18,7 @@ const ORDER: &[&str] = &[
     "session",
     "directory",
     "connection",
+    "governance",
     "token",
     "provider",
     "signin",

@@ -8,8 +8,8 @@ use super::super::domain;
 use super::super::record::{Connection, Status, TOMBSTONE};
 use super::super::settings;
 use super::super::view::ConnectionView;
-use super::{Looked, event, given, look_at, may_give, must_answer, name_of, owner_of, slug_is_free, slug_of};
-use crate::access::{Access, Context, Grant, Method, Operation, Owner, Role, Route};
+use super::{Looked, event, given, look_at, must_answer, name_of, owner_of, slug_is_free, slug_of};
+use crate::access::{Access, Context, Grant, Method, Operation, Owner, RoleName, Route, may_give};
 use crate::error::{Error, Result, codes};
 use crate::event::EventKind;
 use crate::id::ConnectionId;
@@ -34,7 +34,7 @@ pub struct UpdateConnection {
     pub jit: Option<Option<bool>>,
     /// The role of a person who is added by signing in; `null` leaves it to the policy.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
-    pub default_role: Option<Option<Role>>,
+    pub default_role: Option<Option<RoleName>>,
 }
 
 #[async_trait]
@@ -65,9 +65,11 @@ impl Operation for UpdateConnection {
             connection.jit = jit;
             changed.push("jit");
         }
-        if let Some(role) = self.default_role {
-            role.map_or(Ok(()), |role| may_give(cx, role))?;
-            connection.default_role = role;
+        if let Some(role) = &self.default_role {
+            if let Some(role) = role {
+                may_give(cx, connection.organization, role).await?;
+            }
+            connection.default_role.clone_from(role);
             changed.push("defaultRole");
         }
         if changed.is_empty() {

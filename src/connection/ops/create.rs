@@ -9,8 +9,8 @@ use super::super::oidc::{self, AuthMethod};
 use super::super::record::{Connection, ProtocolKind, Status};
 use super::super::settings::{self, Flat, OidcSettings};
 use super::super::view::{ConnectionView, DomainView};
-use super::{Looked, event, look_at, may_give, must_answer, name_of, slug_is_free, slug_of};
-use crate::access::{Access, Context, Grant, Method, Operation, Owner, Role, Route};
+use super::{Looked, event, look_at, must_answer, name_of, slug_is_free, slug_of};
+use crate::access::{Access, Context, Grant, Method, Operation, Owner, RoleName, Route, may_give};
 use crate::crypto::Secret;
 use crate::directory::Organization;
 use crate::error::{Error, Result, codes};
@@ -67,7 +67,7 @@ pub struct CreateConnection {
     pub jit: Option<bool>,
     /// The role of a person who is added by signing in; unset, the policy decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub default_role: Option<Role>,
+    pub default_role: Option<RoleName>,
     /// The whole OpenID Connect configuration, where the fields above are not enough. Those win over it.
     #[serde(default, alias = "config", skip_serializing_if = "Option::is_none")]
     pub oidc: Option<OidcSettings>,
@@ -104,9 +104,9 @@ fn one_or_many<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error>
 impl CreateConnection {
     /// The connection as it would be, with the names it claims.
     /// Errors: `grant_exceeds_caller`, `invalid_input`, `domain_invalid`.
-    fn draft(&self, cx: &Context, organization: OrganizationId) -> Result<(Connection, Vec<String>)> {
-        if let Some(role) = self.default_role {
-            may_give(cx, role)?;
+    async fn draft(&self, cx: &Context, organization: OrganizationId) -> Result<(Connection, Vec<String>)> {
+        if let Some(role) = &self.default_role {
+            may_give(cx, organization, role).await?;
         }
         let id = self.id.unwrap_or_else(|| ConnectionId::new(&cx.env));
         let flat = Flat {
@@ -143,7 +143,7 @@ impl CreateConnection {
             protocol: self.protocol,
             status: if self.activate { Status::Active } else { Status::Draft },
             jit: self.jit,
-            default_role: self.default_role,
+            default_role: self.default_role.clone(),
             oidc,
             created_at: now,
             updated_at: now,
@@ -169,7 +169,7 @@ impl Operation for CreateConnection {
     async fn look(&self, cx: &Context) -> Result<Self::Seen> {
         // Everything that can be refused without the network is refused before it.
         let organization = cx.organization(self.organization)?;
-        let (connection, _) = self.draft(cx, organization)?;
+        let (connection, _) = self.draft(cx, organization).await?;
         if self.activate {
             settings::complete(&connection)?;
         }
@@ -186,7 +186,7 @@ impl Operation for CreateConnection {
     async fn apply(&self, cx: &Context, seen: &Self::Seen, batch: &mut Batch) -> Result<Self::Output> {
         let organization = cx.organization(self.organization)?;
         Organization::load(&cx.store, organization).await?;
-        let (mut connection, names) = self.draft(cx, organization)?;
+        let (mut connection, names) = self.draft(cx, organization).await?;
         connection.looked = seen.kept(cx);
         slug_is_free(cx, &connection).await?;
         if self.id.is_some() && cx.store.get::<Connection>(Connection::key_of(connection.id)).await?.is_some() {

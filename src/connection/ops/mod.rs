@@ -19,7 +19,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::oidc;
 use super::record::{Connection, LastLook};
-use crate::access::{Context, Owner, Role};
+use crate::access::{Context, Owner};
 use crate::error::{Error, Kind, Result, codes};
 use crate::event::{Event, EventKind};
 use crate::id::ConnectionId;
@@ -40,18 +40,6 @@ impl Looked {
     /// As the connection keeps it; none when there was nothing to look at.
     fn kept(self, cx: &Context) -> Option<LastLook> {
         (self != Self::Nowhere).then(|| LastLook { at: cx.env.now(), answered: self == Self::Reached })
-    }
-}
-
-/// A role that people get by signing in is given by whoever sets it. Nobody gives more than they hold: with the
-/// provider in hand they would sign in as somebody who may do more. Errors: `grant_exceeds_caller`.
-fn may_give(cx: &Context, role: Role) -> Result<()> {
-    match cx.caller.grants().lacks(&role.grants()) {
-        None => Ok(()),
-        Some(grant) => Err(Error::says(
-            &codes::GRANT_EXCEEDS_CALLER,
-            format!("The role `{}` has the grant `{grant}`, which you do not hold yourself.", role.name()),
-        )),
     }
 }
 

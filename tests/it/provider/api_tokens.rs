@@ -29,7 +29,7 @@ async fn a_token_for_a_person_holds_what_the_person_may_now() {
 
     let grants = |caller: Caller| caller.grants();
     assert_eq!(grants(caller(&lab, token).await.unwrap()).names().len(), 0, "a member without roles may nothing");
-    lab.change(organization, user, |member| member.roles = [Role::Owner].into()).await;
+    lab.change(organization, user, |member| member.roles = [Role::Owner.into()].into()).await;
     let owner = caller(&lab, token).await.unwrap();
     assert_eq!(owner, Caller::User { id: Some(user), organization, grants: Role::Owner.grants() });
     assert!(!owner.holds(Grant::ConnectionDomainTrust, organization));

@@ -1,0 +1,9 @@
+//! # governance — the policy of an organization, who changes it, and what a change would do
+//!
+//! *Owns* the record of an organization's policy, its operations, and the dry runs on live data.
+//! *Gives* `policy_of` to every flow that provisions people.
+//! *Needs* the pure policy, the directory and the connections. *Never* decides about a person itself.
+
+mod record;
+
+pub use record::policy_of;

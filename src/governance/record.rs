@@ -1,0 +1,44 @@
+//! The policy of an organization as it is kept.
+
+use crate::env::Timestamp;
+use crate::error::{Error, Result, codes};
+use crate::id::OrganizationId;
+use crate::policy::Policy;
+use crate::store::{Key, Life, Record, Store, Stored};
+
+/// What an organization's owner wrote. An organization without a row has the default policy.
+#[derive(Clone, Debug, minicbor::Encode, minicbor::Decode)]
+pub struct OrganizationPolicy {
+    /// Whose.
+    #[n(0)]
+    pub organization: OrganizationId,
+    /// The policy in JSON: its own version field tells its form.
+    #[n(1)]
+    pub policy: String,
+    /// When it was written.
+    #[n(2)]
+    pub updated_at: Timestamp,
+}
+
+impl Record for OrganizationPolicy {
+    const KIND: &'static str = "policy";
+    const LIFE: Life = Life::Kept;
+    fn key(&self) -> Key {
+        Self::key_of(self.organization)
+    }
+}
+
+impl OrganizationPolicy {
+    /// The key of an organization's policy.
+    pub fn key_of(organization: OrganizationId) -> Key {
+        Key::from_bytes(organization.bytes())
+    }
+}
+
+/// The policy that holds in an organization now. Errors: `storage_corrupt` for one that cannot be read: what an
+/// owner forbade must not come back by a default.
+pub async fn policy_of(store: &Store, organization: OrganizationId) -> Result<Policy> {
+    let found: Option<Stored<OrganizationPolicy>> = store.get(OrganizationPolicy::key_of(organization)).await?;
+    let Some(found) = found else { return Ok(Policy::default()) };
+    serde_json::from_str(&found.policy).map_err(|error| Error::new(&codes::STORAGE_CORRUPT).because(error))
+}
