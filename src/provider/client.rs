@@ -1,6 +1,7 @@
 //! Apps: the OAuth clients of authd.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,70 @@ pub enum Kind {
     /// Hands its tokens to Convex: access tokens are of type `JWT` with the client id as their one audience.
     #[n(3)]
     Convex,
+}
+
+/// How an app proves itself at the token endpoint (RFC 8414 §2, RFC 7523).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, minicbor::Encode, minicbor::Decode)]
+#[serde(rename_all = "snake_case")]
+#[cbor(index_only)]
+pub enum AuthMethod {
+    /// By its secret, in the header.
+    #[n(0)]
+    ClientSecretBasic,
+    /// By its secret, in the form.
+    #[n(1)]
+    ClientSecretPost,
+    /// By a token that it signs with a key of its own.
+    #[n(2)]
+    PrivateKeyJwt,
+    /// It keeps no secret.
+    #[n(3)]
+    None,
+}
+
+/// What an app exchanges for tokens.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    minicbor::Encode,
+    minicbor::Decode,
+)]
+#[serde(rename_all = "snake_case")]
+#[cbor(index_only)]
+pub enum GrantType {
+    /// A code of a sign-in (RFC 6749 §4.1).
+    #[n(0)]
+    AuthorizationCode,
+    /// A refresh token (RFC 6749 §6).
+    #[n(1)]
+    RefreshToken,
+    /// Nothing but its own credentials (RFC 6749 §4.4).
+    #[n(2)]
+    ClientCredentials,
+    /// A device code (RFC 8628).
+    #[n(3)]
+    #[serde(rename = "urn:ietf:params:oauth:grant-type:device_code", alias = "device_code")]
+    DeviceCode,
+}
+
+impl GrantType {
+    /// As the parameter `grant_type` writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AuthorizationCode => "authorization_code",
+            Self::RefreshToken => "refresh_token",
+            Self::ClientCredentials => "client_credentials",
+            Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
+        }
+    }
 }
 
 /// Which organizations people may come from.
@@ -123,6 +188,53 @@ pub struct App {
     /// When it was changed last.
     #[n(12)]
     pub updated_at: Timestamp,
+    /// It is somebody else's: people are asked before it learns who they are.
+    #[n(13)]
+    #[cbor(default)]
+    pub third_party: bool,
+    /// Where people may be returned to after they signed out, byte for byte.
+    #[n(14)]
+    #[cbor(default)]
+    pub post_logout_redirect_uris: Vec<String>,
+    /// Where authd tells it that a session has ended (OpenID Connect Back-Channel Logout).
+    #[n(15)]
+    pub backchannel_logout_uri: Option<String>,
+    /// The page that authd's own sign-out page opens in a frame (OpenID Connect Front-Channel Logout).
+    #[n(16)]
+    pub frontchannel_logout_uri: Option<String>,
+    /// How it proves itself at the token endpoint; unset, by its secret in either way.
+    #[n(17)]
+    pub auth_method: Option<AuthMethod>,
+    /// Its public keys for `private_key_jwt`: a JWK set in JSON.
+    #[n(18)]
+    pub jwks: Option<String>,
+    /// Where its public keys are, in their place.
+    #[n(19)]
+    pub jwks_uri: Option<String>,
+    /// By which grants it may get tokens; unset, those that its kind usually has.
+    #[n(20)]
+    pub grant_types: Option<Vec<GrantType>>,
+    /// Scopes of its own APIs that it may ask for, beside those of authd.
+    #[n(21)]
+    #[cbor(default)]
+    pub scopes: Vec<String>,
+    /// The API that its access tokens are for (RFC 9068); unset, the app itself.
+    #[n(22)]
+    pub audience: Option<String>,
+    /// A refresh token ends when it was not used for so long, in seconds; 30 days if absent.
+    #[n(23)]
+    pub refresh_idle_seconds: Option<u64>,
+    /// A refresh token ends after so long, whatever happens, in seconds; 90 days if absent.
+    #[n(24)]
+    pub refresh_seconds: Option<u64>,
+    /// It has to push its authorization requests (RFC 9126).
+    #[n(25)]
+    #[cbor(default)]
+    pub require_pushed_requests: bool,
+    /// Claims that its tokens have besides: our name for each, and the field of the person that it comes from.
+    #[n(26)]
+    #[cbor(default)]
+    pub claims: BTreeMap<String, String>,
 }
 
 impl Record for App {
@@ -166,6 +278,35 @@ impl App {
     /// How long its tokens live.
     pub fn token_lifetime(&self) -> std::time::Duration {
         self.token_seconds.map_or(token::STANDARD, std::time::Duration::from_secs)
+    }
+
+    /// By which grants it may get tokens.
+    pub fn grants_allowed(&self) -> Vec<GrantType> {
+        self.grant_types.clone().unwrap_or_else(|| vec![GrantType::AuthorizationCode, GrantType::RefreshToken])
+    }
+
+    /// A refresh token ends when it was not used for so long.
+    pub fn refresh_idle(&self) -> std::time::Duration {
+        std::time::Duration::from_secs(self.refresh_idle_seconds.unwrap_or(30 * 24 * 3600))
+    }
+
+    /// A refresh token ends after so long, whatever happens.
+    pub fn refresh_lifetime(&self) -> std::time::Duration {
+        std::time::Duration::from_secs(self.refresh_seconds.unwrap_or(90 * 24 * 3600))
+    }
+
+    /// Whether it proves itself by a secret.
+    pub fn keeps_secret(&self) -> bool {
+        !self.public && self.auth_method != Some(AuthMethod::PrivateKeyJwt)
+    }
+
+    /// Whether it may get tokens by that grant. Codes and refresh are everybody's; a machine of its own (client
+    /// credentials) or a device has to be allowed.
+    pub fn may_use(&self, grant: GrantType) -> bool {
+        match &self.grant_types {
+            Some(list) => list.contains(&grant),
+            None => matches!(grant, GrantType::AuthorizationCode | GrantType::RefreshToken),
+        }
     }
 
     /// The header's `typ` of its access tokens.

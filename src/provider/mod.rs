@@ -26,7 +26,7 @@ mod redirect_uri;
 mod token_endpoint;
 mod userinfo;
 
-pub use client::{App, Organizations, Reach};
+pub use client::{App, AuthMethod, GrantType, Organizations, Reach};
 pub use http::http;
 pub use ops::{AppView, CreateApp, CreatedApp, DeleteApp, GetApp, ListApps, RotateAppSecret, UpdateApp};
 

@@ -1,12 +1,13 @@
 //! `app.update`, `app.rotate_secret`, `app.delete`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::client::{App, Organizations};
+use super::super::client::{App, AuthMethod, GrantType, Organizations};
 use super::create::CreatedApp;
 use super::{AppView, allowed, event, owner, sound};
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, Route};
@@ -46,6 +47,51 @@ pub struct UpdateApp {
     /// How long its tokens live: 60 seconds to a day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_seconds: Option<u64>,
+    /// It is somebody else's: people are asked before it learns who they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub third_party: Option<bool>,
+    /// Where people may be returned to after they signed out, all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-flag" = "post-logout-redirect-uri"))]
+    pub post_logout_redirect_uris: Option<Vec<String>>,
+    /// Where authd tells it that a session has ended; an empty text takes it away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backchannel_logout_uri: Option<String>,
+    /// The page that authd's sign-out page opens in a frame; an empty text takes it away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frontchannel_logout_uri: Option<String>,
+    /// How it proves itself at the token endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_method: Option<AuthMethod>,
+    /// Its public keys for `private_key_jwt`: a JWK set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks: Option<serde_json::Value>,
+    /// Where its public keys are; an empty text takes it away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks_uri: Option<String>,
+    /// By which grants it may get tokens, all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-flag" = "grant-type"))]
+    pub grant_types: Option<Vec<GrantType>>,
+    /// Scopes of its own APIs that it may ask for, all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-flag" = "scope"))]
+    pub scopes: Option<Vec<String>>,
+    /// The API that its access tokens are for; an empty text takes it away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
+    /// A refresh token ends when it was not used for so long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_idle_seconds: Option<u64>,
+    /// A refresh token ends after so long, whatever happens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_seconds: Option<u64>,
+    /// It has to push its authorization requests (PAR).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub require_pushed_requests: Option<bool>,
+    /// Claims that its tokens have besides, all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claims: Option<BTreeMap<String, String>>,
 }
 
 #[async_trait]
@@ -84,11 +130,40 @@ impl Operation for UpdateApp {
         }
         app.algorithm = self.alg.unwrap_or(app.algorithm);
         app.token_seconds = self.token_seconds.or(app.token_seconds);
+        app.third_party = self.third_party.unwrap_or(app.third_party);
+        app.require_pushed_requests = self.require_pushed_requests.unwrap_or(app.require_pushed_requests);
+        set_list(&mut app.post_logout_redirect_uris, self.post_logout_redirect_uris.as_ref());
+        set_list(&mut app.scopes, self.scopes.as_ref());
+        set_text(&mut app.backchannel_logout_uri, self.backchannel_logout_uri.as_ref());
+        set_text(&mut app.frontchannel_logout_uri, self.frontchannel_logout_uri.as_ref());
+        set_text(&mut app.jwks_uri, self.jwks_uri.as_ref());
+        set_text(&mut app.audience, self.audience.as_ref());
+        app.jwks = self.jwks.as_ref().map(ToString::to_string).or(app.jwks);
+        app.auth_method = self.auth_method.or(app.auth_method);
+        app.grant_types = self.grant_types.clone().or(app.grant_types);
+        app.refresh_idle_seconds = self.refresh_idle_seconds.or(app.refresh_idle_seconds);
+        app.refresh_seconds = self.refresh_seconds.or(app.refresh_seconds);
+        if let Some(claims) = &self.claims {
+            app.claims = claims.clone();
+        }
         app.updated_at = cx.env.now();
         sound(&app)?;
         SigningKey::keep(cx, seen.as_ref(), batch);
         batch.update(&app, revision).log(event(cx, EventKind::AppUpdated, &app));
         Ok(app.into())
+    }
+}
+
+fn set_list(place: &mut Vec<String>, list: Option<&Vec<String>>) {
+    if let Some(list) = list {
+        place.clone_from(list);
+    }
+}
+
+/// Absent leaves, empty clears, text sets.
+fn set_text(place: &mut Option<String>, text: Option<&String>) {
+    if let Some(text) = text {
+        *place = (!text.is_empty()).then(|| text.clone());
     }
 }
 
@@ -117,8 +192,8 @@ impl Operation for RotateAppSecret {
 
     async fn apply(&self, cx: &Context, (): &(), batch: &mut Batch) -> Result<Self::Output> {
         let Stored { value: mut app, revision } = App::load(&cx.store, self.id).await?;
-        if app.public {
-            return Err(Error::says(&codes::INVALID_INPUT, "This app is public: it keeps no secret."));
+        if !app.keeps_secret() {
+            return Err(Error::says(&codes::INVALID_INPUT, "This app proves itself without a secret."));
         }
         let overlap = self.overlap_seconds.unwrap_or(0);
         if overlap > LONGEST_OVERLAP {

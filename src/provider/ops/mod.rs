@@ -8,6 +8,8 @@ mod change;
 mod create;
 mod read;
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +17,7 @@ pub use change::{DeleteApp, RotateAppSecret, UpdateApp};
 pub use create::{CreateApp, CreatedApp};
 pub use read::{GetApp, ListApps};
 
-use super::client::{App, Kind, Organizations};
+use super::client::{App, AuthMethod, GrantType, Kind, Organizations};
 use super::redirect_uri;
 use crate::access::{Context, Owner};
 use crate::directory::Organization;
@@ -52,6 +54,45 @@ pub struct AppView {
     pub alg: Algorithm,
     /// How long its tokens live, in seconds.
     pub token_seconds: u64,
+    /// It is somebody else's: people are asked before it learns who they are.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub third_party: bool,
+    /// Where people may be returned to after they signed out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub post_logout_redirect_uris: Vec<String>,
+    /// Where authd tells it that a session has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backchannel_logout_uri: Option<String>,
+    /// The page that authd's sign-out page opens in a frame.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frontchannel_logout_uri: Option<String>,
+    /// How it proves itself at the token endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_method: Option<AuthMethod>,
+    /// Its public keys for `private_key_jwt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks: Option<serde_json::Value>,
+    /// Where its public keys are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks_uri: Option<String>,
+    /// By which grants it may get tokens.
+    pub grant_types: Vec<GrantType>,
+    /// Scopes of its own APIs that it may ask for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<String>,
+    /// The API that its access tokens are for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
+    /// A refresh token ends when it was not used for so long, in seconds.
+    pub refresh_idle_seconds: u64,
+    /// A refresh token ends after so long, in seconds.
+    pub refresh_seconds: u64,
+    /// It has to push its authorization requests (PAR).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub require_pushed_requests: bool,
+    /// Claims that its tokens have besides.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub claims: BTreeMap<String, String>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was changed last.
@@ -65,6 +106,20 @@ impl From<App> for AppView {
             organization: app.organization,
             origins: app.browser_origins(),
             token_seconds: app.token_lifetime().as_secs(),
+            grant_types: app.grants_allowed(),
+            refresh_idle_seconds: app.refresh_idle().as_secs(),
+            refresh_seconds: app.refresh_lifetime().as_secs(),
+            third_party: app.third_party,
+            post_logout_redirect_uris: app.post_logout_redirect_uris,
+            backchannel_logout_uri: app.backchannel_logout_uri,
+            frontchannel_logout_uri: app.frontchannel_logout_uri,
+            auth_method: app.auth_method,
+            jwks: app.jwks.and_then(|jwks| serde_json::from_str(&jwks).ok()),
+            jwks_uri: app.jwks_uri,
+            scopes: app.scopes,
+            audience: app.audience,
+            require_pushed_requests: app.require_pushed_requests,
+            claims: app.claims,
             name: app.name,
             kind: app.kind,
             public: app.public,
@@ -111,8 +166,10 @@ fn sound(app: &App) -> Result<()> {
     if app.name.is_empty() || app.name.len() > 200 || app.name.chars().any(char::is_control) {
         return wrong("The name needs 1 to 200 bytes, without control characters.");
     }
-    if app.redirect_uris.is_empty() || app.redirect_uris.len() > MOST {
-        return wrong("An app has 1 to 50 redirect URIs.");
+    // A machine or a device is never returned to.
+    let returned_to = app.may_use(GrantType::AuthorizationCode);
+    if (returned_to && app.redirect_uris.is_empty()) || app.redirect_uris.len() > MOST {
+        return wrong("An app that signs people in by a browser has 1 to 50 redirect URIs.");
     }
     if app.origins.len() > MOST {
         return wrong("An app has at most 50 origins.");
@@ -126,5 +183,64 @@ fn sound(app: &App) -> Result<()> {
     for uri in &app.redirect_uris {
         redirect_uri::check(app.kind, uri)?;
     }
-    app.origins.iter().try_for_each(|origin| redirect_uri::check_origin(origin))
+    app.origins.iter().try_for_each(|origin| redirect_uri::check_origin(origin))?;
+    sound_logout(app)?;
+    sound_tokens(app)
+}
+
+/// Where people and messages go when a session ends.
+fn sound_logout(app: &App) -> Result<()> {
+    if app.post_logout_redirect_uris.len() > MOST {
+        return Err(Error::says(&codes::INVALID_INPUT, "An app has at most 50 post-logout redirect URIs."));
+    }
+    for uri in &app.post_logout_redirect_uris {
+        redirect_uri::check(app.kind, uri)?;
+    }
+    for uri in [&app.backchannel_logout_uri, &app.frontchannel_logout_uri, &app.jwks_uri].into_iter().flatten() {
+        redirect_uri::check(Kind::Web, uri)?;
+    }
+    Ok(())
+}
+
+/// By what it gets tokens, and what those are for.
+fn sound_tokens(app: &App) -> Result<()> {
+    let wrong = |why: &'static str| Err(Error::says(&codes::INVALID_INPUT, why));
+    let keys = app.jwks.is_some() || app.jwks_uri.is_some();
+    if app.auth_method == Some(AuthMethod::PrivateKeyJwt) && !keys {
+        return wrong("`private_key_jwt` takes the app's public keys: `jwks`, or `jwksUri`.");
+    }
+    if app.jwks.is_some() && app.jwks_uri.is_some() {
+        return wrong("The app's keys are either in `jwks` or at `jwksUri`.");
+    }
+    if app.public && app.auth_method.is_some_and(|method| method != AuthMethod::None) {
+        return wrong("A public app keeps nothing that it could prove itself with.");
+    }
+    if app.public && app.may_use(GrantType::ClientCredentials) {
+        return wrong("Client credentials are for apps that keep a secret or a key.");
+    }
+    if app.grant_types.as_ref().is_some_and(Vec::is_empty) {
+        return wrong("An app needs at least one grant type.");
+    }
+    let word = |scope: &String| {
+        !scope.is_empty()
+            && scope.len() <= 128
+            && scope.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\')
+    };
+    if app.scopes.len() > 100 || !app.scopes.iter().all(word) {
+        return wrong("An app has at most 100 scopes, each 1 to 128 letters without spaces.");
+    }
+    let lifetime = |seconds: Option<u64>| seconds.is_none_or(|seconds| (300..=400 * 24 * 3600).contains(&seconds));
+    if !lifetime(app.refresh_idle_seconds) || !lifetime(app.refresh_seconds) {
+        return wrong("Refresh tokens live 5 minutes to 400 days.");
+    }
+    if app.audience.as_ref().is_some_and(|text| text.len() > 512 || !text.bytes().all(|b| b.is_ascii_graphic())) {
+        return wrong("The audience has at most 512 letters, without spaces.");
+    }
+    if app.kind == Kind::Convex && app.audience.is_some() {
+        return wrong("The one audience of an app for Convex is its client id.");
+    }
+    if app.claims.len() > 50 {
+        return wrong("An app has at most 50 claims of its own.");
+    }
+    Ok(())
 }
