@@ -50,6 +50,8 @@ kinds! {
     CodeReused = "oauth.code.reuse_detected", "A used code was presented again; what it had given was revoked.";
     TokenCreated = "oauth.token.created", "A token was issued.";
     TokenExchanged = "oauth.token.exchanged", "A code was exchanged for tokens.";
+    RefreshExchanged = "session.refresh_exchanged", "A refresh token was exchanged for fresh tokens.";
+    RefreshReused = "oauth.refresh.reuse_detected", "A used refresh token was presented again; what it had given was revoked.";
     TokenRefused = "oauth.token.refused", "The token endpoint refused a request.";
     GrantRevoked = "oauth.grant.revoked", "What an app had been given was revoked.";
     ApiKeyCreated = "api_key.created", "An API key was created.";

@@ -17,7 +17,7 @@ use crate::token;
 
 /// The scopes that mean something here. Others are ignored (OpenID Connect Core §3.1.2.1), so that an app may ask
 /// every provider the same way.
-pub const SCOPES: &[&str] = &["openid", "profile", "email", "groups"];
+pub const SCOPES: &[&str] = &["openid", "profile", "email", "groups", "offline_access"];
 
 /// A request that may go on.
 #[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
@@ -217,7 +217,7 @@ fn check(app: &App, redirect_uri: &str, parameters: &Parameters) -> Result<Autho
     Ok(AuthorizeRequest {
         app: app.id,
         redirect_uri: redirect_uri.to_owned(),
-        scope: scope(parameters.get("scope").unwrap_or_default())?,
+        scope: scope(app, parameters.get("scope").unwrap_or_default())?,
         state: bounded(parameters, "state", 2_048)?,
         nonce: bounded(parameters, "nonce", 256)?,
         code_challenge: challenge(parameters)?,
@@ -251,12 +251,12 @@ fn words(text: &str) -> Vec<String> {
     words
 }
 
-fn scope(text: &str) -> Result<Vec<String>, Denied> {
+fn scope(app: &App, text: &str) -> Result<Vec<String>, Denied> {
     // RFC 6749 §3.3: printable ASCII without quotes and backslashes.
     if text.len() > 1_024 || !text.bytes().all(|b| (b' '..=b'~').contains(&b) && b != b'"' && b != b'\\') {
         return denied("invalid_scope", "The scope is too long, or has letters that no scope has.");
     }
-    Ok(words(text).into_iter().filter(|scope| SCOPES.contains(&&**scope)).collect())
+    Ok(words(text).into_iter().filter(|scope| SCOPES.contains(&&**scope) || app.scopes.contains(scope)).collect())
 }
 
 /// RFC 7636 with S256, for every app: the challenge is the SHA-256 of the verifier, so exactly 43 letters.

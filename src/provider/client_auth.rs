@@ -1,15 +1,19 @@
 //! Which app is calling: HTTP Basic, the form, or only a name for those that keep no secret (RFC 6749 §2.3).
 
+use axum::extract::Request;
 use axum::http::{HeaderMap, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::client::App;
 use super::parameters::Parameters;
-use crate::access::Context;
+use crate::access::{Context, refusal};
 use crate::crypto::{Secret, TokenHash};
 use crate::error::{Error, Result, codes};
+use crate::event::{Actor, Event, EventKind};
+use crate::http::extract::read_form;
 use crate::id::AppId;
+use crate::store::Batch;
 
 /// A longer credential is none of ours.
 const LONGEST: usize = 1_024;
@@ -58,6 +62,30 @@ pub(super) async fn authenticate(
     match app {
         Some(app) if known => Ok(app),
         app => Err(failure(unknown(), app)),
+    }
+}
+
+/// The app that sends a form, and the form. A refusal is told. Errors: `invalid_client`, `invalid_request`.
+pub(super) async fn calling(cx: &Context, request: Request) -> Result<(App, Parameters)> {
+    let headers = request.headers().clone();
+    let parameters = Parameters::of(read_form(request).await?.iter());
+    if let Some(fault) = parameters.fault() {
+        return Err(Error::says(&codes::INVALID_REQUEST, fault));
+    }
+    match authenticate(cx, &headers, &parameters).await {
+        Ok(app) => Ok((app, parameters)),
+        Err(failure) => {
+            let Failure { error, app } = *failure;
+            let mut event =
+                Event::new(&cx.env, EventKind::TokenRefused, &Actor::Anonymous, &cx.origin).failed(error.code());
+            if let Some(app) = app {
+                event = event.within(app.organization).about("app", app.id);
+            }
+            let mut batch = Batch::new();
+            refusal::tell(cx, event, &mut batch).await?;
+            cx.store.commit(batch).await?;
+            Err(error)
+        }
     }
 }
 

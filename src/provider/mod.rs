@@ -20,9 +20,12 @@ pub mod code;
 mod cors;
 mod discovery;
 mod http;
+mod introspect;
 mod ops;
 mod parameters;
 mod redirect_uri;
+mod refresh;
+mod revoke;
 mod token_endpoint;
 mod userinfo;
 

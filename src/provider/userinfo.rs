@@ -88,19 +88,23 @@ async fn person(cx: &Context, keyring: &Keyring, token: &str) -> Result<Map<Stri
     let app = App::load(&cx.store, app).await.map_err(gone)?;
     // The grant and the token must say the same: one signature key serves every app and every organization.
     let same = checked.typ == app.access_token_type().name()
-        && checked.text("aud") == Some(&*app.id.to_string())
+        && checked.text("aud") == Some(app.audience.as_deref().unwrap_or(&app.id.to_string()))
         && checked.text("sub") == Some(&*user.to_string())
         && checked.text("org_id") == Some(&*checked.grant.organization.to_string());
     if !same || !app.reach().includes(checked.grant.organization) {
         return Err(invalid());
     }
-    if !checked.grant.scope.iter().any(|scope| scope == "openid") {
+    // What the token itself says: a refreshed one may have been narrowed.
+    let says: Vec<&str> = checked.text("scope").unwrap_or_default().split(' ').collect();
+    let scope: Vec<String> = checked.grant.scope.iter().filter(|scope| says.contains(&&***scope)).cloned().collect();
+    if !scope.iter().any(|scope| scope == "openid") {
         return Err(Error::says(&codes::MISSING_GRANT, "The token was not given for the scope `openid`."));
     }
     let member = Membership::active(&cx.store, checked.grant.organization, user).await.map_err(gone)?;
     let mut claims = Map::new();
     claims.insert("sub".into(), user.to_string().into());
     claims.insert("org_id".into(), checked.grant.organization.to_string().into());
-    claims.extend(claims::person(&checked.grant.scope, &member));
+    claims.extend(claims::person(&scope, &member));
+    claims.extend(claims::own(&app, &member));
     Ok(claims)
 }

@@ -11,6 +11,7 @@ mod issue;
 mod jwks;
 mod keyring;
 mod ops;
+mod revoked;
 mod signing_key;
 mod verify;
 
@@ -18,6 +19,7 @@ pub use grant::TokenGrant;
 pub use issue::{Issue, LONGEST, STANDARD, Type, api_audience, at_hash};
 pub use keyring::{Keyring, Published};
 pub use ops::{IssueToken, IssuedToken};
+pub use revoked::RevokedToken;
 pub use signing_key::{Algorithm, Prepared, PublicKey, Signer, SigningKey};
 pub use verify::{Checked, id_token_hint, verify, verify_api};
 

@@ -6,6 +6,7 @@ use super::grant::TokenGrant;
 use super::issue::{Type, api_audience};
 use super::jwks;
 use super::keyring::Keyring;
+use super::revoked::RevokedToken;
 use super::signing_key::SigningKey;
 use crate::access::{Caller, Context};
 use crate::crypto::from_base64url;
@@ -56,6 +57,11 @@ pub async fn verify(cx: &Context, keyring: &Keyring, token: &str) -> Result<Chec
     let typ = header.get("typ").and_then(Value::as_str).unwrap_or_default().to_owned();
     let handle = says("grant").and_then(|id| id.parse().ok()).ok_or_else(invalid)?;
     let grant = TokenGrant::live(&cx.store, handle).await?.ok_or_else(invalid)?;
+    if let Some(jti) = says("jti")
+        && RevokedToken::is(&cx.store, jti).await?
+    {
+        return Err(invalid());
+    }
     Ok(Checked { claims, typ, grant })
 }
 

@@ -18,7 +18,7 @@ pub use create::{CreateApp, CreatedApp};
 pub use read::{GetApp, ListApps};
 
 use super::client::{App, AuthMethod, GrantType, Kind, Organizations};
-use super::redirect_uri;
+use super::{claims, redirect_uri};
 use crate::access::{Context, Owner};
 use crate::directory::Organization;
 use crate::env::Timestamp;
@@ -242,5 +242,5 @@ fn sound_tokens(app: &App) -> Result<()> {
     if app.claims.len() > 50 {
         return wrong("An app has at most 50 claims of its own.");
     }
-    Ok(())
+    app.claims.iter().try_for_each(|(name, field)| claims::check_own(name, field))
 }

@@ -191,7 +191,7 @@ async fn a_request_is_read_as_the_specification_says() {
         ("organization", ""),
     ]);
     let request = lab.authorize(&parameters).await.unwrap();
-    assert_eq!(request.scope, ["openid", "email"]);
+    assert_eq!(request.scope, ["openid", "email", "offline_access"]);
     assert_eq!((request.max_age, request.forces_login(), request.silent()), (Some(0), true, false));
     assert_eq!(request.acr_values, ["b", "a"]);
     assert_eq!((request.organization, request.hinted_user), (None, None));

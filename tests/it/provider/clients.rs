@@ -128,7 +128,9 @@ async fn the_token_endpoint_reads_one_small_form_and_nothing_else() {
     };
     let plain = "application/x-www-form-urlencoded";
     send(plain, "grant_type=password&username=a&password=b".into()).await.refused(400, "unsupported_grant_type");
-    send(plain, "grant_type=refresh_token&refresh_token=x".into()).await.refused(400, "unsupported_grant_type");
+    send(plain, "grant_type=refresh_token&refresh_token=x".into()).await.refused(400, "invalid_grant");
+    send(plain, "grant_type=refresh_token".into()).await.refused(400, "invalid_request");
+    send(plain, "grant_type=client_credentials".into()).await.refused(400, "unauthorized_client");
     send(plain, "code=x".into()).await.refused(400, "invalid_request");
     send(plain, "grant_type=authorization_code".into()).await.refused(400, "invalid_request");
     send(plain, "grant_type=authorization_code&code=x&code=y".into()).await.refused(400, "invalid_request");

@@ -7,8 +7,10 @@ mod clients;
 mod codes;
 mod endings;
 mod jwt;
+mod machines;
 mod meant;
 mod published;
+mod refresh;
 mod userinfo;
 
 use std::sync::Arc;

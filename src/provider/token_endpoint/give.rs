@@ -1,0 +1,111 @@
+//! What a person's authorization is worth: an access token, and an id token where `openid` was granted.
+
+use serde_json::{Map, Value, json};
+
+use crate::access::Context;
+use crate::crypto::base64url;
+use crate::directory::Membership;
+use crate::env::Timestamp;
+use crate::error::{Error, Kind, Result, codes};
+use crate::id::{GrantId, OrganizationId, SessionId, UserId};
+use crate::provider::claims;
+use crate::provider::client::App;
+use crate::token::{self, Issue, Keyring, Type};
+
+/// What an app may be given in a person's name.
+pub(super) struct Authorization {
+    /// The handle by which it ends.
+    pub grant: GrantId,
+    /// Where the person signed in.
+    pub organization: OrganizationId,
+    /// The person.
+    pub user: UserId,
+    /// What was granted.
+    pub scope: Vec<String>,
+    /// How, when and where the person signed in.
+    pub sign_in: SignIn,
+    /// For the id token; a refreshed one has none (OpenID Connect Core §12.2).
+    pub nonce: Option<String>,
+    /// No token outlives this.
+    pub ends_at: Option<Timestamp>,
+}
+
+/// How, when and where a person signed in.
+pub(super) struct SignIn {
+    pub session: SessionId,
+    pub at: Timestamp,
+    pub acr: Option<String>,
+    pub amr: Vec<String>,
+}
+
+/// Signed tokens in the form of RFC 6749 §5.1.
+pub(super) struct Given {
+    /// The answer.
+    pub answer: Value,
+    /// When the access token ends.
+    pub expires_at: Timestamp,
+}
+
+/// Signs the tokens. Errors: `invalid_grant` when the person's access has ended.
+pub(super) async fn give(cx: &Context, keyring: &Keyring, app: &App, to: &Authorization) -> Result<Given> {
+    let member = match Membership::active(&cx.store, to.organization, to.user).await {
+        Ok(member) => member.value,
+        Err(error) if matches!(error.kind(), Kind::Unavailable | Kind::Bug) => return Err(error),
+        Err(error) => {
+            let ended = "The access that this was given under has ended.";
+            return Err(Error::says(&codes::INVALID_GRANT, ended).because(error));
+        }
+    };
+    let signer = keyring.signer(cx, app.algorithm).await?;
+    let now = cx.env.now();
+    let expires_at = to.ends_at.map_or(now + app.token_lifetime(), |end| end.min(now + app.token_lifetime()));
+    let (subject, client) = (to.user.to_string(), app.id.to_string());
+    let issue = |typ, audience, claims| Issue { typ, subject: &subject, audience, expires_at, claims };
+
+    let mut access = sign_in_claims(to);
+    access.insert("client_id".into(), client.clone().into());
+    access.insert("scope".into(), to.scope.join(" ").into());
+    access.insert("jti".into(), base64url(&cx.env.random::<16>()).into());
+    access.insert("grant".into(), to.grant.to_string().into());
+    let typ = app.access_token_type();
+    if typ == Type::Jwt {
+        // Its reader has this token alone to know the person by.
+        access.extend(claims::person(&to.scope, &member));
+    }
+    access.extend(claims::own(app, &member));
+    let audience = app.audience.as_deref().unwrap_or(&client);
+    let access_token = issue(typ, audience, access).sign(cx, &signer)?;
+
+    let mut answer = json!({
+        "access_token": access_token,
+        "token_type": "Bearer",
+        "expires_in": expires_at.seconds() - now.seconds(),
+        "scope": to.scope.join(" "),
+    });
+    if to.scope.iter().any(|scope| scope == "openid") {
+        let mut id = sign_in_claims(to);
+        if let Some(nonce) = &to.nonce {
+            id.insert("nonce".into(), nonce.clone().into());
+        }
+        id.insert("at_hash".into(), token::at_hash(&access_token).into());
+        id.extend(claims::person(&to.scope, &member));
+        id.extend(claims::own(app, &member));
+        answer["id_token"] = issue(Type::Jwt, &client, id).sign(cx, &signer)?.into();
+    }
+    Ok(Given { answer, expires_at })
+}
+
+fn sign_in_claims(to: &Authorization) -> Map<String, Value> {
+    let SignIn { session, at, acr, amr } = &to.sign_in;
+    let mut claims = Map::new();
+    claims.insert("auth_time".into(), at.seconds().into());
+    claims.insert("sid".into(), session.to_string().into());
+    claims.insert("org_id".into(), to.organization.to_string().into());
+    if let Some(acr) = acr {
+        claims.insert("acr".into(), acr.clone().into());
+    }
+    if !amr.is_empty() {
+        claims.insert("amr".into(), amr.clone().into());
+    }
+    claims
+}
