@@ -79,6 +79,8 @@ pub enum Write {
     Unique(Entry, Option<Key>),
     /// Whether that row is listed under that value.
     Many(Entry, Key, bool),
+    /// The same for an ordered index.
+    Ordered(Entry, Key, bool),
     /// Whether the sweep finds that row at that time.
     Expiry(Timestamp, Place, bool),
     /// The next row of the log.
@@ -98,18 +100,81 @@ pub trait View {
 pub struct Ask {
     /// The record's kind.
     pub kind: &'static str,
-    /// Only rows with this value in this `many` index.
-    pub index: Option<(&'static str, Vec<u8>)>,
-    /// Only keys that begin so.
-    pub prefix: Vec<u8>,
-    /// Only keys behind this one, in the direction of the list.
+    /// What is walked, and in which order.
+    pub order: Order,
+    /// Only rows that all of these hold for, too.
+    pub also: Vec<Also>,
+    /// Only places behind this one, in the direction of the list.
     pub after: Option<Vec<u8>>,
-    /// The greatest key first.
+    /// The greatest place first.
     pub newest_first: bool,
     /// At most so many rows.
     pub limit: usize,
     /// Rows that have expired by then are left out.
     pub now: Timestamp,
+}
+
+/// What a list is walked by. It gives every row its place: bytes that stay what they are while row and value do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The rows with a key that begins so. The place is the key.
+    Rows(Vec<u8>),
+    /// The rows with that value in a `many` index and a key that begins so. The place is the key.
+    Many(&'static str, Vec<u8>, Vec<u8>),
+    /// The rows with a value in that span of an ordered index. The place is the value, then the key.
+    Ordered(&'static str, Span),
+}
+
+/// A part of an ordered index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Span {
+    /// Values that begin so.
+    Prefix(Vec<u8>),
+    /// Values from the first on, and before the second.
+    Between(Vec<u8>, Vec<u8>),
+}
+
+impl Span {
+    /// Whether a value lies in it.
+    pub fn has(&self, value: &[u8]) -> bool {
+        match self {
+            Self::Prefix(prefix) => value.starts_with(prefix),
+            Self::Between(low, high) => low.as_slice() <= value && value < high.as_slice(),
+        }
+    }
+}
+
+/// A further condition of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Also {
+    /// The row has that value in a `many` index.
+    Many(&'static str, Vec<u8>),
+    /// The row has a value in that span of an ordered index.
+    Ordered(&'static str, Span),
+}
+
+impl Also {
+    /// Whether the row asks to be found so.
+    pub fn holds(&self, row: &Row) -> bool {
+        let has = |name: &str, ordered: bool, fits: &dyn Fn(&[u8]) -> bool| {
+            row.indexes.iter().any(|i| !i.unique && i.ordered == ordered && i.name == name && fits(&i.value))
+        };
+        match self {
+            Self::Many(name, value) => has(name, false, &|held| held == value),
+            Self::Ordered(name, span) => has(name, true, &|held| span.has(held)),
+        }
+    }
+}
+
+/// What there is of a list.
+#[derive(Clone, Debug, Default)]
+pub struct Listing {
+    /// The rows, live ones only.
+    pub rows: Vec<Row>,
+    /// The place behind which the list goes on; `None` when this is its end.
+    pub next: Option<Vec<u8>>,
+    /// How many rows were read for it.
+    pub read: u64,
 }
 
 /// A row of the log as it lies there: nothing about it has been checked.
@@ -190,8 +255,8 @@ pub trait Backend: Send + Sync + 'static {
     async fn fetch(&self, kind: &'static str, key: &Key) -> Result<Option<Row>>;
     /// The row that holds a unique value, expired or not.
     async fn find(&self, kind: &'static str, index: &'static str, value: &[u8]) -> Result<Option<Row>>;
-    /// The rows of a list with their keys, live ones only.
-    async fn page(&self, ask: Ask) -> Result<Vec<(Key, Row)>>;
+    /// One page of a list.
+    async fn page(&self, ask: Ask) -> Result<Listing>;
     /// How many live rows each kind has.
     async fn counts(&self, now: Timestamp) -> Result<BTreeMap<String, u64>>;
     /// How many live rows have a value in a `many` index.
@@ -202,6 +267,8 @@ pub trait Backend: Send + Sync + 'static {
     async fn checkpoints(&self) -> Result<Vec<Checkpoint>>;
     /// How far the store has come.
     async fn head(&self) -> Result<Head>;
+    /// How many rows lists have read since it was opened.
+    fn listed(&self) -> u64;
     /// The number of the last committed row of the log, from memory.
     fn log_seq(&self) -> u64;
 
@@ -210,6 +277,15 @@ pub trait Backend: Send + Sync + 'static {
     fn apply(&self, batches: &[Batch]) -> Vec<Result<Seq, Refused>>;
     /// Removes at most `limit` expired rows with all that belongs to them, in one transaction.
     fn sweep(&self, limit: usize) -> Result<usize>;
+    /// Asks `indexes` for the entries of at most `limit` rows of a kind behind a key, makes the `many` and ordered
+    /// ones what it says, and tells the last key; `None` when there were no more. Revisions stay.
+    fn reindex(
+        &self,
+        kind: &'static str,
+        after: Option<&Key>,
+        limit: usize,
+        indexes: &dyn Fn(&Row) -> Result<Vec<Index>>,
+    ) -> Result<Option<Key>>;
     /// Removes the detail of a log row. False when there was none.
     fn erase_detail(&self, seq: u64) -> Result<bool>;
     /// Keeps what `sign` makes of the head, unless the newest checkpoint covers it already.

@@ -87,25 +87,29 @@ impl Store {
         row.filter(|row| !row.expired(self.inner.env.now())).map(|row| row.decode()).transpose()
     }
 
-    /// One page of a list. A record that is there all the while is on exactly one page, whatever comes and goes
-    /// between two of them.
+    /// One page of a list. A record that is there all the while, with the same value of what the list is sorted by,
+    /// is on exactly one page, whatever comes and goes between two of them.
+    ///
+    /// With further conditions (`Query::with`, `Query::with_starting`) the effort of one page is bounded: a page may
+    /// then be shorter than its limit, even empty, and still have a next one.
     pub async fn page<T: Record>(&self, query: Query) -> Result<Page<T>> {
-        let limit = query.limit.clamp(1, MOST);
         let ask = Ask {
             kind: T::KIND,
-            index: query.index,
-            prefix: query.prefix,
+            order: query.order,
+            also: query.also,
             after: query.after,
             newest_first: query.newest_first,
-            limit: limit + 1,
+            limit: query.limit.clamp(1, MOST),
             now: self.inner.env.now(),
         };
-        let mut rows = self.inner.backend.page(ask).await?;
-        let more = rows.len() > limit;
-        rows.truncate(limit);
-        let next = rows.last().filter(|_| more).map(|(key, _)| key.as_bytes().to_vec());
-        let items = rows.iter().map(|(_, row)| row.decode()).collect::<Result<_>>()?;
-        Ok(Page { items, next })
+        let listing = self.inner.backend.page(ask).await?;
+        let items = listing.rows.iter().map(Row::decode).collect::<Result<_>>()?;
+        Ok(Page { items, next: listing.next })
+    }
+
+    /// How many rows lists have read since the store was opened: what shows whether an index serves a list.
+    pub fn rows_listed(&self) -> u64 {
+        self.inner.backend.listed()
     }
 
     /// How many records each kind has; kinds without one are left out.
@@ -157,6 +161,24 @@ impl Store {
             swept += some;
             if some < MOST {
                 return Ok(swept);
+            }
+        }
+    }
+
+    /// Makes the `many` and ordered index entries of all records of a kind what `Record::indexes` says today, in
+    /// transactions of at most 1,000 rows: for rows that were written before an index existed. No revision changes,
+    /// and unique values stay as they are. Tells how many transactions that were.
+    pub async fn reindex<T: Record>(&self) -> Result<usize> {
+        let (mut after, mut rounds) = (None, 0);
+        loop {
+            let from: Option<Key> = after.take();
+            let indexes = |row: &Row| Ok(row.decode::<T>()?.value.indexes());
+            let last =
+                self.inner.writer.run(move |backend| backend.reindex(T::KIND, from.as_ref(), MOST, &indexes)).await?;
+            rounds += 1;
+            match last {
+                Some(last) => after = Some(last),
+                None => return Ok(rounds),
             }
         }
     }

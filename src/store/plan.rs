@@ -242,12 +242,18 @@ fn rewrite(row: &Touched, revision: Revision, planned: &mut Planned) {
     planned.writes.push(Write::Row(place, new));
 }
 
-fn diff_many(kind: &str, key: &Key, before: &[Index], after: &[Index], writes: &mut Vec<Write>) {
-    let entries =
-        |indexes: &[Index]| indexes.iter().filter(|i| !i.unique).map(|i| Entry::of(kind, i)).collect::<BTreeSet<_>>();
+/// What has to go and to come so that a row is listed as its indexes ask. Unique values are no part of it.
+pub fn diff_many(kind: &str, key: &Key, before: &[Index], after: &[Index], writes: &mut Vec<Write>) {
+    let entries = |indexes: &[Index]| {
+        indexes.iter().filter(|i| !i.unique).map(|i| (i.ordered, Entry::of(kind, i))).collect::<BTreeSet<_>>()
+    };
     let (before, after) = (entries(before), entries(after));
-    writes.extend(before.difference(&after).map(|entry| Write::Many(entry.clone(), key.clone(), false)));
-    writes.extend(after.difference(&before).map(|entry| Write::Many(entry.clone(), key.clone(), true)));
+    let write = |(ordered, entry): &(bool, Entry), there| {
+        let form = if *ordered { Write::Ordered } else { Write::Many };
+        form(entry.clone(), key.clone(), there)
+    };
+    writes.extend(before.difference(&after).map(|entry| write(entry, false)));
+    writes.extend(after.difference(&before).map(|entry| write(entry, true)));
 }
 
 /// The next row of the log. Its time never goes back, even when the clock does.

@@ -62,17 +62,26 @@ pub struct Index {
     /// At most one record of the kind may have the value.
     #[n(2)]
     pub unique: bool,
+    /// The entries of the index stand in the order of their values, so that it can be asked for a range of them.
+    #[n(3)]
+    #[cbor(default)]
+    pub ordered: bool,
 }
 
 impl Index {
     /// At most one record of the kind has this value; a second is refused with `Refused::Taken`.
     pub fn unique(name: &'static str, value: impl AsRef<[u8]>) -> Self {
-        Self { name: name.to_owned(), value: value.as_ref().to_vec(), unique: true }
+        Self { name: name.to_owned(), value: value.as_ref().to_vec(), unique: true, ordered: false }
     }
 
     /// Any number of records may have this value.
     pub fn many(name: &'static str, value: impl AsRef<[u8]>) -> Self {
-        Self { name: name.to_owned(), value: value.as_ref().to_vec(), unique: false }
+        Self { name: name.to_owned(), value: value.as_ref().to_vec(), unique: false, ordered: false }
+    }
+
+    /// Any number of records may have this value; lists can be sorted by it, and search for how it begins.
+    pub fn ordered(name: &'static str, value: impl AsRef<[u8]>) -> Self {
+        Self { name: name.to_owned(), value: value.as_ref().to_vec(), unique: false, ordered: true }
     }
 }
 

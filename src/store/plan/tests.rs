@@ -28,7 +28,13 @@ impl Record for Person {
         key(self.id)
     }
     fn indexes(&self) -> Vec<Index> {
-        vec![Index::unique("email", &self.email), Index::many("org", &self.org)]
+        // The same name and value in both forms are two entries.
+        vec![
+            Index::unique("email", &self.email),
+            Index::many("org", &self.org),
+            Index::ordered("org", &self.org),
+            Index::ordered("org", &self.email),
+        ]
     }
     fn expires_at(&self) -> Option<Timestamp> {
         self.until
@@ -77,6 +83,7 @@ struct World {
     rows: BTreeMap<(String, Key), Row>,
     unique: BTreeMap<Entry, Key>,
     many: BTreeSet<(Entry, Key)>,
+    ordered: BTreeSet<(Entry, Key)>,
     expiry: BTreeSet<(Timestamp, Place)>,
     counts: BTreeMap<String, i64>,
     log: Vec<(LogRow, Detail)>,
@@ -102,6 +109,8 @@ impl World {
                 Write::Unique(entry, None) => drop(self.unique.remove(&entry)),
                 Write::Many(entry, key, true) => assert!(self.many.insert((entry, key)), "listed twice"),
                 Write::Many(entry, key, false) => assert!(self.many.remove(&(entry, key)), "was not listed"),
+                Write::Ordered(entry, key, true) => assert!(self.ordered.insert((entry, key)), "listed twice"),
+                Write::Ordered(entry, key, false) => assert!(self.ordered.remove(&(entry, key)), "was not listed"),
                 Write::Expiry(at, place, true) => assert!(self.expiry.insert((at, place)), "expires twice"),
                 Write::Expiry(at, place, false) => assert!(self.expiry.remove(&(at, place)), "did not expire"),
                 Write::Log(row, detail) => self.log.push((row, detail)),
@@ -125,11 +134,14 @@ impl World {
 
     /// Every index is exactly what the rows ask for; an expired row may have lost its unique values.
     fn check(&self, now: Timestamp) {
-        let (mut many, mut expiry, mut counts) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
+        let (mut many, mut ordered) = (BTreeSet::new(), BTreeSet::new());
+        let (mut expiry, mut counts) = (BTreeSet::new(), BTreeMap::new());
         for ((kind, key), row) in &self.rows {
             for index in &row.indexes {
                 let entry = Entry::of(kind, index);
-                if !index.unique {
+                if index.ordered {
+                    ordered.insert((entry, key.clone()));
+                } else if !index.unique {
                     many.insert((entry, key.clone()));
                 } else if !row.expired(now) {
                     assert_eq!(self.unique.get(&entry), Some(key), "{entry:?}");
@@ -143,6 +155,7 @@ impl World {
             assert!(row.indexes.iter().any(|i| i.unique && Entry::of(&entry.kind, i) == *entry), "{entry:?}");
         }
         assert_eq!(self.many, many);
+        assert_eq!(self.ordered, ordered);
         assert_eq!(self.expiry, expiry);
         assert_eq!(
             self.counts.iter().filter(|(_, n)| **n != 0).map(|(k, n)| (k.clone(), *n)).collect::<BTreeMap<_, _>>(),
@@ -193,7 +206,7 @@ fn a_create_writes_row_indexes_count_and_event() {
     let row = world.row("person", &key(1)).unwrap().unwrap();
     assert_eq!((row.revision, row.kept, row.shape), (Revision(1), true, 1));
     assert_eq!(row.decode::<Person>().unwrap().value, person(1, "a@b"));
-    assert_eq!((world.unique.len(), world.many.len(), world.log.len()), (1, 1, 1));
+    assert_eq!((world.unique.len(), world.many.len(), world.ordered.len(), world.log.len()), (1, 1, 2, 1));
     assert_eq!(world.counts["person"], 1);
 }
 
@@ -227,7 +240,7 @@ fn a_delete_names_the_revision_it_saw_and_leaves_nothing() {
     assert_eq!(world.plan(&delete(Revision(7)), at(0)), Err(stale()));
     world.commit(&delete(revision), at(0)).unwrap();
     world.check(at(0));
-    assert!(world.rows.is_empty() && world.unique.is_empty() && world.many.is_empty());
+    assert!(world.rows.is_empty() && world.unique.is_empty() && world.many.is_empty() && world.ordered.is_empty());
     assert_eq!(world.counts["person"], 0);
     assert_eq!(world.plan(&delete(revision), at(0)), Err(stale()));
 }
@@ -320,7 +333,7 @@ fn one_value_that_a_row_asks_for_twice_is_one() {
     }
     let mut world = World::default();
     world.commit(&batch, at(0)).unwrap();
-    assert_eq!((world.unique.len(), world.many.len()), (1, 1));
+    assert_eq!((world.unique.len(), world.many.len(), world.ordered.len()), (1, 1, 2));
 }
 
 #[test]
@@ -360,7 +373,7 @@ fn a_removal_leaves_what_passed_to_another() {
     let row = world.row("person", &key(2)).unwrap().unwrap();
     let writes = removal(&Place { kind: "person".to_owned(), key: key(2) }, &row, &world).unwrap();
     world.write(writes);
-    assert!(world.rows.is_empty() && world.unique.is_empty() && world.many.is_empty());
+    assert!(world.rows.is_empty() && world.unique.is_empty() && world.many.is_empty() && world.ordered.is_empty());
 }
 
 #[test]
@@ -431,6 +444,9 @@ fn sizes_have_limits() {
     let value = |length| vec![Index::many("i", vec![1; length])];
     allowed(&row_of("k", 1, 1, value(MAX_KEY)));
     rule(&row_of("k", 1, 1, value(MAX_KEY + 1)), "the value of an index");
+    let sorted = |length| vec![Index::ordered("i", vec![0; length])];
+    allowed(&row_of("k", 1, 1, sorted(MAX_KEY)));
+    rule(&row_of("k", 1, 1, sorted(MAX_KEY + 1)), "the value of an index");
     let many = |n: usize| (0..n).map(|i| Index::many("i", i.to_be_bytes())).collect();
     allowed(&row_of("k", 1, 1, many(MAX_INDEXES)));
     rule(&row_of("k", 1, 1, many(MAX_INDEXES + 1)), "64 index entries");

@@ -5,6 +5,7 @@
 //! | `rows` | kind, key | 8 bytes of SHA-256 over all of it, row |
 //! | `unique` | kind, index, value | the holder's key |
 //! | `many` | kind, index, value, key | nothing |
+//! | `ordered` | kind, index, value and key so that values sort as they are | nothing |
 //! | `expiry` | time, kind, key | nothing |
 //! | `counts` | kind | how many rows, expired ones included |
 //! | `log` | number | `LogRow` |
@@ -29,6 +30,7 @@ type Bytes = &'static [u8];
 pub const ROWS: TableDefinition<Bytes, Bytes> = TableDefinition::new("rows");
 pub const UNIQUE: TableDefinition<Bytes, Bytes> = TableDefinition::new("unique");
 pub const MANY: TableDefinition<Bytes, ()> = TableDefinition::new("many");
+pub const ORDERED: TableDefinition<Bytes, ()> = TableDefinition::new("ordered");
 pub const EXPIRY: TableDefinition<Bytes, ()> = TableDefinition::new("expiry");
 pub const COUNTS: TableDefinition<&str, u64> = TableDefinition::new("counts");
 pub const LOG: TableDefinition<u64, Bytes> = TableDefinition::new("log");
@@ -38,7 +40,7 @@ pub const CHECKPOINTS: TableDefinition<u64, Bytes> = TableDefinition::new("check
 pub const META: TableDefinition<&str, Bytes> = TableDefinition::new("meta");
 
 /// The version of this layout. A file with a greater one is left alone.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// One part of a key, preceded by its length. `plan()` keeps names and values far below what two bytes hold.
 fn push(key: &mut Vec<u8>, part: &[u8]) {
@@ -86,6 +88,48 @@ pub fn many_prefix(kind: &str, index: &str, value: &[u8]) -> Vec<u8> {
 pub fn many_key(entry: &Entry, key: &Key) -> Vec<u8> {
     let mut bytes = many_prefix(&entry.kind, &entry.index, &entry.value);
     bytes.extend_from_slice(key.as_bytes());
+    bytes
+}
+
+/// What all keys of an ordered index begin with.
+pub fn ordered_base(kind: &str, index: &str) -> Vec<u8> {
+    let mut bytes = kind_prefix(kind);
+    push(&mut bytes, index.as_bytes());
+    bytes
+}
+
+/// A value as it stands in an ordered index: a zero byte becomes `00 ff`. Behind it stands `00 01`, which is smaller
+/// than anything that a longer value goes on with, so entries sort by value first, then by key; and a value begins
+/// with another exactly when their bytes here do.
+pub fn ordered_value(value: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(value.len() + 40);
+    for byte in value {
+        bytes.push(*byte);
+        if *byte == 0 {
+            bytes.push(0xff);
+        }
+    }
+    bytes
+}
+
+/// The place of a row under a value of an ordered index.
+pub fn ordered_place(value: &[u8], key: &[u8]) -> Vec<u8> {
+    let mut bytes = ordered_value(value);
+    bytes.extend_from_slice(&[0, 1]);
+    bytes.extend_from_slice(key);
+    bytes
+}
+
+/// The escaped value and the key in such a place.
+pub fn split_place(place: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = place.windows(2).position(|pair| pair == [0, 1])?;
+    Some((&place[..end], &place[end + 2..]))
+}
+
+/// The key of one row under one value of an ordered index.
+pub fn ordered_key(entry: &Entry, key: &Key) -> Vec<u8> {
+    let mut bytes = ordered_base(&entry.kind, &entry.index);
+    bytes.extend_from_slice(&ordered_place(&entry.value, key.as_bytes()));
     bytes
 }
 
@@ -198,6 +242,31 @@ mod tests {
         let prefix = many_prefix("k", "i", b"a");
         assert!(many_key(&entry(b"a"), &Key::from_bytes(*b"key")).starts_with(&prefix));
         assert!(!many_key(&entry(b"ab"), &Key::from_bytes(*b"key")).starts_with(&prefix));
+    }
+
+    #[test]
+    fn ordered_values_sort_as_they_are() {
+        let values: [&[u8]; 11] =
+            [b"", &[0], &[0, 0], &[0, 1], &[0, 0xff], &[1], b"a", b"a\0", b"a\0b", b"ab", &[0xff, 0xff]];
+        let keys: [&[u8]; 5] = [b"", &[0], &[0, 1, 0], &[1], &[0xff; 3]];
+        let mut places = Vec::new();
+        for value in values {
+            for key in keys {
+                let place = ordered_place(value, key);
+                assert_eq!(split_place(&place), Some((&*ordered_value(value), key)));
+                for other in values {
+                    assert_eq!(
+                        place.starts_with(&ordered_value(other)),
+                        value.starts_with(other),
+                        "{value:?} {other:?}"
+                    );
+                    assert_eq!(place < ordered_value(other), value < other, "{value:?} {other:?}");
+                }
+                places.push(place);
+            }
+        }
+        assert!(places.is_sorted() && places.windows(2).all(|pair| pair[0] != pair[1]));
+        assert_eq!(split_place(b"no end"), None);
     }
 
     #[test]

@@ -10,6 +10,7 @@
 mod fault;
 mod file;
 mod layout;
+mod list;
 mod read;
 mod write;
 
@@ -26,10 +27,10 @@ use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
 
 use self::file::{Occasion, Opener};
 use self::write::Tables;
-use super::backend::{Ask, Backend, Fault, Head, Nature, RawLog};
+use super::backend::{Ask, Backend, Fault, Head, Listing, Nature, RawLog};
 use super::batch::{Batch, Refused};
 use super::log::Checkpoint;
-use super::record::{Key, Row, Seq};
+use super::record::{Index, Key, Row, Seq};
 use crate::env::{Env, Timestamp};
 use crate::error::Result;
 
@@ -39,6 +40,7 @@ pub struct Redb {
     opener: Opener,
     slot: RwLock<Slot>,
     log_seq: AtomicU64,
+    listed: AtomicU64,
 }
 
 /// The database, and how often it was opened: whoever saw a failure names the opening it saw it in, so that many
@@ -70,7 +72,7 @@ impl Redb {
     fn start(opener: Opener, env: Env) -> Result<Self, Fault> {
         let database = opener(Occasion::Start)?;
         let slot = RwLock::new(Slot { state: State::Open(database), opened: 1 });
-        let this = Self { env, opener, slot, log_seq: AtomicU64::new(0) };
+        let this = Self { env, opener, slot, log_seq: AtomicU64::new(0), listed: AtomicU64::new(0) };
         this.learn_head()?;
         Ok(this)
     }
@@ -176,8 +178,10 @@ impl Backend for Redb {
         Ok(self.read(|from| read::find(from, kind, index, value))?)
     }
 
-    async fn page(&self, ask: Ask) -> Result<Vec<(Key, Row)>> {
-        Ok(self.read(|from| read::page(from, &ask))?)
+    async fn page(&self, ask: Ask) -> Result<Listing> {
+        let listing = self.read(|from| list::page(from, &ask))?;
+        self.listed.fetch_add(listing.read, Ordering::Relaxed);
+        Ok(listing)
     }
 
     async fn counts(&self, now: Timestamp) -> Result<BTreeMap<String, u64>> {
@@ -198,6 +202,10 @@ impl Backend for Redb {
 
     async fn head(&self) -> Result<Head> {
         Ok(self.read(read::head)?)
+    }
+
+    fn listed(&self) -> u64 {
+        self.listed.load(Ordering::Relaxed)
     }
 
     fn log_seq(&self) -> u64 {
@@ -221,6 +229,16 @@ impl Backend for Redb {
     fn sweep(&self, limit: usize) -> Result<usize> {
         let now = self.env.now();
         Ok(self.write(|tables| tables.sweep(now, limit).map(|swept| (swept, swept > 0)))?)
+    }
+
+    fn reindex(
+        &self,
+        kind: &'static str,
+        after: Option<&Key>,
+        limit: usize,
+        indexes: &dyn Fn(&Row) -> Result<Vec<Index>>,
+    ) -> Result<Option<Key>> {
+        Ok(self.write(|tables| tables.reindex(kind, after, limit, indexes))?)
     }
 
     fn erase_detail(&self, seq: u64) -> Result<bool> {

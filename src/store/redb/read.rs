@@ -7,11 +7,11 @@ use redb::{ReadOnlyTable, ReadTransaction, ReadableTable};
 
 use super::layout::{self, decode_row};
 use crate::env::Timestamp;
-use crate::store::backend::{Ask, Fault, Head, RawLog};
+use crate::store::backend::{Fault, Head, RawLog};
 use crate::store::log::Checkpoint;
 use crate::store::record::{Key, Row};
 
-type Rows = ReadOnlyTable<&'static [u8], &'static [u8]>;
+pub type Rows = ReadOnlyTable<&'static [u8], &'static [u8]>;
 
 fn row_at(rows: &Rows, key: &[u8]) -> Result<Option<Row>, Fault> {
     rows.get(key)?.map(|bytes| decode_row(key, bytes.value())).transpose()
@@ -34,78 +34,9 @@ pub fn find(from: &ReadTransaction, kind: &str, index: &str, value: &[u8]) -> Re
     }
 }
 
-/// The live rows of a list.
-pub fn page(from: &ReadTransaction, ask: &Ask) -> Result<Vec<(Key, Row)>, Fault> {
-    let rows = from.open_table(layout::ROWS)?;
-    let mut page = Vec::new();
-    let Some((index, value)) = &ask.index else {
-        let base = layout::kind_prefix(ask.kind);
-        let Some(range) = range(&base, ask) else { return Ok(page) };
-        let mut entries = rows.range::<&[u8]>(as_slices(&range))?;
-        while page.len() < ask.limit
-            && let Some(entry) = if ask.newest_first { entries.next_back() } else { entries.next() }
-        {
-            let (key, bytes) = entry?;
-            let row = decode_row(key.value(), bytes.value())?;
-            if !row.expired(ask.now) {
-                page.push((Key::from_bytes(&key.value()[base.len()..]), row));
-            }
-        }
-        return Ok(page);
-    };
-    let many = from.open_table(layout::MANY)?;
-    let base = layout::many_prefix(ask.kind, index, value);
-    let Some(range) = range(&base, ask) else { return Ok(page) };
-    let mut entries = many.range::<&[u8]>(as_slices(&range))?;
-    while page.len() < ask.limit
-        && let Some(entry) = if ask.newest_first { entries.next_back() } else { entries.next() }
-    {
-        let (entry, _) = entry?;
-        let key = &entry.value()[base.len()..];
-        let row = listed(&rows, ask.kind, key)?;
-        if !row.expired(ask.now) {
-            page.push((Key::from_bytes(key), row));
-        }
-    }
-    Ok(page)
-}
-
-fn listed(rows: &Rows, kind: &str, key: &[u8]) -> Result<Row, Fault> {
+/// The row that an index leads to.
+pub fn listed(rows: &Rows, kind: &str, key: &[u8]) -> Result<Row, Fault> {
     row_at(rows, &layout::row_key(kind, key))?.ok_or_else(|| Fault::corrupt("an index leads to no row"))
-}
-
-type Range = (Bound<Vec<u8>>, Bound<Vec<u8>>);
-
-/// The range of a list behind its cursor; `None` when the cursor stands at its end. redb must not see an upside-down
-/// range.
-fn range(base: &[u8], ask: &Ask) -> Option<Range> {
-    let start = [base, &ask.prefix].concat();
-    let end = layout::successor(&start);
-    let (mut low, mut high) = (Bound::Included(start.clone()), end.map_or(Bound::Unbounded, Bound::Excluded));
-    if let Some(after) = &ask.after {
-        let cursor = [base, after].concat();
-        let beyond = matches!(&high, Bound::Excluded(end) if cursor >= *end);
-        if ask.newest_first {
-            if cursor <= start {
-                return None;
-            }
-            if !beyond {
-                high = Bound::Excluded(cursor);
-            }
-        } else {
-            if beyond {
-                return None;
-            }
-            if cursor >= start {
-                low = Bound::Excluded(cursor);
-            }
-        }
-    }
-    Some((low, high))
-}
-
-fn as_slices((low, high): &Range) -> (Bound<&[u8]>, Bound<&[u8]>) {
-    (low.as_ref().map(Vec::as_slice), high.as_ref().map(Vec::as_slice))
 }
 
 /// How many live rows each kind has. Cheap as long as the sweep keeps up: only what has expired since is walked.
@@ -129,9 +60,10 @@ pub fn counts(from: &ReadTransaction, now: Timestamp) -> Result<BTreeMap<String,
 pub fn count_by(from: &ReadTransaction, kind: &str, index: &str, value: &[u8], now: Timestamp) -> Result<u64, Fault> {
     let (rows, many) = (from.open_table(layout::ROWS)?, from.open_table(layout::MANY)?);
     let base = layout::many_prefix(kind, index, value);
-    let range = (Bound::Included(base.clone()), layout::successor(&base).map_or(Bound::Unbounded, Bound::Excluded));
+    let high = layout::successor(&base);
+    let high = high.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
     let mut count = 0;
-    for entry in many.range::<&[u8]>(as_slices(&range))? {
+    for entry in many.range::<&[u8]>((Bound::Included(base.as_slice()), high))? {
         let (entry, _) = entry?;
         count += u64::from(!listed(&rows, kind, &entry.value()[base.len()..])?.expired(now));
     }

@@ -1,17 +1,18 @@
 //! Writing: the open tables of one transaction, as what `plan()` reads and where its writes go.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use redb::{ReadableTable, Table, WriteTransaction};
 
 use super::layout::{self, decode_row};
 use crate::env::{Env, Timestamp};
-use crate::store::backend::{Entry, Fault, Head, View, Write};
+use crate::store::backend::{Entry, Fault, Head, Place, View, Write};
 use crate::store::batch::{Batch, Refused};
 use crate::store::chain::encode;
 use crate::store::log::Checkpoint;
-use crate::store::plan::{plan, removal};
-use crate::store::record::{Key, Row, Seq};
+use crate::store::plan::{diff_many, plan, removal};
+use crate::store::record::{Index, Key, Row, Seq};
 
 type Bytes = &'static [u8];
 
@@ -20,6 +21,7 @@ pub struct Tables<'t> {
     rows: Table<'t, Bytes, Bytes>,
     unique: Table<'t, Bytes, Bytes>,
     many: Table<'t, Bytes, ()>,
+    ordered: Table<'t, Bytes, ()>,
     expiry: Table<'t, Bytes, ()>,
     counts: Table<'t, &'static str, u64>,
     log: Table<'t, u64, Bytes>,
@@ -39,6 +41,7 @@ impl<'t> Tables<'t> {
             rows: transaction.open_table(layout::ROWS)?,
             unique: transaction.open_table(layout::UNIQUE)?,
             many: transaction.open_table(layout::MANY)?,
+            ordered: transaction.open_table(layout::ORDERED)?,
             expiry: transaction.open_table(layout::EXPIRY)?,
             counts: transaction.open_table(layout::COUNTS)?,
             log: transaction.open_table(layout::LOG)?,
@@ -119,6 +122,14 @@ impl<'t> Tables<'t> {
                     self.many.remove(key.as_slice())?;
                 }
             }
+            Write::Ordered(entry, key, there) => {
+                let key = layout::ordered_key(&entry, &key);
+                if there {
+                    self.ordered.insert(key.as_slice(), ())?;
+                } else {
+                    self.ordered.remove(key.as_slice())?;
+                }
+            }
             Write::Expiry(at, place, there) => {
                 let key = layout::expiry_key(at, &place);
                 if there {
@@ -167,6 +178,46 @@ impl<'t> Tables<'t> {
         }
         self.count(counts)?;
         Ok(due.len())
+    }
+
+    /// Makes the `many` and ordered entries of at most `limit` rows behind a key what `indexes` says. The second part
+    /// tells whether anything was written.
+    pub fn reindex(
+        &mut self,
+        kind: &str,
+        after: Option<&Key>,
+        limit: usize,
+        indexes: &dyn Fn(&Row) -> crate::error::Result<Vec<Index>>,
+    ) -> Result<(Option<Key>, bool), Fault> {
+        let base = layout::kind_prefix(kind);
+        let low =
+            after.map_or(Bound::Included(base.clone()), |key| Bound::Excluded(layout::row_key(kind, key.as_bytes())));
+        let high = layout::successor(&base).map_or(Bound::Unbounded, Bound::Excluded);
+        let mut rows = Vec::new();
+        for entry in
+            self.rows.range::<&[u8]>((low.as_ref().map(Vec::as_slice), high.as_ref().map(Vec::as_slice)))?.take(limit)
+        {
+            let (key, bytes) = entry?;
+            rows.push((Key::from_bytes(&key.value()[base.len()..]), decode_row(key.value(), bytes.value())?));
+        }
+        let last = (rows.len() == limit).then(|| rows.last().map(|(key, _)| key.clone())).flatten();
+        let mut changed = false;
+        for (key, mut row) in rows {
+            let wanted = indexes(&row).map_err(|e| Fault::corrupt(e.log_line().to_string()))?;
+            let mut writes = Vec::new();
+            diff_many(kind, &key, &row.indexes, &wanted, &mut writes);
+            if writes.is_empty() {
+                continue;
+            }
+            changed = true;
+            row.indexes =
+                row.indexes.into_iter().filter(|i| i.unique).chain(wanted.into_iter().filter(|i| !i.unique)).collect();
+            writes.push(Write::Row(Place { kind: kind.to_owned(), key }, Some(row)));
+            for write in writes {
+                self.write(write)?;
+            }
+        }
+        Ok((last, changed))
     }
 
     /// Removes the detail of a log row; its digest stays.

@@ -7,6 +7,11 @@ use authd::env::Timestamp;
 use authd::error::{Result, codes};
 use authd::store::{Batch, Key, Life, LogEntry, Query, Record, Refused, Revision, Seq, Store};
 
+use super::lists::{
+    an_ordered_index_sorts_by_value_then_by_key, an_ordered_list_keeps_every_record_on_one_page,
+    conditions_bound_the_effort_of_a_page, conditions_narrow_a_list_in_every_order,
+    rows_from_before_an_index_are_listed_once_it_is_rebuilt,
+};
 use super::{Bed, InMemory, OnDisk, Person, Ticket, World, happened, id, number, person};
 
 async fn create(store: &Store, person: &Person) -> Revision {
@@ -531,6 +536,11 @@ macro_rules! suite {
             an_empty_batch_tells_where_the_store_is,
             pages_are_stable_while_records_come_and_go,
             pages_end_where_the_list_ends,
+            an_ordered_index_sorts_by_value_then_by_key,
+            an_ordered_list_keeps_every_record_on_one_page,
+            conditions_narrow_a_list_in_every_order,
+            conditions_bound_the_effort_of_a_page,
+            rows_from_before_an_index_are_listed_once_it_is_rebuilt,
             what_has_expired_is_gone_at_once_and_swept_later,
             the_log_is_numbered_ordered_and_chained,
             who_waits_for_the_log_is_woken,

@@ -86,7 +86,7 @@ async fn a_newer_layout_is_left_alone() {
     const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
     let bed = OnDisk::new(&World::new());
     bed.store().close().await;
-    for (schema, code) in [(2u32, &codes::STORAGE_NEWER), (0, &codes::STORAGE_CORRUPT)] {
+    for (schema, code) in [(u32::MAX, &codes::STORAGE_NEWER), (0, &codes::STORAGE_CORRUPT)] {
         let database = Database::open(bed.path()).unwrap();
         #[expect(clippy::disallowed_methods, reason = "this is the newer authd")]
         let transaction = database.begin_write().unwrap();

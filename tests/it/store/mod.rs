@@ -3,6 +3,7 @@
 mod conformance;
 mod damage;
 mod kill;
+mod lists;
 mod model;
 mod tamper;
 
@@ -38,7 +39,14 @@ impl Record for Person {
         Key::from_bytes(self.id.as_bytes())
     }
     fn indexes(&self) -> Vec<Index> {
-        vec![Index::unique("email", &self.email), Index::many("team", &self.team)]
+        vec![
+            Index::unique("email", &self.email),
+            Index::many("team", &self.team),
+            Index::many("until", [u8::from(self.until.is_some())]),
+            Index::ordered("word", &self.email),
+            Index::ordered("word", &self.id),
+            Index::ordered("sorted", &self.email),
+        ]
     }
     fn expires_at(&self) -> Option<Timestamp> {
         self.until

@@ -43,8 +43,40 @@ async fn compare(store: &Store, model: &Model, events: u64) {
         let expected = model.values().rev().filter(|(p, _)| p.team == team.to_string()).map(|(p, _)| p.id.clone());
         assert_eq!(listed.items.iter().map(|p| p.id.clone()).collect::<Vec<_>>(), expected.collect::<Vec<_>>());
     }
+    for prefix in ["", "1", "7", "x"] {
+        // By id and by address, listed once: by the smaller going up, by the greater going down.
+        let words = |p: &Person| [p.email.clone(), p.id.clone()].into_iter().filter(|w| w.starts_with(prefix));
+        let mut up: Vec<_> = model.values().filter_map(|(p, _)| Some((words(p).min()?, p.id.clone()))).collect();
+        let mut down: Vec<_> = model.values().filter_map(|(p, _)| Some((words(p).max()?, p.id.clone()))).collect();
+        up.sort();
+        down.sort_by(|one, other| other.cmp(one));
+        let query = Query::starting("word", prefix).limit(2);
+        assert_eq!(ids(store, query.clone()).await, up.into_iter().map(|(_, id)| id).collect::<Vec<_>>());
+        assert_eq!(ids(store, query.newest_first()).await, down.into_iter().map(|(_, id)| id).collect::<Vec<_>>());
+        for team in ["0", "1"] {
+            let wanted = |p: &Person| p.team == team && words(p).next().is_some();
+            let mut both: Vec<_> = model.values().filter(|(p, _)| wanted(p)).collect();
+            let by_key = Query::by("team", team).with_starting("word", prefix).limit(2);
+            assert_eq!(ids(store, by_key).await, both.iter().map(|(p, _)| p.id.clone()).collect::<Vec<_>>());
+            both.sort_by(|(one, _), (other, _)| one.email.cmp(&other.email));
+            let by_email = Query::starting("sorted", "").with("team", team).with_starting("word", prefix).limit(2);
+            assert_eq!(ids(store, by_email).await, both.iter().map(|(p, _)| p.id.clone()).collect::<Vec<_>>());
+        }
+    }
+    let between = model.values().filter(|(p, _)| ("2".."5").contains(&p.email.as_str())).count();
+    assert_eq!(ids(store, Query::between("sorted", "2", "5")).await.len(), between);
     assert_eq!(store.counts().await.unwrap().get("person").copied().unwrap_or(0), model.len() as u64);
     assert_eq!(store.log_seq(), events);
+}
+
+async fn ids(store: &Store, mut query: Query) -> Vec<String> {
+    let mut found = Vec::new();
+    loop {
+        let page = store.page::<Person>(query.clone()).await.unwrap();
+        found.extend(page.items.into_iter().map(|item| item.value.id));
+        let Some(next) = page.next else { return found };
+        query = query.after(Some(next));
+    }
 }
 
 async fn run(steps: Vec<Step>) {
