@@ -133,6 +133,8 @@ id! {
     GrantId = "grt_";
     /// An API key.
     ApiKeyId = "key_";
+    /// A call that has to go out.
+    DeliveryId = "dlv_";
     /// A signing key.
     SigningKeyId = "sig_";
     /// An event of the log.

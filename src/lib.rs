@@ -38,6 +38,8 @@ pub mod http;
 pub mod id;
 /// Clock-driven chores.
 pub mod jobs;
+/// Calls that must go out, however often it takes.
+pub mod outbox;
 /// What an owner allows, and the pure decision about it.
 pub mod policy;
 /// authd as an OpenID provider toward apps.

@@ -194,7 +194,8 @@ async fn op_07_scope_never_grows() {
 
 #[tokio::test]
 async fn op_15_a_refresh_token_dies_with_what_it_was_given_under() {
-    let scopes: [(&str, fn(&Session, &Client) -> Scope); 6] = [
+    type Ended = fn(&Session, &Client) -> Scope;
+    let scopes: [(&str, Ended); 6] = [
         ("organization", |session, _| Scope::Organization(session.organization)),
         ("membership", |session, _| Scope::Membership(session.organization, session.user)),
         ("user", |session, _| Scope::User(session.user)),

@@ -1,0 +1,231 @@
+//! A call on its way, and the queue of its receiver.
+
+use std::time::Duration;
+
+use crate::env::{Env, Timestamp};
+use crate::error::Result;
+use crate::id::{DeliveryId, OrganizationId};
+use crate::store::{Index, Key, Life, Query, Record, Store, Stored};
+
+/// How long a call is remembered after it was made.
+const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Where a call is.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+    minicbor::Encode,
+    minicbor::Decode,
+)]
+#[serde(rename_all = "lowercase")]
+#[cbor(index_only)]
+pub enum State {
+    /// It has still to arrive.
+    #[n(0)]
+    Pending,
+    /// The receiver has taken it.
+    #[n(1)]
+    Acknowledged,
+    /// It was given up.
+    #[n(2)]
+    Failed,
+    /// There is nobody to call any more.
+    #[n(3)]
+    Dropped,
+}
+
+/// How the last try ended.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct Outcome {
+    /// When.
+    #[n(0)]
+    pub at: Timestamp,
+    /// The status of the answer, if there was one.
+    #[n(1)]
+    pub status: Option<u16>,
+    /// A stable code of why it failed.
+    #[n(2)]
+    pub error: Option<String>,
+    /// How the answer began, at most 1 KiB, for whoever looks for the reason.
+    #[n(3)]
+    pub head: Option<String>,
+}
+
+/// A call.
+#[derive(Clone, Debug, minicbor::Encode, minicbor::Decode)]
+pub struct Delivery {
+    /// Its id; sorts by the time that it was made.
+    #[n(0)]
+    pub id: DeliveryId,
+    /// The composer's name.
+    #[n(1)]
+    pub kind: String,
+    /// The receiver's queue.
+    #[n(2)]
+    pub receiver: String,
+    /// What it is about.
+    #[n(3)]
+    pub subject: String,
+    /// What the composer needs.
+    #[cbor(n(4), with = "minicbor::bytes")]
+    pub recipe: Vec<u8>,
+    /// The organization of its event.
+    #[n(5)]
+    pub organization: Option<OrganizationId>,
+    /// Where it is.
+    #[n(6)]
+    pub state: State,
+    /// How often it was tried.
+    #[n(7)]
+    pub tries: u32,
+    /// Not before.
+    #[n(8)]
+    pub due_at: Timestamp,
+    /// When it was made.
+    #[n(9)]
+    pub created_at: Timestamp,
+    /// How the last try ended.
+    #[n(10)]
+    pub last: Option<Outcome>,
+}
+
+impl Record for Delivery {
+    const KIND: &'static str = "delivery";
+    const LIFE: Life = Life::Ephemeral;
+    fn key(&self) -> Key {
+        Self::key_of(self.id)
+    }
+    fn indexes(&self) -> Vec<Index> {
+        let mut indexes = vec![
+            Index::many("receiver", self.queue()),
+            Index::many("subject", Self::subject_of(&self.kind, &self.subject)),
+        ];
+        if self.state == State::Pending {
+            indexes.push(Index::ordered(
+                "due",
+                [&Self::prefix(&self.kind, &self.receiver)[..], &sortable(self.due_at)].concat(),
+            ));
+            indexes.push(Index::many("order", Self::line(&self.kind, &self.receiver, &self.subject)));
+        }
+        indexes
+    }
+    fn expires_at(&self) -> Option<Timestamp> {
+        Some(self.created_at + REMEMBERED)
+    }
+}
+
+/// A time as bytes that sort like it.
+pub(super) fn sortable(at: Timestamp) -> [u8; 8] {
+    u64::try_from(at.millis()).unwrap_or(0).to_be_bytes()
+}
+
+impl Delivery {
+    /// The key of a call.
+    pub fn key_of(id: DeliveryId) -> Key {
+        Key::from_bytes(id.bytes())
+    }
+
+    fn queue(&self) -> Vec<u8> {
+        Queue::key_of(&self.kind, &self.receiver).as_bytes().to_vec()
+    }
+
+    pub(super) fn prefix(kind: &str, receiver: &str) -> Vec<u8> {
+        // A digest has one length, so no receiver's name is the beginning of another's.
+        crate::crypto::sha256(&[b"outbox receiver", kind.as_bytes(), &[0], receiver.as_bytes()]).to_vec()
+    }
+
+    pub(super) fn line(kind: &str, receiver: &str, subject: &str) -> Vec<u8> {
+        crate::crypto::sha256(&[b"outbox line", kind.as_bytes(), &[0], receiver.as_bytes(), &[0], subject.as_bytes()])
+            .to_vec()
+    }
+
+    fn subject_of(kind: &str, subject: &str) -> Vec<u8> {
+        crate::crypto::sha256(&[b"outbox subject", kind.as_bytes(), &[0], subject.as_bytes()]).to_vec()
+    }
+
+    pub(super) fn new(env: &Env, kind: &str, call: super::Call, organization: Option<OrganizationId>) -> Self {
+        let now = env.now();
+        Self {
+            id: DeliveryId::new(env),
+            kind: kind.to_owned(),
+            receiver: call.receiver,
+            subject: call.subject,
+            recipe: call.recipe,
+            organization,
+            state: State::Pending,
+            tries: 0,
+            due_at: now,
+            created_at: now,
+            last: None,
+        }
+    }
+}
+
+/// The calls of a kind about a subject, the oldest first, at most 1,000.
+pub async fn of_subject(store: &Store, kind: &str, subject: &str) -> Result<Vec<Delivery>> {
+    let query = Query::by("subject", Delivery::subject_of(kind, subject)).limit(1_000);
+    Ok(store.page::<Delivery>(query).await?.items.into_iter().map(|stored| stored.value).collect())
+}
+
+/// The queue of a receiver that has calls to come.
+#[derive(Clone, Debug, minicbor::Encode, minicbor::Decode)]
+pub(super) struct Queue {
+    #[n(0)]
+    pub kind: String,
+    #[n(1)]
+    pub receiver: String,
+    /// Nothing of it is due before.
+    #[n(2)]
+    pub due_at: Timestamp,
+}
+
+impl Record for Queue {
+    const KIND: &'static str = "delivery_queue";
+    const LIFE: Life = Life::Ephemeral;
+    fn key(&self) -> Key {
+        Self::key_of(&self.kind, &self.receiver)
+    }
+    fn indexes(&self) -> Vec<Index> {
+        vec![Index::ordered("due", sortable(self.due_at))]
+    }
+}
+
+impl Queue {
+    pub(super) fn key_of(kind: &str, receiver: &str) -> Key {
+        Key::of(&[kind.as_bytes(), receiver.as_bytes()])
+    }
+}
+
+/// How far the log was turned into calls, and how far within the event that follows.
+#[derive(Clone, Debug, Default, minicbor::Encode, minicbor::Decode)]
+pub(super) struct Cursor {
+    #[n(0)]
+    pub after: u64,
+    /// Which composer is at that event, and where.
+    #[n(1)]
+    pub within: Option<(String, Option<minicbor::bytes::ByteVec>)>,
+}
+
+impl Record for Cursor {
+    const KIND: &'static str = "outbox_cursor";
+    const LIFE: Life = Life::Ephemeral;
+    fn key(&self) -> Key {
+        Self::place()
+    }
+}
+
+impl Cursor {
+    pub(super) fn place() -> Key {
+        Key::from_bytes(*b"log")
+    }
+
+    pub(super) async fn load(store: &Store) -> Result<Option<Stored<Self>>> {
+        store.get(Self::place()).await
+    }
+}

@@ -1,0 +1,256 @@
+//! The outbox at work: fills the queues, empties those that are due, one task a receiver.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::Composer;
+use super::delivery::{Delivery, Outcome, Queue, State, sortable};
+use super::fill::fill;
+use crate::access::{Caller, Context, World};
+use crate::env::Timestamp;
+use crate::error::{Result, codes};
+use crate::event::Origin;
+use crate::store::{Batch, Query, Stored};
+
+/// Receivers that are called at the same time.
+const RECEIVERS: usize = 32;
+/// Calls of one receiver at the same time.
+const AT_ONCE: usize = 4;
+/// Calls of one receiver in one go.
+const GO: usize = 100;
+/// How long nothing is looked at when there is nothing to do: a clock that jumped is noticed after this.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// An answer is read this far.
+const HEAD: usize = 1_024;
+
+/// The composers, for the whole process. Cheap to clone.
+#[derive(Clone)]
+pub struct Outbox {
+    composers: Arc<Vec<Box<dyn Composer>>>,
+    busy: Arc<Mutex<BTreeSet<(String, String)>>>,
+}
+
+impl Outbox {
+    /// With these composers.
+    pub fn new(composers: Vec<Box<dyn Composer>>) -> Self {
+        Self { composers: Arc::new(composers), busy: Arc::default() }
+    }
+
+    /// Turns the log into calls and makes those that are due; answers how many calls were tried. For tests, and for
+    /// whoever wants it done now.
+    pub async fn turn(&self, world: &World) -> Result<usize> {
+        let cx = world.context(Caller::System, Origin::internal(&world.env));
+        while fill(&cx, &self.composers).await? {}
+        let mut tried = 0;
+        for queue in due(&cx, RECEIVERS).await? {
+            tried += self.empty(&cx, &queue.value).await?;
+        }
+        Ok(tried)
+    }
+
+    fn composer(&self, kind: &str) -> Option<&dyn Composer> {
+        self.composers.iter().find(|composer| composer.kind() == kind).map(|composer| &**composer)
+    }
+
+    /// Makes the calls of one receiver that are due now, then says when it is due again.
+    async fn empty(&self, cx: &Context, queue: &Queue) -> Result<usize> {
+        let prefix = Delivery::prefix(&queue.kind, &queue.receiver);
+        let until = [&prefix[..], &sortable(cx.env.now() + Duration::from_millis(1))].concat();
+        let page = cx.store.page::<Delivery>(Query::between("due", &prefix, &until).limit(GO)).await?;
+        let mut tried = 0;
+        for group in page.items.chunks(AT_ONCE) {
+            let calls = group.iter().map(|delivery| self.attempt(cx, delivery));
+            for done in futures_util::future::join_all(calls).await {
+                tried += usize::from(done?);
+            }
+        }
+        self.reschedule(cx, queue).await?;
+        Ok(tried)
+    }
+
+    /// One call, unless an older one about the same thing has still to arrive.
+    async fn attempt(&self, cx: &Context, delivery: &Stored<Delivery>) -> Result<bool> {
+        let line = Delivery::line(&delivery.kind, &delivery.receiver, &delivery.subject);
+        let first = cx.store.page::<Delivery>(Query::by("order", line).limit(1)).await?.items.into_iter().next();
+        if let Some(first) = first.filter(|first| first.id != delivery.id) {
+            let mut waiting = delivery.value.clone();
+            waiting.due_at = first.due_at.max(cx.env.now() + Duration::from_millis(100));
+            return settle(cx, Batch::new(), &waiting, delivery).await.map(|()| false);
+        }
+        let mut after = delivery.value.clone();
+        after.tries += 1;
+        let Some(composer) = self.composer(&delivery.kind) else {
+            after.state = State::Dropped;
+            return settle(cx, Batch::new(), &after, delivery).await.map(|()| false);
+        };
+        let outcome = match composer.compose(cx, &after).await {
+            Ok(None) => {
+                after.state = State::Dropped;
+                None
+            }
+            Ok(Some(request)) => Some(call(cx, request).await),
+            Err(error) => Some(Err(error.code().to_owned())),
+        };
+        let now = cx.env.now();
+        match outcome {
+            None => {}
+            Some(Ok((status, head))) => {
+                let taken = (200..300).contains(&status);
+                after.last = Some(Outcome {
+                    at: now,
+                    status: Some(status),
+                    error: (!taken).then(|| "refused".to_owned()),
+                    head,
+                });
+                later(cx, &mut after, composer.patience(), taken);
+            }
+            Some(Err(code)) => {
+                after.last = Some(Outcome { at: now, status: None, error: Some(code), head: None });
+                later(cx, &mut after, composer.patience(), false);
+            }
+        }
+        let mut batch = Batch::new();
+        if after.state != State::Pending {
+            composer.settled(cx, &after, &mut batch).await?;
+        }
+        settle(cx, batch, &after, delivery).await.map(|()| true)
+    }
+
+    async fn reschedule(&self, cx: &Context, queue: &Queue) -> Result<()> {
+        let key = Queue::key_of(&queue.kind, &queue.receiver);
+        let Some(stored) = cx.store.get::<Queue>(key.clone()).await? else { return Ok(()) };
+        let prefix = Delivery::prefix(&queue.kind, &queue.receiver);
+        let next = cx.store.page::<Delivery>(Query::starting("due", &prefix).limit(1)).await?.items.into_iter().next();
+        let mut batch = Batch::new();
+        match next {
+            Some(next) => batch.update(&Queue { due_at: next.due_at, ..stored.value }, stored.revision),
+            None => batch.delete::<Queue>(key, stored.revision),
+        };
+        match cx.store.commit(batch).await {
+            // A new call came in between and has set the queue due.
+            Err(refused) if refused.is_race() => Ok(()),
+            done => done.map(drop).map_err(Into::into),
+        }
+    }
+}
+
+async fn settle(cx: &Context, mut batch: Batch, after: &Delivery, before: &Stored<Delivery>) -> Result<()> {
+    batch.update(after, before.revision);
+    match cx.store.commit(batch).await {
+        // Somebody asked for it to be dropped or sent again in the meantime: theirs counts.
+        Err(refused) if refused.is_race() => Ok(()),
+        done => done.map(drop).map_err(Into::into),
+    }
+}
+
+/// The call itself: the status, and how the answer begins. A redirect is an answer like any other.
+async fn call(cx: &Context, request: crate::env::Request) -> std::result::Result<(u16, Option<String>), String> {
+    match cx.env.outbound().send(request).await {
+        Ok(response) => {
+            let body = &response.body[..response.body.len().min(HEAD)];
+            let head: String =
+                String::from_utf8_lossy(body).chars().filter(|c| !c.is_control() || *c == '\n').collect();
+            Ok((response.status, (!head.is_empty()).then_some(head)))
+        }
+        Err(error) if error.is(&codes::UPSTREAM_TOO_LARGE) => Err("answer_too_large".to_owned()),
+        Err(error) => Err(error.code().to_owned()),
+    }
+}
+
+/// When it is tried again, a fifth sooner or later so that many do not come back together; or that it is over.
+fn later(cx: &Context, delivery: &mut Delivery, patience: &[Duration], taken: bool) {
+    if taken {
+        delivery.state = State::Acknowledged;
+        return;
+    }
+    let Some(wait) = usize::try_from(delivery.tries).ok().and_then(|tries| patience.get(tries.saturating_sub(1)))
+    else {
+        delivery.state = State::Failed;
+        return;
+    };
+    let [dice] = cx.env.random::<1>();
+    let spread = 0.8 + f64::from(dice) / 255.0 * 0.4;
+    delivery.due_at = cx.env.now() + wait.mul_f64(spread);
+}
+
+/// The receivers that have something due.
+async fn due(cx: &Context, limit: usize) -> Result<Vec<Stored<Queue>>> {
+    let until = sortable(cx.env.now() + Duration::from_millis(1));
+    Ok(cx.store.page::<Queue>(Query::between("due", [0; 8], until).limit(limit)).await?.items)
+}
+
+/// When the next receiver is due; none while every queue is empty.
+async fn next_due(cx: &Context) -> Result<Option<Timestamp>> {
+    let first = cx.store.page::<Queue>(Query::starting("due", []).limit(1)).await?.items.into_iter().next();
+    Ok(first.map(|queue| queue.due_at))
+}
+
+/// Sends what has to go out until `stop` is ready.
+pub async fn run(outbox: Outbox, world: World, stop: impl Future<Output = ()>) {
+    tokio::pin!(stop);
+    let mut working: JoinSet<()> = JoinSet::new();
+    loop {
+        let wait = tokio::select! {
+            () = &mut stop => break,
+            wait = step(&outbox, &world, &mut working) => wait,
+        };
+        let seen = world.store.log_seq();
+        tokio::select! {
+            () = &mut stop => break,
+            _ = world.store.wait(seen) => {}
+            _ = working.join_next(), if !working.is_empty() => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+    working.shutdown().await;
+}
+
+/// Fills the queues and starts a task for each receiver that is due and has none. Answers how long nothing will be.
+async fn step(outbox: &Outbox, world: &World, working: &mut JoinSet<()>) -> Duration {
+    let cx = world.context(Caller::System, Origin::internal(&world.env));
+    loop {
+        match fill(&cx, &outbox.composers).await {
+            Ok(true) => {}
+            Ok(false) => break,
+            Err(error) => {
+                tracing::warn!(code = error.code(), "the log was not turned into calls: {}", error.log_line());
+                return Duration::from_secs(1);
+            }
+        }
+    }
+    let receivers = match due(&cx, RECEIVERS * 4).await {
+        Ok(receivers) => receivers,
+        Err(error) => {
+            tracing::warn!(code = error.code(), "the outbox could not be read: {}", error.log_line());
+            return Duration::from_secs(1);
+        }
+    };
+    for queue in receivers {
+        if working.len() >= RECEIVERS {
+            break;
+        }
+        let name = (queue.kind.clone(), queue.receiver.clone());
+        if !outbox.busy.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone()) {
+            continue;
+        }
+        let (outbox, cx) = (outbox.clone(), cx.clone());
+        working.spawn(async move {
+            if let Err(error) = outbox.empty(&cx, &queue.value).await {
+                tracing::warn!(code = error.code(), "calls to a receiver were not made: {}", error.log_line());
+            }
+            outbox.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
+        });
+    }
+    if !working.is_empty() {
+        // A finished task wakes the loop; this is for whatever becomes due besides.
+        return Duration::from_millis(250);
+    }
+    match next_due(&cx).await {
+        Ok(Some(at)) => at.since(cx.env.now()).clamp(Duration::from_millis(20), LONGEST_WAIT),
+        Ok(None) => LONGEST_WAIT,
+        Err(_) => Duration::from_secs(1),
+    }
+}
