@@ -1,6 +1,7 @@
 //! A directory speaks of a group: its name, who is in it, and what follows from that by the mappings.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
 
 use super::merge::state;
 use crate::access::Context;
@@ -171,12 +172,15 @@ impl PlannedGroup {
         let mut groups = BTreeSet::new();
         let query = Query::by("member", GroupMember::member(self.after.organization, user)).limit(1_000);
         for row in cx.store.page::<GroupMember>(query).await?.items {
-            if !names.contains_key(&row.group) {
-                let group = cx.store.get::<DirectoryGroup>(DirectoryGroup::key_of(row.group)).await?;
-                let own = group.filter(|group| group.connection == self.after.connection);
-                names.insert(row.group, own.map(|group| group.value.name));
-            }
-            groups.extend(names.get(&row.group).cloned().flatten());
+            let name = match names.entry(row.group) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(unknown) => {
+                    let group = cx.store.get::<DirectoryGroup>(DirectoryGroup::key_of(row.group)).await?;
+                    let own = group.filter(|group| group.connection == self.after.connection);
+                    unknown.insert(own.map(|group| group.value.name))
+                }
+            };
+            groups.extend(name.clone());
         }
         Ok(groups)
     }
