@@ -131,6 +131,8 @@ id! {
     AttemptId = "att_";
     /// What an app was given by one authorization: the handle its tokens are revoked by.
     GrantId = "grt_";
+    /// A group of a directory.
+    DirectoryGroupId = "grp_";
     /// An API key.
     ApiKeyId = "key_";
     /// A call that has to go out.

@@ -9,7 +9,7 @@ use authd::access::{Caller, Context, Deployment};
 use authd::app::App;
 use authd::config::{DataDir, PublicUrl};
 use authd::crypto::MasterKey;
-use authd::directory::{Profile, Proposal, SourceFacts, provision};
+use authd::directory::{PersonProposal, Profile, SourceFacts, provision_person};
 use authd::env::{Env, NoDns, NoOutbound, SystemClock, SystemRng};
 use authd::event::Origin;
 use authd::id::{AppId, ConnectionId, OrganizationId};
@@ -75,7 +75,7 @@ impl World {
     /// Adds a new person with a session to the batch, by the code that does it in a sign-in.
     pub async fn admit(&self, cx: &Context, subject: String, batch: &mut Batch) -> Session {
         let facts = SourceFacts {
-            connection: self.connection,
+            protocol: authd::policy::Protocol::Oidc,
             organization: self.organization,
             jit: None,
             default_role: None,
@@ -93,7 +93,10 @@ impl World {
             groups: vec!["engineering".into(), "everyone".into()],
             ..Profile::default()
         };
-        let member = provision(cx, &Proposal { subject, profile }, &facts, batch).await.unwrap().membership;
+        let member = provision_person(cx, PersonProposal::sign_in(self.connection, &subject, &profile), &facts, batch)
+            .await
+            .unwrap()
+            .membership;
         let scopes =
             [Scope::Organization(self.organization), Scope::Connection(self.connection), Scope::App(self.client)];
         let new = NewSession {

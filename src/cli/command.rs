@@ -18,6 +18,7 @@ const PLACES: &[(&str, &[&[&str]])] = &[
 const NOUNS: &[(&str, &str)] = &[
     ("org", "Organizations: the tenants"),
     ("user", "People"),
+    ("group", "Groups that directories have made known"),
     ("connection", "Connections: how an organization's people sign in"),
     ("domain", "Domains of connections"),
     ("app", "Apps that sign people in through authd"),

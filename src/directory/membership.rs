@@ -1,11 +1,13 @@
 //! A person in a tenant: what that tenant knows of them, and whether they may come in.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::email::EmailAddress;
+use super::field::Field;
 use super::organization::Organization;
+use super::source::Source;
 use super::user::User;
-use crate::access::{Grants, RoleName, grants_of_roles};
+use crate::access::{Grants, Role, RoleName, grants_of_roles};
 use crate::env::Timestamp;
 use crate::error::{Error, Result, codes};
 use crate::id::{ConnectionId, OrganizationId, UserId};
@@ -33,13 +35,41 @@ pub enum Status {
     /// No: an administrator keeps them out.
     #[n(1)]
     Suspended,
-    /// No: their source says that they have left.
+    /// No: they have left.
     #[n(2)]
     Deprovisioned,
+    /// Not yet: they wait for an administrator to admit them.
+    #[n(3)]
+    Pending,
+}
+
+/// Who ended somebody's access; nobody else gives it back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub enum EndedBy {
+    /// An administrator.
+    #[n(0)]
+    Administrator,
+    /// What speaks for people on this connection.
+    #[n(1)]
+    Source(#[n(0)] ConnectionId),
+}
+
+/// A statement from which roles were mapped. Each is kept by itself, so that one source does not take what another gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, minicbor::Encode, minicbor::Decode)]
+pub enum Statement {
+    /// A source named the person's groups.
+    #[n(0)]
+    Groups(#[n(0)] Source),
+    /// A source named the person's roles.
+    #[n(1)]
+    Roles(#[n(0)] Source),
+    /// The groups of a connection's directory have the person as a member.
+    #[n(2)]
+    Members(#[n(0)] ConnectionId),
 }
 
 /// A membership.
-#[derive(Clone, Debug, minicbor::Encode, minicbor::Decode)]
+#[derive(Clone, Debug, PartialEq, minicbor::Encode, minicbor::Decode)]
 pub struct Membership {
     /// In which organization.
     #[n(0)]
@@ -71,7 +101,7 @@ pub struct Membership {
     /// The source's groups, as of the last sign-in.
     #[n(9)]
     pub groups: Vec<String>,
-    /// Roles in authd. Only an administrator or an explicit mapping gives one.
+    /// Roles in authd that administrators gave, or the policy gives to every new member.
     #[n(10)]
     pub roles: BTreeSet<RoleName>,
     /// The connection that brought them, if one did.
@@ -86,6 +116,15 @@ pub struct Membership {
     /// Claims that the connection's mapping keeps besides: a JSON object.
     #[n(14)]
     pub extra: Option<String>,
+    /// Roles that follow from a source's groups and roles by the policy's mappings, as of each last statement.
+    #[cbor(n(15), default)]
+    pub mapped: BTreeMap<Statement, BTreeSet<RoleName>>,
+    /// Who ended the access, where somebody did.
+    #[n(16)]
+    pub ended_by: Option<EndedBy>,
+    /// Who wrote a field last.
+    #[cbor(n(17), default)]
+    pub writers: BTreeMap<Field, Source>,
 }
 
 impl Record for Membership {
@@ -105,6 +144,56 @@ impl Record for Membership {
 }
 
 impl Membership {
+    /// An active member of whom nothing is known.
+    pub fn new(organization: OrganizationId, user: UserId, now: Timestamp) -> Self {
+        Self {
+            organization,
+            user,
+            status: Status::Active,
+            email: None,
+            email_verified: false,
+            name: None,
+            given_name: None,
+            family_name: None,
+            image: None,
+            groups: Vec::new(),
+            roles: BTreeSet::new(),
+            source: None,
+            created_at: now,
+            updated_at: now,
+            extra: None,
+            mapped: BTreeMap::new(),
+            ended_by: None,
+            writers: BTreeMap::new(),
+        }
+    }
+
+    /// The roles that follow from mappings.
+    pub fn mapped_roles(&self) -> BTreeSet<RoleName> {
+        self.mapped.values().flatten().cloned().collect()
+    }
+
+    /// Every role that they have: those that were given, and those that were mapped.
+    pub fn effective_roles(&self) -> BTreeSet<RoleName> {
+        &self.roles | &self.mapped_roles()
+    }
+
+    /// Whether they are an owner who may come in.
+    pub fn owns(&self) -> bool {
+        self.status == Status::Active && self.effective_roles().contains(&RoleName::from(Role::Owner))
+    }
+
+    /// Who ended the access. Rows that do not say are from when only administrators suspended, and only sources
+    /// said that somebody had left.
+    pub fn ender(&self) -> Option<EndedBy> {
+        match (self.status, self.ended_by, self.source) {
+            (Status::Active | Status::Pending, ..) => None,
+            (_, Some(by), _) => Some(by),
+            (Status::Deprovisioned, None, Some(source)) => Some(EndedBy::Source(source)),
+            _ => Some(EndedBy::Administrator),
+        }
+    }
+
     /// The key of a person in an organization.
     pub fn key_of(organization: OrganizationId, user: UserId) -> Key {
         Key::of(&[&organization.bytes(), &user.bytes()])
@@ -141,6 +230,6 @@ impl Membership {
 
     /// What their roles let them do now.
     pub async fn grants(&self, store: &Store) -> Result<Grants> {
-        grants_of_roles(store, self.organization, &self.roles).await
+        grants_of_roles(store, self.organization, &self.effective_roles()).await
     }
 }

@@ -1,29 +1,45 @@
 //! # directory — organizations, people, memberships, and the one provisioning pipeline
 //!
-//! *Owns* `Organization`, `User`, `Membership`, `Identity`, and `provision`: the only way in which a source of
-//! people changes any of them.
+//! *Owns* `Organization`, `User`, `Membership`, `Identity`, the groups of directories, and `provision`: the only way in
+//! which a source of people changes any of them. `weigh` tells beforehand what `provision` would do.
 //! *Gives* the person of a sign-in, and the standing that every later use is checked against.
 //! *Needs* the pure policy for its verdicts. *Never* knows a protocol: a source arrives as a `Proposal`.
 
 mod email;
+mod external;
+mod field;
+mod group;
+mod group_ops;
 mod identity;
 mod membership;
 mod ops;
 mod organization;
+mod owners;
 mod profile;
+mod proposal;
 mod provision;
+mod source;
 mod user;
 
 pub use email::{EmailAddress, domain_name};
+pub use external::ExternalId;
+pub use field::{Field, Fields, Wish};
+pub use group::{DirectoryGroup, GroupMember};
+pub use group_ops::{GetGroup, GroupDetail, GroupView, ListGroups};
 pub use identity::Identity;
-pub use membership::{Membership, Status};
+pub use membership::{EndedBy, Membership, Statement, Status};
 pub use ops::{
     CreateOrganization, DisableOrganization, EnableOrganization, GetOrganization, GetUser, ListOrganizations,
     ListUsers, OrganizationView, UserView,
 };
 pub use organization::Organization;
+pub use owners::Owners;
 pub use profile::Profile;
-pub use provision::{Proposal, Provisioned, SourceFacts, provision};
+pub use proposal::{Ending, GroupProposal, Members, Orders, PersonProposal, Proposal, SourceFacts};
+pub use provision::{
+    Plan, PlannedGroup, Provisioned, ProvisionedPerson, Weighed, provision, provision_person, weigh, weigh_group,
+};
+pub use source::Source;
 pub use user::User;
 
 use crate::access::Catalogue;
@@ -38,4 +54,6 @@ pub fn catalogue(catalogue: Catalogue) -> Catalogue {
         .with::<EnableOrganization>()
         .with::<ListUsers>()
         .with::<GetUser>()
+        .with::<ListGroups>()
+        .with::<GetGroup>()
 }

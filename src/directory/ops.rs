@@ -39,8 +39,11 @@ pub struct UserView {
     pub name: Option<String>,
     /// The source's groups, as of the last sign-in.
     pub groups: Vec<String>,
-    /// Roles in authd.
+    /// Roles in authd: those that were given, and those that follow from the policy's mappings.
     pub roles: Vec<RoleName>,
+    /// Those of them that follow from mappings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mapped_roles: Vec<RoleName>,
     /// The connection that brought them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection: Option<ConnectionId>,
@@ -55,12 +58,13 @@ impl From<Membership> for UserView {
         Self {
             id: member.user,
             organization: member.organization,
+            roles: member.effective_roles().into_iter().collect(),
+            mapped_roles: member.mapped_roles().into_iter().collect(),
             status: member.status,
             email: member.email,
             email_verified: member.email_verified,
             name: member.name,
             groups: member.groups,
-            roles: member.roles.into_iter().collect(),
             connection: member.source,
             created_at: member.created_at,
             updated_at: member.updated_at,

@@ -27,7 +27,15 @@ kinds! {
     OrganizationUpdated = "organization.updated", "An organization was changed, disabled or enabled.";
     UserCreated = "user.created", "A person became known to an organization.";
     UserUpdated = "user.updated", "A person's profile, roles or status changed.";
+    UserSuspended = "user.suspended", "An administrator ended a person's access.";
+    UserDeprovisioned = "user.deprovisioned", "A person has left: their source, or an administrator, ended their access.";
+    UserReactivated = "user.reactivated", "A person was given their access back, or was admitted.";
+    UserDeleted = "user.deleted", "A person's access ended, and what the organization knew of them was deleted.";
     AccountLinked = "account.linked", "An identity of an upstream provider was linked to a person.";
+    AccountUnlinked = "account.unlinked", "An identity of an upstream provider was taken off a person.";
+    GroupCreated = "group.created", "A directory made a group known.";
+    GroupUpdated = "group.updated", "A directory changed a group, or who is in it.";
+    GroupDeleted = "group.deleted", "A directory removed a group.";
     SessionSignedIn = "session.signed_in", "A person signed in.";
     SessionSignedOut = "session.signed_out", "A person signed out.";
     SessionInvalidated = "session.invalidated", "A session was ended by somebody else.";

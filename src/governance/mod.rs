@@ -4,6 +4,8 @@
 //! *Gives* `policy_of` to every flow that provisions people.
 //! *Needs* the pure policy, the directory and the connections. *Never* decides about a person itself.
 
+mod facts;
 mod record;
 
+pub use facts::{facts_of, facts_of_administrators};
 pub use record::policy_of;

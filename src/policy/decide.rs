@@ -3,24 +3,49 @@
 use super::rules::{JitMode, Linking, Policy};
 use crate::error::{Code, codes};
 
+/// By which rule of `identity.accountLinking` a connection goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// OpenID Connect, and social sign-in.
+    Oidc,
+    /// SAML, and LDAP.
+    Saml,
+}
+
+/// How a person comes to be spoken of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// They sign in themselves.
+    SignIn(Protocol),
+    /// A directory of the connection states them: SCIM, a synchronization, an inbound webhook.
+    Directory(Protocol),
+    /// An administrator enters them.
+    Administrator,
+}
+
 /// What is known of the person at the identity, or at the e-mail address, that arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Known {
     /// Nobody has it.
     Nobody,
-    /// A member in good standing; `same_connection` when this connection brought them.
+    /// A member in good standing.
     Active {
-        /// Brought by the connection that the person now comes through.
+        /// Brought by the connection that the person now comes through; or entered by an administrator, and never
+        /// signed in since, so that the first one to prove the address is the one who was meant.
         same_connection: bool,
+        /// The address that is kept of them is trusted. Whoever holds one that is not may be anybody.
+        verified: bool,
     },
+    /// Somebody who waits for an administrator to admit them.
+    Pending,
     /// Somebody whose access was ended.
     Ended,
 }
 
-/// What is known of the e-mail address that the provider states.
+/// What is known of the e-mail address that arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EmailStanding {
-    /// It states none.
+    /// There is none.
     None,
     /// The connection has proven the address's domain.
     Owned,
@@ -30,10 +55,12 @@ pub enum EmailStanding {
     Foreign,
 }
 
-/// A person who arrives by a sign-in.
+/// A person who arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrival {
-    /// By the provider's own identifier.
+    /// How.
+    pub way: Way,
+    /// By the source's own identifier.
     pub by_identity: Known,
     /// By e-mail address.
     pub by_email: Known,
@@ -57,6 +84,11 @@ pub enum Verdict {
         /// Tell apps that the address is verified.
         trust_email: bool,
     },
+    /// It is somebody new, who becomes known and waits for an administrator. They do not get in.
+    Wait {
+        /// Tell apps that the address is verified, once they are admitted.
+        trust_email: bool,
+    },
     /// Out, with this code.
     Refuse(&'static Code),
 }
@@ -65,20 +97,35 @@ impl PartialEq for Verdict {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Admit, Self::Admit) | (Self::Link, Self::Link) => true,
-            (Self::Create { trust_email: a }, Self::Create { trust_email: b }) => a == b,
+            (Self::Create { trust_email: a }, Self::Create { trust_email: b })
+            | (Self::Wait { trust_email: a }, Self::Wait { trust_email: b }) => a == b,
             (Self::Refuse(a), Self::Refuse(b)) => a.name == b.name,
             _ => false,
         }
     }
 }
 
-/// Decides about a sign-in.
+/// Decides who somebody is who arrives, and whether they become known.
 ///
 /// A known identity is the person, whatever the address says now: addresses change, identifiers do not.
-/// A stranger must bring an address that the provider verified in a domain that is the connection's, or no address.
+/// A stranger must bring an address that is verified in a domain of the connection's, or no address. Whether somebody
+/// known may go on is not decided by a directory's word about them: see `turn`.
 pub fn decide(policy: &Policy, arrival: &Arrival) -> Verdict {
+    match arrival.way {
+        Way::SignIn(protocol) => sign_in(policy, protocol, arrival),
+        Way::Directory(protocol) => directory(policy, protocol, arrival),
+        Way::Administrator => match (arrival.by_identity, arrival.by_email) {
+            (Known::Nobody, Known::Nobody) => Verdict::Create { trust_email: false },
+            (Known::Nobody, _) => Verdict::Refuse(&codes::TAKEN),
+            _ => Verdict::Admit,
+        },
+    }
+}
+
+fn sign_in(policy: &Policy, protocol: Protocol, arrival: &Arrival) -> Verdict {
     match arrival.by_identity {
         Known::Active { .. } => return Verdict::Admit,
+        Known::Pending => return Verdict::Refuse(&codes::NOT_A_MEMBER),
         Known::Ended => return Verdict::Refuse(&codes::PERSON_DISABLED),
         Known::Nobody => {}
     }
@@ -88,123 +135,63 @@ pub fn decide(policy: &Policy, arrival: &Arrival) -> Verdict {
     if arrival.email != EmailStanding::None && !arrival.email_verified {
         return Verdict::Refuse(&codes::EMAIL_NOT_VERIFIED);
     }
+    let trust_email = arrival.email == EmailStanding::Owned;
     match arrival.by_email {
         Known::Ended => Verdict::Refuse(&codes::PERSON_DISABLED),
-        Known::Active { same_connection } => {
-            let allowed = match policy.identity.account_linking.oidc {
-                Linking::None => false,
-                Linking::SameConnection => same_connection,
-                Linking::VerifiedEmail => true,
-            };
-            if allowed && arrival.email == EmailStanding::Owned {
-                Verdict::Link
-            } else {
-                Verdict::Refuse(&codes::EMAIL_CONFLICT)
-            }
-        }
-        Known::Nobody => {
-            let welcome =
-                arrival.connection_jit.unwrap_or(policy.provisioning.jit.mode == JitMode::CreateUserAndMembership);
-            if welcome {
-                Verdict::Create { trust_email: arrival.email == EmailStanding::Owned }
-            } else {
-                Verdict::Refuse(&codes::NOT_A_MEMBER)
-            }
-        }
+        Known::Pending => Verdict::Refuse(&codes::NOT_A_MEMBER),
+        Known::Active { .. } if links(policy, protocol, arrival) => Verdict::Link,
+        Known::Active { .. } => Verdict::Refuse(&codes::EMAIL_CONFLICT),
+        Known::Nobody => match newcomers(policy, arrival.connection_jit) {
+            JitMode::CreateUserAndMembership => Verdict::Create { trust_email },
+            JitMode::CreateUser => Verdict::Wait { trust_email },
+            JitMode::Off => Verdict::Refuse(&codes::NOT_A_MEMBER),
+        },
     }
+}
+
+/// The connection beats the policy.
+fn newcomers(policy: &Policy, connection: Option<bool>) -> JitMode {
+    let provisioning = &policy.provisioning;
+    match connection {
+        Some(true) => JitMode::CreateUserAndMembership,
+        Some(false) => JitMode::Off,
+        None if !provisioning.user.create_on_sign_in => JitMode::Off,
+        None => provisioning.jit.mode,
+    }
+}
+
+/// A directory makes people known by itself, but takes nobody over: neither by the address of somebody whom it did
+/// not bring, nor by one in a domain that is not its connection's.
+fn directory(policy: &Policy, protocol: Protocol, arrival: &Arrival) -> Verdict {
+    if arrival.by_identity != Known::Nobody {
+        return Verdict::Admit;
+    }
+    if arrival.email == EmailStanding::Foreign {
+        return Verdict::Refuse(&codes::EMAIL_DOMAIN_NOT_OWNED);
+    }
+    match arrival.by_email {
+        Known::Nobody => Verdict::Create { trust_email: arrival.email == EmailStanding::Owned },
+        Known::Active { .. } if links(policy, protocol, arrival) => Verdict::Link,
+        _ => Verdict::Refuse(&codes::TAKEN),
+    }
+}
+
+/// Whether the one of the address may be the one who arrives. Only a connection that has proven the address's domain
+/// can tell; and an account of another connection whose own address was never trusted may have been made by somebody
+/// who waited for this moment.
+fn links(policy: &Policy, protocol: Protocol, arrival: &Arrival) -> bool {
+    let Known::Active { same_connection, verified } = arrival.by_email else { return false };
+    let linking = match protocol {
+        Protocol::Oidc => policy.identity.account_linking.oidc,
+        Protocol::Saml => policy.identity.account_linking.saml,
+    };
+    let allowed = match linking {
+        Linking::None => false,
+        Linking::SameConnection => same_connection,
+        Linking::VerifiedEmail => same_connection || verified,
+    };
+    allowed && arrival.email == EmailStanding::Owned
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const STRANGER: Arrival = Arrival {
-        by_identity: Known::Nobody,
-        by_email: Known::Nobody,
-        email: EmailStanding::Owned,
-        email_verified: true,
-        connection_jit: None,
-    };
-    const ACTIVE: Known = Known::Active { same_connection: true };
-    const ELSEWHERE: Known = Known::Active { same_connection: false };
-
-    fn verdict(arrival: Arrival) -> Verdict {
-        decide(&Policy::default(), &arrival)
-    }
-
-    #[test]
-    fn a_known_identity_is_the_person_whatever_the_address_says() {
-        for email in [EmailStanding::None, EmailStanding::Owned, EmailStanding::Unclaimed, EmailStanding::Foreign] {
-            for by_email in [Known::Nobody, ACTIVE, ELSEWHERE, Known::Ended] {
-                let arrival = Arrival { by_identity: ELSEWHERE, by_email, email, email_verified: false, ..STRANGER };
-                assert_eq!(verdict(arrival), Verdict::Admit);
-                let ended = Arrival { by_identity: Known::Ended, ..arrival };
-                assert_eq!(verdict(ended), Verdict::Refuse(&codes::PERSON_DISABLED));
-            }
-        }
-    }
-
-    #[test]
-    fn signing_in_never_revives() {
-        assert_eq!(verdict(Arrival { by_email: Known::Ended, ..STRANGER }), Verdict::Refuse(&codes::PERSON_DISABLED));
-    }
-
-    #[test]
-    fn an_unverified_address_opens_nothing() {
-        for by_email in [Known::Nobody, ACTIVE, ELSEWHERE, Known::Ended] {
-            for email in [EmailStanding::Owned, EmailStanding::Unclaimed] {
-                let arrival = Arrival { by_email, email, email_verified: false, ..STRANGER };
-                assert_eq!(verdict(arrival), Verdict::Refuse(&codes::EMAIL_NOT_VERIFIED));
-            }
-        }
-    }
-
-    #[test]
-    fn a_foreign_domain_opens_nothing() {
-        for by_email in [Known::Nobody, ACTIVE] {
-            let arrival = Arrival { by_email, email: EmailStanding::Foreign, ..STRANGER };
-            assert_eq!(verdict(arrival), Verdict::Refuse(&codes::EMAIL_DOMAIN_NOT_OWNED));
-        }
-    }
-
-    #[test]
-    fn linking_follows_the_policy_and_needs_an_owned_domain() {
-        let with = |linking, by_email, email| {
-            let mut policy = Policy::default();
-            policy.identity.account_linking.oidc = linking;
-            decide(&policy, &Arrival { by_email, email, ..STRANGER })
-        };
-        let conflict = Verdict::Refuse(&codes::EMAIL_CONFLICT);
-        assert_eq!(with(Linking::SameConnection, ACTIVE, EmailStanding::Owned), Verdict::Link);
-        assert_eq!(with(Linking::SameConnection, ELSEWHERE, EmailStanding::Owned), conflict);
-        assert_eq!(with(Linking::VerifiedEmail, ELSEWHERE, EmailStanding::Owned), Verdict::Link);
-        assert_eq!(with(Linking::None, ACTIVE, EmailStanding::Owned), conflict);
-        for linking in [Linking::SameConnection, Linking::VerifiedEmail, Linking::None] {
-            assert_eq!(with(linking, ACTIVE, EmailStanding::Unclaimed), conflict);
-        }
-    }
-
-    #[test]
-    fn strangers_are_welcome_as_the_connection_or_else_the_policy_says() {
-        let with = |mode, connection_jit| {
-            let mut policy = Policy::default();
-            policy.provisioning.jit.mode = mode;
-            decide(&policy, &Arrival { connection_jit, ..STRANGER })
-        };
-        let created = Verdict::Create { trust_email: true };
-        let refused = Verdict::Refuse(&codes::NOT_A_MEMBER);
-        assert_eq!(with(JitMode::CreateUserAndMembership, None), created);
-        assert_eq!(with(JitMode::CreateUserAndMembership, Some(false)), refused);
-        assert_eq!(with(JitMode::CreateUser, None), refused);
-        assert_eq!(with(JitMode::Off, None), refused);
-        assert_eq!(with(JitMode::Off, Some(true)), created);
-    }
-
-    #[test]
-    fn an_address_is_trusted_only_in_an_owned_domain() {
-        let unclaimed = Arrival { email: EmailStanding::Unclaimed, ..STRANGER };
-        assert_eq!(verdict(unclaimed), Verdict::Create { trust_email: false });
-        let none = Arrival { email: EmailStanding::None, email_verified: false, ..STRANGER };
-        assert_eq!(verdict(none), Verdict::Create { trust_email: false });
-    }
-}
+mod tests;

@@ -28,6 +28,8 @@ struct Landing {
     /// The attempt, once the browser has shown that it is its own.
     attempt: Option<Stored<Attempt>>,
     checks: Checks,
+    /// What is to be kept of a person who does not get in.
+    made: Batch,
 }
 
 /// `GET /connections/{id}/oidc/callback`.
@@ -80,7 +82,7 @@ async fn arrive(
     let claimed = claim(cx, attempt).await?;
     landing.attempt = Some(claimed.clone());
     let person = protocol.complete(cx, &answer, &claimed.kept, &mut landing.checks).await?;
-    finish::finish(signin, cx, &claimed, &connection, &person, &mut landing.checks).await
+    finish::finish(signin, cx, &claimed, &connection, &person, &mut landing.checks, &mut landing.made).await
 }
 
 /// The parameters, each at most once. Errors: `state_mismatch` for what is no answer at all.
@@ -160,7 +162,7 @@ async fn refuse(signin: &Signin, cx: &Context, landing: Landing, error: Error) -
 }
 
 async fn note(cx: &Context, landing: Landing, error: &Error) -> Result<()> {
-    let Landing { connection, attempt, checks } = landing;
+    let Landing { connection, attempt, checks, made } = landing;
     let mut trace = match &attempt {
         Some(attempt) => Trace::of(cx, attempt).await?,
         None => Trace::stray(cx, connection.as_ref().map(|connection| (connection.id, connection.organization))),
@@ -175,7 +177,7 @@ async fn note(cx: &Context, landing: Landing, error: &Error) -> Result<()> {
         None => cx.event(EventKind::SigninRefused),
     };
     let event = event.failed(error.code());
-    let mut batch = Batch::new();
+    let mut batch = made;
     if let Some(attempt) = &attempt {
         batch.delete::<Attempt>(crate::store::Record::key(&attempt.value), attempt.revision);
     }

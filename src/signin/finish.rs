@@ -7,9 +7,8 @@ use super::http::{Signin, with_cookie};
 use super::trace::Trace;
 use crate::access::Context;
 use crate::connection::Connection;
-use crate::connection::domain;
 use crate::connection::protocol::{Authenticated, Checks};
-use crate::directory::{EmailAddress, Membership, Proposal, SourceFacts, provision};
+use crate::directory::{EmailAddress, PersonProposal, ProvisionedPerson, SourceFacts, provision_person};
 use crate::error::{Error, Result, codes};
 use crate::event::EventKind;
 use crate::governance;
@@ -31,7 +30,8 @@ pub(super) async fn reuse(cx: &Context, request: &AuthorizeRequest, session: &Se
     reply::see_other(&url)
 }
 
-/// Lets the person in. Errors: those of the policy's verdict; the caller tells them.
+/// Lets the person in. Errors: those of the policy's verdict; the caller tells them, in one commit with what is `made`:
+/// somebody may become known who does not get in.
 pub(super) async fn finish(
     signin: &Signin,
     cx: &Context,
@@ -39,20 +39,26 @@ pub(super) async fn finish(
     connection: &Connection,
     person: &Authenticated,
     checks: &mut Checks,
+    made: &mut Batch,
 ) -> Result<Response> {
-    let facts = facts(cx, connection, person).await?;
-    let proposal = Proposal { subject: person.subject.clone(), profile: person.profile.clone() };
+    let facts = governance::facts_of(cx, connection, person.profile.email.as_deref()).await?;
+    let proposal = PersonProposal::sign_in(connection.id, &person.subject, &person.profile);
     let mut tries = 0;
     loop {
         let mut batch = Batch::new();
-        let verdict = provision(cx, &proposal, &facts, &mut batch).await;
-        let provisioned = match verdict {
+        let provisioned = match provision_person(cx, proposal.clone(), &facts, &mut batch).await {
             Ok(provisioned) => provisioned,
             Err(error) => {
                 tell(checks, person, &facts, &error);
                 return Err(error);
             }
         };
+        if let Some(code) = provisioned.refused {
+            let error = Error::says(code, "You are known now, but an administrator has to admit you first.");
+            tell(checks, person, &facts, &error);
+            *made = batch;
+            return Err(error);
+        }
         let member = &provisioned.membership;
         let new = NewSession {
             organization: member.organization,
@@ -74,7 +80,7 @@ pub(super) async fn finish(
         let mut all = checks.clone();
         all.pass("policy", if provisioned.created { "created" } else { "admitted" });
         trace.succeed(cx.env.now(), &all, member.user, session.id);
-        conclude(cx, attempt, connection, member, &session, provisioned.email_conflict, &mut batch);
+        conclude(cx, attempt, connection, &provisioned, &session, &mut batch);
         batch.put(&trace);
         match cx.store.commit(batch).await {
             Ok(_) => return Ok(with_cookie(reply::see_other(&target)?, Some(signin.session_cookie(cookie.expose())?))),
@@ -115,42 +121,19 @@ fn conclude(
     cx: &Context,
     attempt: &Stored<Attempt>,
     connection: &Connection,
-    member: &Membership,
+    provisioned: &ProvisionedPerson,
     session: &Session,
-    email_conflict: bool,
     batch: &mut Batch,
 ) {
     let mut event = cx
         .event(EventKind::ConnectionLoginSucceeded)
         .within(connection.organization)
         .about("connection", connection.id)
-        .and("user", member.user)
+        .and("user", provisioned.membership.user)
         .and("session", session.id)
         .and("attempt", attempt.id);
-    if email_conflict {
+    if provisioned.email_conflict {
         event = event.with("note", "email_conflict");
     }
     batch.delete::<Attempt>(attempt.value.key(), attempt.revision).log(event);
-}
-
-/// What the pipeline has to know of the source.
-async fn facts(cx: &Context, connection: &Connection, person: &Authenticated) -> Result<SourceFacts> {
-    let owned = domain::owned_by(&cx.store, connection.id).await?;
-    let domains: Vec<String> = owned.into_iter().map(|domain| domain.name).collect();
-    let mut domain_owned_elsewhere = false;
-    if let Some(email) = &person.profile.email {
-        let address = EmailAddress::parse(email).map_err(|error| Error::new(&codes::PROFILE_INVALID).because(error))?;
-        if !domains.contains(&address.domain) {
-            domain_owned_elsewhere = domain::owner_of(&cx.store, &address.domain).await?.is_some();
-        }
-    }
-    Ok(SourceFacts {
-        connection: connection.id,
-        organization: connection.organization,
-        jit: connection.jit,
-        default_role: connection.default_role.clone(),
-        domains,
-        domain_owned_elsewhere,
-        policy: governance::policy_of(&cx.store, connection.organization).await?,
-    })
 }

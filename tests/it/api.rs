@@ -85,6 +85,7 @@ impl World {
             ("app", text(&app, "clientId")),
             ("api_key", text(&powerless, "id")),
             ("user", "usr_00000000000000000000000000".to_owned()),
+            ("group", "grp_00000000000000000000000000".to_owned()),
             ("session", "ses_00000000000000000000000000".to_owned()),
             ("signin", "req_00000000000000000000000000".to_owned()),
         ]);
@@ -198,7 +199,7 @@ async fn every_operation_is_refused_to_whom_it_must_be() {
 
         // A thing of another organization does not exist for a stranger; what is the operator's stays the operator's.
         let stranger = ask(Some(&world.stranger)).await;
-        let missing = ["user.get", "session.revoke", "signin.explain"].contains(&name);
+        let missing = ["user.get", "group.get", "session.revoke", "signin.explain"].contains(&name);
         match operation.access() {
             Access::Grant(_) if name == "organization.list" => {
                 assert_eq!(stranger.body["items"].as_array().unwrap().len(), 1)

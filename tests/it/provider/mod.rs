@@ -19,7 +19,7 @@ use std::time::Duration;
 use authd::access::{Caller, Context, Deployment, Operation, World, perform};
 use authd::config::PublicUrl;
 use authd::crypto::{MasterKey, Secret};
-use authd::directory::{CreateOrganization, Membership, Status, User};
+use authd::directory::{CreateOrganization, Membership, User};
 use authd::env::Env;
 use authd::event::{Event, EventKind, Origin};
 use authd::http::RequestInfo;
@@ -136,9 +136,6 @@ impl Lab {
         let now = self.env().now();
         let user = User { id: UserId::new(self.env()), created_at: now, disabled_at: None };
         let membership = Membership {
-            organization,
-            user: user.id,
-            status: Status::Active,
             email: Some(format!("{name}@example.test")),
             email_verified: true,
             name: Some(name.to_owned()),
@@ -146,11 +143,7 @@ impl Lab {
             family_name: Some("Lovelace".to_owned()),
             image: Some("https://pictures.example.test/1.png".to_owned()),
             groups: vec!["engineers".to_owned(), "on call".to_owned()],
-            roles: Default::default(),
-            source: None,
-            created_at: now,
-            updated_at: now,
-            extra: None,
+            ..Membership::new(organization, user.id, now)
         };
         let mut batch = Batch::new();
         batch.create(&user).create(&membership).log(self.operator().event(EventKind::UserCreated));

@@ -1,0 +1,59 @@
+//! Who speaks of people: a sign-in, a directory, an administrator.
+
+use crate::id::ConnectionId;
+use crate::policy::Authority;
+
+/// A source of what is known of people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, minicbor::Encode, minicbor::Decode)]
+pub enum Source {
+    /// Sign-ins through a connection.
+    #[n(0)]
+    SignIn(#[n(0)] ConnectionId),
+    /// Provisioning by SCIM, on a connection.
+    #[n(1)]
+    Scim(#[n(0)] ConnectionId),
+    /// The synchronization of a connection's directory.
+    #[n(2)]
+    Sync(#[n(0)] ConnectionId),
+    /// Administrators, by whatever door.
+    #[n(3)]
+    Admin,
+    /// Webhooks that come in for a connection.
+    #[n(4)]
+    Inbound(#[n(0)] ConnectionId),
+}
+
+impl Source {
+    /// The connection it belongs to.
+    pub fn connection(self) -> Option<ConnectionId> {
+        match self {
+            Self::SignIn(id) | Self::Scim(id) | Self::Sync(id) | Self::Inbound(id) => Some(id),
+            Self::Admin => None,
+        }
+    }
+
+    /// As the policy's `authority` calls it.
+    pub fn authority(self) -> Authority {
+        match self {
+            Self::SignIn(_) => Authority::Connection,
+            Self::Scim(_) | Self::Sync(_) | Self::Inbound(_) => Authority::Scim,
+            Self::Admin => Authority::App,
+        }
+    }
+
+    /// Its name in events.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SignIn(_) => "sign_in",
+            Self::Scim(_) => "scim",
+            Self::Sync(_) => "sync",
+            Self::Admin => "administrator",
+            Self::Inbound(_) => "inbound",
+        }
+    }
+
+    /// Whether it speaks about people who are not there themselves.
+    pub fn is_directory(self) -> bool {
+        self.authority() == Authority::Scim
+    }
+}
