@@ -16,7 +16,8 @@ use crate::directory::{self, Organization};
 use crate::env::Env;
 use crate::error::{Error, Result, codes};
 use crate::event::Origin;
-use crate::provider;
+use crate::outbox::Outbox;
+use crate::provider::{self, backchannel::BackchannelLogout};
 use crate::session;
 use crate::signin;
 use crate::store::{Batch, Options, Store};
@@ -43,6 +44,8 @@ pub struct App {
     pub registry: Registry,
     /// The signing keys, unsealed.
     pub keyring: Keyring,
+    /// What has to go out.
+    pub outbox: Outbox,
     /// Every operation there is.
     pub catalogue: Arc<Catalogue>,
 }
@@ -86,7 +89,8 @@ impl App {
         let cx = world.context(Caller::System, Origin::internal(&world.env));
         let keyring = Keyring::new();
         keyring.ensure(&cx).await?;
-        Ok(Self { world, registry: Registry::new(), keyring, catalogue: Arc::new(catalogue()) })
+        let outbox = Outbox::new(vec![Box::new(BackchannelLogout::new(keyring.clone()))]);
+        Ok(Self { world, registry: Registry::new(), keyring, outbox, catalogue: Arc::new(catalogue()) })
     }
 
     /// The context of one request.

@@ -14,6 +14,7 @@ use crate::env::Env;
 use crate::error::{Error, Result, codes};
 use crate::event::EventKind;
 use crate::jobs;
+use crate::outbox;
 use crate::server::listen::{self, Limits, Listener, Shutdown, Tls};
 use crate::server::{self, Server};
 
@@ -143,6 +144,10 @@ impl Start<'_> {
             let stop = shutdown.clone();
             tokio::spawn(jobs::run(world.clone(), async move { stop.begun().await }))
         };
+        let calls = {
+            let stop = shutdown.clone();
+            tokio::spawn(outbox::run(app.outbox.clone(), world.clone(), async move { stop.begun().await }))
+        };
         let ms = u64::try_from(self.env.monotonic().saturating_sub(self.begun).as_millis()).unwrap_or(u64::MAX);
         server::note(world, EventKind::ServerStarted).await?;
         if let Err(error) = config.note_run(&world.deployment.public_url) {
@@ -174,6 +179,7 @@ impl Start<'_> {
             task.await.map_err(Error::bug)?;
         }
         let _ = chores.await;
+        let _ = calls.await;
         // The last thing that is written: whoever reads the log knows that it ended in order.
         server::note(world, EventKind::ServerStopped)
             .await

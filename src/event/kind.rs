@@ -60,6 +60,8 @@ kinds! {
     TokenExchanged = "oauth.token.exchanged", "A code was exchanged for tokens.";
     RefreshExchanged = "session.refresh_exchanged", "A refresh token was exchanged for fresh tokens.";
     RefreshReused = "oauth.refresh.reuse_detected", "A used refresh token was presented again; what it had given was revoked.";
+    LogoutAcknowledged = "oauth.logout.acknowledged", "An app has taken note that a session ended.";
+    LogoutFailed = "oauth.logout.failed", "An app could not be told that a session ended.";
     TokenRefused = "oauth.token.refused", "The token endpoint refused a request.";
     GrantRevoked = "oauth.grant.revoked", "What an app had been given was revoked.";
     ApiKeyCreated = "api_key.created", "An API key was created.";

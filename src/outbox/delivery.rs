@@ -149,7 +149,7 @@ impl Delivery {
         crate::crypto::sha256(&[b"outbox subject", kind.as_bytes(), &[0], subject.as_bytes()]).to_vec()
     }
 
-    pub(super) fn new(env: &Env, kind: &str, call: super::Call, organization: Option<OrganizationId>) -> Self {
+    pub(super) fn new(env: &Env, kind: &str, call: super::Call) -> Self {
         let now = env.now();
         Self {
             id: DeliveryId::new(env),
@@ -157,7 +157,7 @@ impl Delivery {
             receiver: call.receiver,
             subject: call.subject,
             recipe: call.recipe,
-            organization,
+            organization: call.organization,
             state: State::Pending,
             tries: 0,
             due_at: now,

@@ -46,7 +46,7 @@ pub(super) async fn fill(cx: &Context, composers: &[Box<dyn Composer>]) -> Resul
                 cursor = Cursor { after: behind, within };
                 let mut batch = Batch::new();
                 batch.update(&cursor, revision);
-                enqueue(cx, composer.kind(), calls, &event, &mut batch);
+                enqueue(cx, composer.kind(), calls, &mut batch);
                 match cx.store.commit(batch).await {
                     Ok(_) => {}
                     // Another outbox of this store was quicker: nothing of ours was written.
@@ -76,14 +76,32 @@ pub(super) async fn fill(cx: &Context, composers: &[Box<dyn Composer>]) -> Resul
     Ok(!rows.is_empty())
 }
 
-fn enqueue(cx: &Context, kind: &str, calls: Vec<super::Call>, event: &Event, batch: &mut Batch) {
+/// Takes what composers have from elsewhere. Answers whether there was anything.
+pub(super) async fn drain(cx: &Context, composers: &[Box<dyn Composer>]) -> Result<bool> {
+    let mut any = false;
+    for composer in composers {
+        loop {
+            let mut batch = Batch::new();
+            let Some(calls) = composer.drain(cx, &mut batch).await? else { break };
+            enqueue(cx, composer.kind(), calls, &mut batch);
+            match cx.store.commit(batch).await {
+                Ok(_) => any = true,
+                // What it was taken from has changed: it is looked at again.
+                Err(refused) if refused.is_race() => any = true,
+                Err(refused) => return Err(refused.into()),
+            }
+        }
+    }
+    Ok(any)
+}
+
+fn enqueue(cx: &Context, kind: &str, calls: Vec<super::Call>, batch: &mut Batch) {
     let mut queues = std::collections::BTreeSet::new();
     for call in calls {
         if queues.insert(call.receiver.clone()) {
             // A queue that waits after failures looks at the new call early once: that costs one look.
             batch.put(&Queue { kind: kind.to_owned(), receiver: call.receiver.clone(), due_at: cx.env.now() });
         }
-        batch.create(&Delivery::new(&cx.env, kind, call, event.organization_id));
+        batch.create(&Delivery::new(&cx.env, kind, call));
     }
-    debug_assert!(queues.len() < 10_000, "a composer hands over at most a few hundred calls");
 }

@@ -28,6 +28,7 @@ use crate::access::Context;
 use crate::env::Request;
 use crate::error::Result;
 use crate::event::Event;
+use crate::id::OrganizationId;
 use crate::store::Batch;
 
 /// What an event makes go out.
@@ -37,6 +38,8 @@ pub struct Call {
     pub receiver: String,
     /// What it is about. Calls of one receiver about one subject arrive in their order.
     pub subject: String,
+    /// In which organization it happened.
+    pub organization: Option<OrganizationId>,
     /// What the composer needs to write the request; never a secret.
     pub recipe: Vec<u8>,
 }
@@ -57,6 +60,11 @@ pub trait Composer: Send + Sync {
     fn kind(&self) -> &'static str;
     /// Which calls an event makes. `after` is the `next` of the turn before.
     async fn calls(&self, cx: &Context, event: &Event, after: Option<&[u8]>) -> Result<Calls>;
+    /// Calls that come from elsewhere than the log: adds to the batch what takes them off there. They are queued in
+    /// the same commit. `None` when there is nothing.
+    async fn drain(&self, _cx: &Context, _batch: &mut Batch) -> Result<Option<Vec<Call>>> {
+        Ok(None)
+    }
     /// The request of now; `None` when there is nobody to call any more.
     async fn compose(&self, cx: &Context, delivery: &Delivery) -> Result<Option<Request>>;
     /// How long to wait after each try that failed; when it is over, the call has failed.

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use super::Composer;
 use super::delivery::{Delivery, Outcome, Queue, State, sortable};
-use super::fill::fill;
+use super::fill::{drain, fill};
 use crate::access::{Caller, Context, World};
 use crate::env::Timestamp;
 use crate::error::{Result, codes};
@@ -43,7 +43,7 @@ impl Outbox {
     /// whoever wants it done now.
     pub async fn turn(&self, world: &World) -> Result<usize> {
         let cx = world.context(Caller::System, Origin::internal(&world.env));
-        while fill(&cx, &self.composers).await? {}
+        while fill(&cx, &self.composers).await? || drain(&cx, &self.composers).await? {}
         let mut tried = 0;
         for queue in due(&cx, RECEIVERS).await? {
             tried += self.empty(&cx, &queue.value).await?;
@@ -212,7 +212,11 @@ pub async fn run(outbox: Outbox, world: World, stop: impl Future<Output = ()>) {
 async fn step(outbox: &Outbox, world: &World, working: &mut JoinSet<()>) -> Duration {
     let cx = world.context(Caller::System, Origin::internal(&world.env));
     loop {
-        match fill(&cx, &outbox.composers).await {
+        let filled = match fill(&cx, &outbox.composers).await {
+            Ok(false) => drain(&cx, &outbox.composers).await,
+            done => done,
+        };
+        match filled {
             Ok(true) => {}
             Ok(false) => break,
             Err(error) => {

@@ -13,6 +13,7 @@
 //! One file a capability: refresh, device, logout, introspection, revocation stand beside `code` when they come.
 
 pub mod authorize;
+pub mod backchannel;
 mod claims;
 pub mod client;
 mod client_auth;

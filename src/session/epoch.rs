@@ -4,6 +4,7 @@
 //! under it (cookie, code, token, attempt) remembers the number, and is dead as soon as the number is another.
 //! Capture epochs *before* reading the status of what they stand for: a race then dies at use.
 
+use super::ended::Ended;
 use crate::error::Result;
 use crate::id::{AppId, ConnectionId, GrantId, OrganizationId, SessionId, UserId};
 use crate::store::{Batch, Key, Life, Record, Store, Stored};
@@ -35,7 +36,7 @@ pub enum Scope {
 }
 
 impl Scope {
-    fn key(&self) -> Key {
+    pub(super) fn key(&self) -> Key {
         match self {
             Self::Organization(id) => Key::of(&[b"o", &id.bytes()]),
             Self::Membership(organization, user) => Key::of(&[b"m", &organization.bytes(), &user.bytes()]),
@@ -117,5 +118,6 @@ pub async fn bump(store: &Store, scope: Scope, batch: &mut Batch) -> Result<()> 
             batch.create(&Epoch { scope, number: 1 });
         }
     }
+    Ended::leave(scope, batch);
     Ok(())
 }

@@ -4,10 +4,14 @@
 //! *Gives* `Session::open`, `Session::of_cookie`, `Epochs` to whoever makes something that must be able to end.
 //! *Needs* access and the store. *Never* deletes on revocation: it bumps one epoch; the sweep deletes later.
 
+mod app;
+mod ended;
 mod epoch;
 mod ops;
 mod record;
 
+pub use app::{Notice, SessionApp};
+pub use ended::{Ended, Piece};
 pub use epoch::{Epochs, Scope, bump};
 pub use ops::{ListSessions, RevokeSession, SessionView};
 pub use record::{NewSession, Opened, Session};

@@ -75,12 +75,14 @@ impl Record for Session {
         Key::from_bytes(self.id.bytes())
     }
     fn indexes(&self) -> Vec<Index> {
-        vec![
+        let mut indexes = vec![
             Index::unique("cookie", self.cookie.bytes()),
             Index::many("organization", self.organization.bytes()),
             Index::many("user", self.user.bytes()),
             Index::many("member", Self::member(self.organization, self.user)),
-        ]
+        ];
+        indexes.extend(self.connection.map(|connection| Index::many("connection", connection.bytes())));
+        indexes
     }
     fn expires_at(&self) -> Option<Timestamp> {
         Some(self.expires_at)

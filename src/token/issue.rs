@@ -23,6 +23,8 @@ pub enum Type {
     Access,
     /// An id token, and the access token of an app that wants plain `JWT`.
     Jwt,
+    /// A logout token (OpenID Connect Back-Channel Logout §2.4): `logout+jwt`.
+    Logout,
 }
 
 impl Type {
@@ -31,6 +33,7 @@ impl Type {
         match self {
             Self::Access => "at+jwt",
             Self::Jwt => "JWT",
+            Self::Logout => "logout+jwt",
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::provider::client::App;
 use crate::provider::code;
 use crate::provider::parameters::Parameters;
 use crate::provider::refresh;
+use crate::session::SessionApp;
 use crate::store::Batch;
 use crate::token::{Keyring, TokenGrant};
 
@@ -54,6 +55,7 @@ pub(super) async fn exchange(
         .and("user", code.user)
         .and("session", code.session)
         .with("scope", code.scope.join(" "));
+    SessionApp::note(&cx.store, code.session, app.id, now, code.session_ends, batch).await?;
     batch.create(&grant).log(event);
     if let Some(made) = family {
         given.answer["refresh_token"] = made.token.expose().into();

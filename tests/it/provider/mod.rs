@@ -3,6 +3,7 @@
 mod api_tokens;
 mod apps;
 mod authorize;
+mod backchannel;
 mod clients;
 mod codes;
 mod endings;
