@@ -65,6 +65,22 @@ pub struct Route {
     pub path: &'static str,
 }
 
+const fn ends_with(text: &[u8], end: &[u8]) -> bool {
+    match text.len().checked_sub(end.len()) {
+        None => false,
+        Some(start) => {
+            let mut at = 0;
+            while at < end.len() {
+                if text[start + at] != end[at] {
+                    return false;
+                }
+                at += 1;
+            }
+            true
+        }
+    }
+}
+
 /// A thing that can be asked of authd. The doc comment of the struct and of each field is the text of `--help`,
 /// of OpenAPI and of the terminal's form.
 #[async_trait]
@@ -79,6 +95,8 @@ pub trait Operation: Serialize + DeserializeOwned + JsonSchema + Send + Sync + '
     const ACCESS: Access;
     /// Where it stands in `/v1`.
     const ROUTE: Route;
+    /// Whether its POST makes a new thing, and so answers 201. What is called `create` does.
+    const CREATES: bool = ends_with(Self::NAME.as_bytes(), b".create");
 
     /// To whom the object belongs. Missing objects are `not_found` here.
     async fn owner(&self, cx: &Context) -> Result<Owner>;
@@ -220,6 +238,8 @@ pub trait AnyOperation: Send + Sync {
     fn access(&self) -> Access;
     /// See `Operation::ROUTE`.
     fn route(&self) -> Route;
+    /// Whether its answer is that something was made: 201.
+    fn creates(&self) -> bool;
     /// The JSON schema of the input, with its texts.
     fn input(&self) -> Value;
     /// The JSON schema of the answer.
@@ -240,6 +260,9 @@ impl<O: Operation> AnyOperation for Typed<O> {
     }
     fn route(&self) -> Route {
         O::ROUTE
+    }
+    fn creates(&self) -> bool {
+        O::CREATES && O::ROUTE.method == Method::Post
     }
     fn input(&self) -> Value {
         schemars::schema_for!(O).into()
