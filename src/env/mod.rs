@@ -114,7 +114,8 @@ pub trait Outbound: Send + Sync {
 pub trait Dns: Send + Sync {
     /// Every address of a host. Errors: `upstream_unavailable`.
     async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>>;
-    /// Every TXT record of a name; an empty list when there is none. Errors: `upstream_unavailable`.
+    /// Every TXT record of a name, as it is now; an empty list only when a name server says that there is none.
+    /// Errors: `upstream_unavailable` when none gave an answer.
     async fn txt(&self, name: &str) -> Result<Vec<String>>;
 }
 
