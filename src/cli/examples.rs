@@ -56,6 +56,13 @@ const EXAMPLES: &[(&str, &str)] = &[
         "domain.verify",
         "  authd domain verify --connection conn_… --domain acme.example\n  authd domain verify --connection conn_… --domain acme.example --force     vouch for it, without DNS",
     ),
+    ("domain.confirm", "  authd domain confirm --connection conn_… --domain acme.example"),
+    ("domain.recheck", "  authd domain recheck --connection conn_… --domain acme.example"),
+    (
+        "domain.set",
+        "  authd domain set --connection conn_… --domain acme.example,acme.test\n  authd domain set --connection conn_… --file domains.json     {\"domains\": [{\"domain\": \"acme.example\", \"isPrimary\": true}]}",
+    ),
+    ("domain.set_primary", "  authd domain set-primary --connection conn_… --domain acme.example"),
     ("domain.list", "  authd domain list --connection conn_…"),
     ("domain.remove", "  authd domain remove --connection conn_… --domain acme.example"),
     (

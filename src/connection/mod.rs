@@ -29,7 +29,7 @@ pub use settings::{
     ClientSettings, ClientView, DiscoverySettings, MappingSettings, OidcSettings, OidcView, ProfileSettings,
     RequestSettings, SecuritySettings,
 };
-pub use view::{ChallengeView, ConnectionView, DomainView};
+pub use view::{ChallengeView, ConnectionView, DomainView, RecordView};
 
 use crate::access::Catalogue;
 

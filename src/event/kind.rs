@@ -48,6 +48,10 @@ kinds! {
     DomainClaimed = "connection.domain.claimed", "A domain was added to a connection, not yet verified.";
     DomainVerificationRequested = "connection.domain.verification_requested", "The proof of a domain was asked for.";
     DomainVerified = "connection.domain.verified", "A domain was verified, or vouched for.";
+    DomainRecheckFailed = "connection.domain.recheck_failed", "The record that proves a domain is not in DNS any more; told once a day.";
+    DomainRecovered = "connection.domain.recovered", "The record that proves a domain is in DNS again.";
+    DomainLossNear = "connection.domain.loss_near", "The proof of a domain is lost within seven days, or within one.";
+    DomainLost = "connection.domain.lost", "The record that proves a domain stayed away from DNS; the domain is a mere claim again.";
     DomainRemoved = "connection.domain.removed", "A domain was taken off a connection.";
     SigninRefused = "signin.refused", "A sign-in was refused before its connection was known.";
     RefusalsCounted = "refusals.counted", "More refusals came from one address within a minute than are told one by one.";

@@ -128,7 +128,7 @@ impl World {
                     "name" => "N".to_owned(),
                     "grants" => "user.read".to_owned(),
                     "protocol" => "oidc".to_owned(),
-                    "domain" => "acme.example".to_owned(),
+                    "domain" | "domains" => "acme.example".to_owned(),
                     "redirectUris" => "https://app.example.com/cb".to_owned(),
                     "role" => "viewer".to_owned(),
                     name => self
@@ -259,13 +259,43 @@ async fn every_operation_is_reached_and_reads_its_fields_strictly() {
         // What cannot be done here is refused by the operation itself, never for want of a route or of a grant.
         match done.status {
             200 | 204 => {}
-            201 => assert!(name.ends_with(".create"), "{name}"),
+            201 => assert!(operation.creates(), "{name}"),
             _ => {
                 assert!(matches!(done.status, 400 | 404 | 409 | 422 | 503), "{name}: {}", done.body);
                 assert_ne!(done.body["detail"], "There is nothing at this address.", "{name}");
             }
         }
     }
+}
+
+#[test]
+fn what_makes_a_thing_says_so() {
+    // A POST at a place that has things below it makes one of them; every other one is about a thing that is there.
+    let catalogue = authd::app::catalogue();
+    let below = |path: &str| catalogue.iter().any(|other| other.route().path.starts_with(&format!("{path}/{{")));
+    for operation in catalogue.iter() {
+        let route = operation.route();
+        let makes = route.method == Method::Post && below(route.path);
+        assert_eq!(operation.creates(), makes, "{}: set `CREATES`", operation.name());
+    }
+}
+
+#[tokio::test]
+async fn a_claim_is_made_with_201_and_a_proof_that_fails_is_an_answer() {
+    let world = World::new().await;
+    let domains = format!("/v1/connections/{}/domains", world.things["connection"]);
+    let made = world.operator("POST", &domains, json!({"domain": "acme.example"})).await;
+    assert_eq!((made.status, &made.body["verified"]), (201, &json!(false)), "{}", made.body);
+    let again = world.operator("POST", &domains, json!({"domain": "acme.example"})).await;
+    assert_eq!((again.status, &again.body["code"]), (409, &json!("conflict")));
+    let verify = world.operator("POST", &format!("{domains}/acme.example/verify"), json!({})).await;
+    assert_eq!((verify.status, &verify.body["code"]), (422, &json!("domain_not_proved")));
+    let confirm = world.operator("POST", &format!("{domains}/acme.example/confirm"), json!({})).await;
+    assert_eq!((confirm.status, &confirm.body["ok"]), (200, &json!(false)), "{}", confirm.body);
+    let asked = world.operator("POST", &format!("{domains}/acme.example/request"), json!({})).await;
+    assert_eq!((asked.status, &asked.body["challenge"]["recordType"]), (200, &json!("TXT")));
+    let set = world.operator("PATCH", &domains, json!({"domains": [{"domain": "b.example", "isPrimary": true}]})).await;
+    assert_eq!((set.status, &set.body["domains"][0]["domain"]), (200, &json!("b.example")), "{}", set.body);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod cli;
 mod connections;
 mod coverage;
 mod demo;
+mod domains;
 mod fetch;
 mod listen;
 mod oidc;

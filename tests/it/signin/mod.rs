@@ -33,9 +33,13 @@ fn text(value: &Value, name: &str) -> String {
 
 impl Scene {
     async fn new() -> Self {
-        let authd = Authd::start().await;
+        Self::within(Authd::start().await, &["corp.example"]).await
+    }
+
+    /// In an authd that is there, with these domains verified.
+    async fn within(authd: Authd, domains: &[&str]) -> Self {
         let organization = text(&authd.operate("organization.create", json!({"name": "Corp"})).await, "id");
-        let (op, connection) = connect(&authd, &organization, &["corp.example"]).await;
+        let (op, connection) = connect(&authd, &organization, domains).await;
         let wish = json!({"organization": organization, "name": "Wiki", "redirectUris": [REDIRECT]});
         let app = authd.operate("app.create", wish).await;
         let (id, secret) = (text(&app, "clientId"), text(&app, "clientSecret"));

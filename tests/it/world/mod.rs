@@ -2,3 +2,4 @@
 
 pub mod authd;
 pub mod op;
+pub mod zone;
