@@ -246,8 +246,8 @@ pub mod codes {
         EMAIL_CONFLICT = Forbidden "email_conflict", "Another person of the organization has this e-mail address.", "An administrator can link the two.";
         PROFILE_INVALID = Invalid "profile_invalid", "The profile of the person cannot be used.", "";
         NOT_A_MEMBER = Forbidden "not_a_member", "This person is not a member, and is not added by signing in.", "Ask your administrator.";
-        LAST_OWNER = Conflict "last_owner", "The organization would be left without an owner.", "Make somebody else an owner first.";
-        SUSPENDED_BY_ADMIN = Forbidden "suspended_by_admin", "An administrator has ended this person's access; no source gives it back.", "An administrator can.";
+        LAST_OWNER = Conflict "last_owner", "The organization would be left without an owner.", "Make somebody else an owner first: `authd member set-role`.";
+        SUSPENDED_BY_ADMIN = Forbidden "suspended_by_admin", "An administrator has ended this person's access; no source gives it back.", "An administrator can: `authd user reactivate`.";
         ENDED_BY_SOURCE = Conflict "ended_by_source", "Another source has ended this person's access.", "Let that source give it back; an administrator can insist with `--force`.";
         FIELD_OWNED = Conflict "field_owned", "Another source has the last word about this field.", "The policy's `provisioning.user.authority` says whose; change it there, or change the field at the source.";
         PERSON_DISABLED = Forbidden "person_disabled", "This person's access has ended.", "Ask your administrator.";

@@ -38,6 +38,8 @@ pub mod http;
 pub mod id;
 /// Clock-driven chores.
 pub mod jobs;
+/// The operations on people: who is known, what they may, and how their access ends.
+pub mod people;
 /// What an owner allows, and the pure decision about it.
 pub mod policy;
 /// authd as an OpenID provider toward apps.

@@ -18,6 +18,8 @@ const PLACES: &[(&str, &[&[&str]])] = &[
 const NOUNS: &[(&str, &str)] = &[
     ("org", "Organizations: the tenants"),
     ("user", "People"),
+    ("member", "What people may in an organization"),
+    ("identity", "By which identities people sign in"),
     ("group", "Groups that directories have made known"),
     ("connection", "Connections: how an organization's people sign in"),
     ("domain", "Domains of connections"),

@@ -101,7 +101,8 @@ impl Operation for GetUser {
 }
 
 impl GetUser {
-    async fn member(&self, cx: &Context) -> Result<Membership> {
+    /// The member that is meant. Errors: `not_found`; `invalid_input` where it is not clear in which organization.
+    pub async fn member(&self, cx: &Context) -> Result<Membership> {
         let memberships = cx.store.page::<Membership>(Query::by("user", self.id.bytes())).await?;
         let named = self.organization.or_else(|| cx.caller.organization());
         let mut found = memberships.items.into_iter().filter(|member| named.is_none_or(|id| id == member.organization));

@@ -12,6 +12,7 @@ mod fetch;
 mod listen;
 mod oidc;
 mod pages;
+mod people;
 mod provider;
 mod signin;
 mod simulator;

@@ -19,6 +19,7 @@ const ORDER: &[&str] = &[
     "directory",
     "connection",
     "governance",
+    "people",
     "token",
     "provider",
     "signin",
