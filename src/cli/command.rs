@@ -12,6 +12,8 @@ use crate::access::{AnyOperation, Catalogue};
 const PLACES: &[(&str, &[&[&str]])] = &[
     ("counts.show", &[&["counts"], &["admin", "counts"]]),
     ("signin.explain", &[&["explain"], &["signin", "explain"]]),
+    // `authd doctor` asks it, and looks around by itself.
+    ("doctor.examine", &[]),
 ];
 
 /// What a noun is about.
@@ -27,6 +29,7 @@ const NOUNS: &[(&str, &str)] = &[
     ("token", "Tokens for authd's own API"),
     ("signin", "Sign-ins, looked at afterwards"),
     ("signing-key", "The keys that tokens are signed with"),
+    ("master-key", "The key that everything kept secret is sealed under"),
     ("admin", "The whole deployment"),
 ];
 

@@ -1,0 +1,1 @@
+//! The doctor, from the outside.
