@@ -5,7 +5,7 @@ use clap::builder::styling::{AnsiColor, Style};
 use clap::{Arg, ArgAction, ColorChoice, Command};
 
 use super::examples;
-use super::{serve, verb};
+use super::{doctor, serve, verb};
 use crate::access::{AnyOperation, Catalogue};
 
 /// Where an operation stands besides, or instead of, `noun verb` by its name.
@@ -43,6 +43,7 @@ control socket in its data directory, or open the database themselves when no se
 
 /// The verbs, by their words.
 pub struct Tree<'a> {
+    catalogue: &'a Catalogue,
     verbs: Vec<(Vec<String>, &'a dyn AnyOperation)>,
 }
 
@@ -52,7 +53,12 @@ impl<'a> Tree<'a> {
         let verbs = catalogue
             .iter()
             .flat_map(|operation| paths(operation.name()).into_iter().map(move |path| (path, operation)));
-        Self { verbs: verbs.collect() }
+        Self { catalogue, verbs: verbs.collect() }
+    }
+
+    /// What it was made from.
+    pub fn catalogue(&self) -> &'a Catalogue {
+        self.catalogue
     }
 
     /// The operation of a verb.
@@ -77,6 +83,7 @@ impl<'a> Tree<'a> {
             .subcommand_help_heading("Verbs")
             .args(shared())
             .subcommand(serve::command())
+            .subcommand(doctor::command())
             .subcommand(
                 Command::new("tui")
                     .about("Watch the running server in the terminal")
