@@ -121,7 +121,7 @@ async fn own_attempt(
     if !own {
         return Err(mismatch());
     }
-    let fresh = attempt.step == Step::Sent;
+    let fresh = attempt.step == Step::Sent && !attempt.created_at.is_ahead_of(cx.env.now());
     landing.checks.state("unused", fresh);
     if fresh { Ok(attempt) } else { Err(mismatch()) }
 }
