@@ -26,11 +26,8 @@ struct Link {
 /// Everything about the certificate of a host.
 pub fn look(tls: &Tls, host: &str, now: Timestamp) -> Vec<Finding> {
     let file = tls.cert.display();
-    let chain: Vec<CertificateDer<'static>> = match CertificateDer::pem_file_iter(&tls.cert).and_then(Iterator::collect)
-    {
-        Ok(chain) => chain,
-        Err(_) => Vec::new(),
-    };
+    let read = CertificateDer::pem_file_iter(&tls.cert).and_then(Iterator::collect);
+    let chain: Vec<CertificateDer<'static>> = read.unwrap_or_default();
     let links: Option<Vec<Link>> = chain.iter().map(link).collect();
     let Some((links, leaf)) = links.filter(|links| !links.is_empty()).zip(chain.first()) else {
         return vec![Finding::fail(
