@@ -56,7 +56,7 @@ impl Held {
     }
 
     /// None of it is worth anything.
-    async fn is_dead(mut self, scene: &Scene, when: &str) {
+    async fn proves_worthless(mut self, scene: &Scene, when: &str) {
         assert_eq!(scene.userinfo(&self.access).await.status, StatusCode::UNAUTHORIZED, "{when}: access token");
         assert_eq!(scene.redeem(&self.code).await.json()["error"], "invalid_grant", "{when}: code");
         let silent = self.browser.get(&scene.authorize(&[("prompt", "none")])).await;
@@ -80,20 +80,20 @@ async fn r_07_nothing_outlives_its_end_when_the_clock_jumps_ahead_and_back() {
         let before = Held::of(&scene).await;
 
         clock.wall.fetch_add(jump, Ordering::SeqCst);
-        before.is_dead(&scene, "ahead").await;
+        before.proves_worthless(&scene, "ahead").await;
         let ahead = Held::of(&scene).await;
         let issued = claims(&ahead.access)["iat"].as_i64().unwrap();
         assert!(issued <= (start + jump) / 1000 + 60, "nothing is issued in the future");
 
         clock.wall.store(start + 60_000, Ordering::SeqCst);
-        ahead.is_dead(&scene, "back").await;
+        ahead.proves_worthless(&scene, "back").await;
         // Whoever comes now gets in, and stays in until the end of a session and no longer.
         let mut now = Held::of(&scene).await;
         assert_eq!(scene.userinfo(&now.access).await.status, StatusCode::OK);
         let again = now.browser.get(&scene.authorize(&[("prompt", "none")])).await;
         assert!(again.query("code").is_some(), "{again:?}");
         scene.authd.env().advance(Duration::from_secs(8 * 3600 + 1));
-        now.is_dead(&scene, "in the end").await;
+        now.proves_worthless(&scene, "in the end").await;
 
         // The log is whole, and never older than it was.
         let report = scene.authd.app.world.store.verify_log().await.unwrap();
