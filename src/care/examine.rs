@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ops::{MasterKeyView, view};
 use crate::access::{Access, ApiKey, Context, Method, Operation, Owner, Route};
+use crate::connection::domain::DomainCheck;
 use crate::connection::{Connection, Domain, Status};
 use crate::env::Timestamp;
 use crate::error::Result;
@@ -63,6 +64,9 @@ pub struct Examined {
     pub unwell: Vec<Unwell>,
     /// Domains whose proof is missing.
     pub unproved: Vec<Unproved>,
+    /// Domains whose proof has gone from DNS, and which will route nobody for it.
+    #[serde(default)]
+    pub losing: Vec<Losing>,
     /// Issuers of connections that are switched on: at most three, by https.
     pub issuers: Vec<String>,
 }
@@ -112,6 +116,20 @@ pub struct Unproved {
     pub challenge_until: Option<Timestamp>,
 }
 
+/// A domain whose proof has gone from DNS.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Losing {
+    /// The domain.
+    pub domain: String,
+    /// Of which connection.
+    pub connection: String,
+    /// Since when the proof is not there.
+    pub since: Timestamp,
+    /// From when on it counts as proved no more.
+    pub loses_at: Timestamp,
+}
+
 #[async_trait]
 impl Operation for Examine {
     type Seen = ();
@@ -137,6 +155,7 @@ impl Operation for Examine {
             ending: Vec::new(),
             unwell: Vec::new(),
             unproved: Vec::new(),
+            losing: Vec::new(),
             issuers: Vec::new(),
         };
         each::<ApiKey>(cx, |key| found.ending.extend(ends(cx, &key))).await?;
@@ -166,6 +185,16 @@ impl Operation for Examine {
         })
         .await?;
         found.unproved.truncate(MOST);
+        each::<DomainCheck>(cx, |check| {
+            found.losing.extend(check.failing.filter(|_| active.contains(&check.connection)).map(|failing| Losing {
+                domain: check.name,
+                connection: check.connection.to_string(),
+                since: failing.since,
+                loses_at: failing.loses_at,
+            }));
+        })
+        .await?;
+        found.losing.truncate(MOST);
         Ok(found)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Place;
 use super::finding::{Finding, Level, ends, in_days};
-use crate::care::examine::{Ending, Examined, Unproved, Unwell};
+use crate::care::examine::{Ending, Examined, Losing, Unproved, Unwell};
 use crate::env::Timestamp;
 
 /// A backup that is older is no backup of today's trouble.
@@ -20,7 +20,7 @@ pub fn judge(place: &Place, seen: &Examined) -> Vec<Finding> {
         backup(place, seen.now, seen.first_event_at, seen.backup_at),
     ];
     findings.extend(connections(place, &seen.unwell));
-    findings.extend(domains(place, seen.now, &seen.unproved));
+    findings.extend(domains(place, seen.now, &seen.unproved, &seen.losing));
     findings.extend(endings(place, seen.now, &seen.ending));
     findings
 }
@@ -111,8 +111,8 @@ fn connections(place: &Place, unwell: &[Unwell]) -> Vec<Finding> {
     findings
 }
 
-fn domains(place: &Place, now: Timestamp, unproved: &[Unproved]) -> Vec<Finding> {
-    if unproved.is_empty() {
+fn domains(place: &Place, now: Timestamp, unproved: &[Unproved], losing: &[Losing]) -> Vec<Finding> {
+    if unproved.is_empty() && losing.is_empty() {
         return vec![Finding::ok("domains", "Every domain of a connection that is switched on is proved.")];
     }
     let told = |it: &Unproved| {
@@ -130,7 +130,13 @@ fn domains(place: &Place, now: Timestamp, unproved: &[Unproved]) -> Vec<Finding>
             ),
         }
     };
-    unproved.iter().map(told).collect()
+    let gone = |it: &Losing| {
+        let Losing { domain, connection, since, loses_at } = it;
+        let remedy = place.say(&format!("domain status --connection {connection}"));
+        let lost = format!("The proof of {domain} is not in DNS since {since}");
+        Finding::warn("domains", format!("{lost}; it routes nobody from {loses_at} on."), remedy)
+    };
+    unproved.iter().map(told).chain(losing.iter().map(gone)).collect()
 }
 
 /// An end of these is the matter of one machine, so it warns at most.
@@ -218,13 +224,16 @@ mod tests {
         let demo = Unwell { demo: true, ..well };
         assert_eq!(connections(&place(), &[demo])[0].name, "demo");
 
-        assert_eq!(domains(&place(), now(), &[])[0].level, Level::Ok);
+        assert_eq!(domains(&place(), now(), &[], &[])[0].level, Level::Ok);
         let claim =
             |until| Unproved { domain: "x.example".into(), connection: "conn_1".into(), challenge_until: until };
-        let remedy = |until| domains(&place(), now(), &[claim(until)])[0].remedy.clone().unwrap();
+        let remedy = |until| domains(&place(), now(), &[claim(until)], &[])[0].remedy.clone().unwrap();
         assert!(remedy(Some(at(1))).contains("domain verify --connection conn_1 --domain x.example"));
         assert!(remedy(Some(at(-1))).contains("domain request"));
         assert!(remedy(None).contains("domain request"));
+        let gone = Losing { domain: "x.example".into(), connection: "conn_1".into(), since: at(-1), loses_at: at(6) };
+        let found = &domains(&place(), now(), &[], &[gone])[0];
+        assert!(found.level == Level::Warn && found.message.contains("is not in DNS"), "{found:?}");
     }
 
     #[test]

@@ -76,7 +76,8 @@ async fn r_07_nothing_outlives_its_end_when_the_clock_jumps_ahead_and_back() {
     for jump in [9 * HOUR, 24 * HOUR, 10 * 365 * 24 * HOUR] {
         let start = 1_767_225_600_000;
         let clock = Arc::new(Set { wall: AtomicI64::new(start), elapsed: AtomicU64::new(0) });
-        let scene = Scene::within(Authd::start_in(Env::frozen().with_clock(clock.clone())).await, &["corp.example"]).await;
+        let scene =
+            Scene::within(Authd::start_in(Env::frozen().with_clock(clock.clone())).await, &["corp.example"]).await;
         let before = Held::of(&scene).await;
 
         clock.wall.fetch_add(jump, Ordering::SeqCst);
