@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::access::{self, ApiKey, Caller, Catalogue, Context, Deployment, World};
+use crate::care;
 use crate::config::{Config, PublicUrl};
 use crate::connection::{self, Registry};
 use crate::crypto::MasterKey;
@@ -60,6 +61,7 @@ pub fn catalogue() -> Catalogue {
         token::catalogue,
         provider::catalogue,
         signin::catalogue,
+        care::catalogue,
     ] {
         catalogue = module(catalogue);
     }
@@ -80,12 +82,14 @@ impl App {
     /// On a store that is open already. Errors: as `open`.
     pub async fn on(store: Store, deployment: Deployment, env: Env) -> Result<Self> {
         let mut batch = Batch::new();
-        access::check_master_key(&env, &store, &deployment, &mut batch).await?;
+        let seed = access::check_master_key(&env, &store, &deployment, &mut batch).await?;
         if !batch.is_empty() {
             store.commit(batch).await?;
         }
+        store.sign_checkpoints_with(&seed)?;
         let world = World { env, store, deployment: Arc::new(deployment) };
         let cx = world.context(Caller::System, Origin::internal(&world.env));
+        care::finish_rotation(&cx).await;
         let keyring = Keyring::new();
         keyring.ensure(&cx).await?;
         Ok(Self { world, registry: Registry::new(), keyring, catalogue: Arc::new(catalogue()) })

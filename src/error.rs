@@ -191,6 +191,8 @@ pub mod codes {
         CONFIG_UNKNOWN_KEY = Invalid "config_unknown_key", "The configuration has a key that authd does not know.", "";
         MASTER_KEY_WRONG = Invalid "master_key_wrong", "The master key does not fit this database.", "Use the key that the database was made with (`master.key`, or AUTHD_MASTER_KEY).";
         MASTER_KEY_INVALID = Invalid "master_key_invalid", "The master key cannot be used.", "It is 32 bytes in base64url, in a file that only its owner can read.";
+        MASTER_KEY_FROM_ENVIRONMENT = Conflict "master_key_from_environment", "The master key comes from AUTHD_MASTER_KEY, which authd cannot change.", "Start authd again with a new key in AUTHD_MASTER_KEY and this one in AUTHD_MASTER_KEY_PREVIOUS; the start seals everything anew.";
+        MASTER_KEY_TURNING = Conflict "master_key_turning", "The master key is being rotated already.", "Wait until that is done; `authd master-key show` tells.";
         DATA_DIR_IN_USE = Conflict "data_dir_in_use", "Another authd is using this data directory.", "Stop it, or talk to it: the verbs of `authd` reach a running server by its socket.";
         LISTEN_FAILED = Invalid "listen_failed", "The address cannot be listened on.", "Choose another with `--listen`.";
 

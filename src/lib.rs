@@ -12,6 +12,8 @@
 pub mod access;
 /// Every module, built once.
 pub mod app;
+/// The master key's rotation, and what the doctor asks.
+pub mod care;
 /// Verbs.
 pub mod cli;
 /// What is decided at start-up.

@@ -17,7 +17,7 @@ mod role;
 
 pub use api_key::{ApiKey, CreateApiKey, ListApiKeys, RevokeApiKey};
 pub use caller::Caller;
-pub use canary::check_master_key;
+pub use canary::{Canary, check_master_key};
 pub use context::{Context, Deployment, World};
 pub use counts::ShowCounts;
 pub use form::{Field, Fill, Form};

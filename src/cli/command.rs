@@ -5,13 +5,15 @@ use clap::builder::styling::{AnsiColor, Style};
 use clap::{Arg, ArgAction, ColorChoice, Command};
 
 use super::examples;
-use super::{serve, verb};
+use super::{doctor, serve, verb};
 use crate::access::{AnyOperation, Catalogue};
 
 /// Where an operation stands besides, or instead of, `noun verb` by its name.
 const PLACES: &[(&str, &[&[&str]])] = &[
     ("counts.show", &[&["counts"], &["admin", "counts"]]),
     ("signin.explain", &[&["explain"], &["signin", "explain"]]),
+    // `authd doctor` asks it, and looks around by itself.
+    ("doctor.examine", &[]),
 ];
 
 /// What a noun is about.
@@ -29,6 +31,7 @@ const NOUNS: &[(&str, &str)] = &[
     ("token", "Tokens for authd's own API"),
     ("signin", "Sign-ins, looked at afterwards"),
     ("signing-key", "The keys that tokens are signed with"),
+    ("master-key", "The key that everything kept secret is sealed under"),
     ("admin", "The whole deployment"),
 ];
 
@@ -42,6 +45,7 @@ control socket in its data directory, or open the database themselves when no se
 
 /// The verbs, by their words.
 pub struct Tree<'a> {
+    catalogue: &'a Catalogue,
     verbs: Vec<(Vec<String>, &'a dyn AnyOperation)>,
 }
 
@@ -51,7 +55,12 @@ impl<'a> Tree<'a> {
         let verbs = catalogue
             .iter()
             .flat_map(|operation| paths(operation.name()).into_iter().map(move |path| (path, operation)));
-        Self { verbs: verbs.collect() }
+        Self { catalogue, verbs: verbs.collect() }
+    }
+
+    /// What it was made from.
+    pub fn catalogue(&self) -> &'a Catalogue {
+        self.catalogue
     }
 
     /// The operation of a verb.
@@ -76,6 +85,7 @@ impl<'a> Tree<'a> {
             .subcommand_help_heading("Verbs")
             .args(shared())
             .subcommand(serve::command())
+            .subcommand(doctor::command())
             .subcommand(
                 Command::new("tui")
                     .about("Watch the running server in the terminal")

@@ -20,6 +20,12 @@ Examples:
 Every flag can also stand in authd.toml (`tls.cert`) or in the environment (AUTHD_TLS_CERT).
 The flag wins over the environment, the environment over the file.";
 
+/// For `authd doctor`.
+pub const DOCTOR: &str = "\
+Examples:
+  authd doctor
+  authd doctor --data-dir /var/lib/authd --json";
+
 const EXAMPLES: &[(&str, &str)] = &[
     ("organization.create", "  authd org create --name Acme\n  authd org create --name Acme --json"),
     ("organization.list", "  authd org list\n  authd org list --search acme --json"),
@@ -105,6 +111,8 @@ const EXAMPLES: &[(&str, &str)] = &[
         "  authd user list --org org_… --search 'ada love'\n  authd user list --org org_… --status suspended --sort name",
     ),
     ("user.get", "  authd user get usr_… --org org_…"),
+    ("master_key.show", "  authd master-key show"),
+    ("master_key.rotate", "  authd master-key rotate"),
     ("counts.show", "  authd counts --json"),
     ("signin.explain", "  authd explain req_…"),
 ];

@@ -7,6 +7,7 @@
 mod args;
 mod command;
 mod demo;
+mod doctor;
 mod examples;
 mod logging;
 mod missing;
@@ -92,6 +93,7 @@ fn act(tree: &command::Tree<'_>, matches: &ArgMatches, environment: &Environment
     };
     match matches.subcommand() {
         Some(("serve", given)) => serve::run(given, &shared, environment, show).map(|()| OK),
+        Some(("doctor", _)) => doctor::run(&shared, environment, tree.catalogue(), show),
         Some(("tui", _)) => {
             let config = Config::load(environment, &shared)?;
             crate::tui::run(&config, show.is_terminal()).map(|()| OK)

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::oidc;
 use crate::access::RoleName;
 use crate::config::PublicUrl;
-use crate::env::Timestamp;
+use crate::crypto::{MasterKey, Sealing};
+use crate::env::{Env, Timestamp};
 use crate::error::{Error, Result, codes};
 use crate::id::{ConnectionId, OrganizationId};
 use crate::store::{Index, Key, Life, Record, Store, Stored};
@@ -140,6 +141,15 @@ impl Record for Connection {
 
     fn expires_at(&self) -> Option<Timestamp> {
         self.deleted_at.map(|at| at + TOMBSTONE)
+    }
+}
+
+impl Sealing for Connection {
+    fn reseal(&mut self, env: &Env, key: &MasterKey) -> Result<bool> {
+        match self.oidc.as_mut().and_then(|oidc| oidc.client.secret.as_mut()) {
+            Some(secret) => key.reseal(env, &oidc::secret_place(self.id), secret),
+            None => Ok(false),
+        }
     }
 }
 

@@ -1,18 +1,20 @@
 //! # crypto — secrets, sealed values, opaque tokens, keys
 //!
 //! *Owns* every use of cryptography that is not TLS. *Gives* `Secret` (redacts itself), `Sealed` (encrypted at
-//! rest under the `MasterKey`), `Opaque` tokens kept as hashes, JWS verification.
+//! rest under the `MasterKey`, a ring that can turn), `Opaque` tokens kept as hashes, JWS verification.
 //! *Needs* `Env` for randomness. *Never* prints, logs or returns key material.
 
 pub mod json;
 mod jwk;
 pub mod jws;
+mod master_key;
 mod opaque;
 mod sealed;
 mod secret;
 
+pub use master_key::{Home, MasterKey};
 pub use opaque::{Opaque, TokenHash};
-pub use sealed::{MasterKey, Sealed};
+pub use sealed::{Sealed, Sealing};
 pub use secret::Secret;
 
 use base64::Engine as _;

@@ -69,6 +69,8 @@ kinds! {
     ApiKeyCreated = "api_key.created", "An API key was created.";
     ApiKeyRevoked = "api_key.revoked", "An API key was revoked.";
     SigningKeyCreated = "signing_key.created", "A signing key was made.";
+    MasterKeyResealed = "master_key.resealed", "Values that are kept were sealed anew, under the new master key.";
+    MasterKeyRotated = "master_key.rotated", "Everything is sealed under a new master key; the old one is no longer needed.";
     OperationRefused = "operation.refused", "Somebody asked for what they may not do.";
     ServerStarted = "server.started", "The server started.";
     ServerStopped = "server.stopped", "The server stopped in order.";

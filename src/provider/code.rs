@@ -189,7 +189,7 @@ pub(super) async fn present(
     // One try is all there is: from here on the code is used up, whatever it turns out to be worth.
     code.used_at = Some(now);
     batch.update(&code, revision);
-    if now.since(code.minted_at) >= GOOD_FOR {
+    if now.since(code.minted_at) >= GOOD_FOR || code.minted_at.is_ahead_of(now) {
         return refused("The code has expired.");
     }
     if code.app != app.id {

@@ -217,7 +217,8 @@ impl Session {
     /// Whether it has neither ended nor gone unused for too long.
     pub async fn alive(&self, store: &Store, now: Timestamp) -> Result<bool> {
         let used = self.last_used(store).await?;
-        Ok(self.expires_at > now && now.since(used) < IDLE && self.epochs.hold(store).await?)
+        let made = !self.created_at.is_ahead_of(now);
+        Ok(made && self.expires_at > now && now.since(used) < IDLE && self.epochs.hold(store).await?)
     }
 
     /// When it was last used, to the minute.

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use crate::connection::Connection;
-use crate::crypto::TokenHash;
-use crate::env::Timestamp;
+use crate::connection::{Connection, oidc};
+use crate::crypto::{MasterKey, Sealing, TokenHash};
+use crate::env::{Env, Timestamp};
+use crate::error::Result;
 use crate::id::{AttemptId, ConnectionId, OrganizationId, RequestId};
 use crate::provider::authorize::AuthorizeRequest;
 use crate::session::Epochs;
@@ -85,6 +86,17 @@ impl Record for Attempt {
     }
     fn expires_at(&self) -> Option<Timestamp> {
         Some(self.created_at + LIFETIME)
+    }
+}
+
+impl Sealing for Attempt {
+    fn reseal(&mut self, env: &Env, key: &MasterKey) -> Result<bool> {
+        // An answer is being checked, and what is kept was read for it. Nobody opens it a second time.
+        if self.step == Step::Claimed {
+            return Ok(false);
+        }
+        let anew = oidc::reseal_kept(env, key, self.connection, &self.kept)?;
+        Ok(anew.map(|kept| self.kept = kept).is_some())
     }
 }
 

@@ -20,6 +20,9 @@ use crate::http::page::Failure;
 use crate::http::reply;
 use crate::store::{Batch, Refused, Stored};
 
+/// How often an attempt is claimed again when its row was changed under it.
+const RETRIES: usize = 3;
+
 /// What is known when a callback is refused.
 #[derive(Default)]
 struct Landing {
@@ -118,23 +121,32 @@ async fn own_attempt(
     if !own {
         return Err(mismatch());
     }
-    let fresh = attempt.step == Step::Sent;
+    let fresh = attempt.step == Step::Sent && !attempt.created_at.is_ahead_of(cx.env.now());
     landing.checks.state("unused", fresh);
     if fresh { Ok(attempt) } else { Err(mismatch()) }
 }
 
-/// Marks the attempt as answered. Of two answers at once, one is too late.
-async fn claim(cx: &Context, attempt: Stored<Attempt>) -> Result<Stored<Attempt>> {
-    let claimed = Attempt { step: Step::Claimed, ..attempt.value };
-    let mut batch = Batch::new();
-    batch.update(&claimed, attempt.revision);
-    match cx.store.commit(batch).await {
-        Ok(_) => {}
-        Err(Refused::Stale { .. }) => return Err(Error::new(&codes::STATE_MISMATCH)),
-        Err(refused) => return Err(refused.into()),
+/// Marks the attempt as answered. Of two answers at once, one is too late. A row that was only sealed anew meanwhile
+/// still waits for its answer.
+async fn claim(cx: &Context, mut attempt: Stored<Attempt>) -> Result<Stored<Attempt>> {
+    let mismatch = || Error::new(&codes::STATE_MISMATCH);
+    let mut tries = 0;
+    loop {
+        let claimed = Attempt { step: Step::Claimed, ..attempt.value };
+        let mut batch = Batch::new();
+        batch.update(&claimed, attempt.revision);
+        let written = cx.store.commit(batch).await;
+        let found = cx.store.get::<Attempt>(crate::store::Record::key(&claimed)).await?;
+        match written {
+            Ok(_) => return found.ok_or_else(|| Error::new(&codes::ATTEMPT_EXPIRED)),
+            Err(Refused::Stale { .. }) if tries < RETRIES => {
+                tries += 1;
+                attempt = found.filter(|found| found.step == Step::Sent).ok_or_else(mismatch)?;
+            }
+            Err(Refused::Stale { .. }) => return Err(mismatch()),
+            Err(refused) => return Err(refused.into()),
+        }
     }
-    let found = cx.store.get::<Attempt>(crate::store::Record::key(&claimed)).await?;
-    found.ok_or_else(|| Error::new(&codes::ATTEMPT_EXPIRED))
 }
 
 /// One event, the trace, the attempt gone: one commit. Then the page: the same sentence for every reason.

@@ -31,6 +31,7 @@ mod route;
 mod ticket;
 mod trace;
 
+pub use attempt::Attempt;
 pub use explain::{ExplainSignin, TraceView};
 pub use http::{Signin, http};
 pub use trace::{Trace, trim};

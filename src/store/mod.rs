@@ -25,7 +25,7 @@ pub use record::{Index, Key, Life, Record, Revision, Seq, Stored};
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use self::backend::{Ask, Backend, RawLog};
 use self::chain::{Signer, Walk};
@@ -48,7 +48,7 @@ struct Inner {
     env: Env,
     backend: Arc<dyn Backend>,
     writer: Writer,
-    signer: Arc<Signer>,
+    signer: RwLock<Arc<Signer>>,
 }
 
 impl Store {
@@ -66,7 +66,7 @@ impl Store {
     }
 
     fn on(backend: Arc<dyn Backend>, env: Env, seed: &[u8; 32]) -> Result<Self> {
-        let (writer, signer) = (Writer::start(Arc::clone(&backend))?, Arc::new(Signer::new(seed)?));
+        let (writer, signer) = (Writer::start(Arc::clone(&backend))?, RwLock::new(Arc::new(Signer::new(seed)?)));
         Ok(Self { inner: Arc::new(Inner { env, backend, writer, signer }) })
     }
 
@@ -189,9 +189,21 @@ impl Store {
         self.inner.writer.run(move |backend| backend.erase_detail(seq)).await
     }
 
+    /// Signs and checks checkpoints with the key of another seed from now on: what the first master key of a database
+    /// gave, whatever its master key is by now.
+    pub fn sign_checkpoints_with(&self, seed: &[u8; 32]) -> Result<()> {
+        let signer = Arc::new(Signer::new(seed)?);
+        *self.inner.signer.write().unwrap_or_else(PoisonError::into_inner) = signer;
+        Ok(())
+    }
+
+    fn signer(&self) -> Arc<Signer> {
+        Arc::clone(&self.inner.signer.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Signs where the log ends now. `None` while there is nothing new to sign.
     pub async fn checkpoint(&self) -> Result<Option<Checkpoint>> {
-        let (signer, env) = (Arc::clone(&self.inner.signer), self.inner.env.clone());
+        let (signer, env) = (self.signer(), self.inner.env.clone());
         self.inner.writer.run(move |backend| backend.checkpoint(&|head| signer.sign(head, env.now()))).await
     }
 
@@ -202,14 +214,14 @@ impl Store {
 
     /// Walks the whole chain with its details and checkpoints, and names the first row that does not fit.
     pub async fn verify_log(&self) -> Result<LogReport> {
-        let backend = &self.inner.backend;
+        let (backend, signer) = (&self.inner.backend, self.signer());
         // In this order: whatever a checkpoint covers lies before the head.
         let mut walk = Walk::new(backend.checkpoints().await?);
         let head = backend.head().await?;
         while walk.at() < head.log {
             let left = usize::try_from(head.log - walk.at()).unwrap_or(MOST);
             let rows = backend.log(walk.at(), left.min(MOST), None).await?;
-            if rows.is_empty() || !rows.iter().all(|row| walk.step(row, &self.inner.signer)) {
+            if rows.is_empty() || !rows.iter().all(|row| walk.step(row, &signer)) {
                 break;
             }
             tokio::task::yield_now().await;
@@ -228,7 +240,7 @@ impl Store {
 pub struct Options {
     /// The page cache of the back end, in bytes. 32 MiB by default.
     pub cache_bytes: usize,
-    /// The seed of the Ed25519 key that signs checkpoints (derived from the master key).
+    /// The seed of the Ed25519 key that signs checkpoints, until `sign_checkpoints_with` names another.
     pub checkpoint_seed: [u8; 32],
 }
 

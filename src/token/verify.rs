@@ -11,6 +11,7 @@ use crate::access::{Caller, Context};
 use crate::crypto::from_base64url;
 use crate::crypto::jws::{Algorithm, KeySet, Verified};
 use crate::directory::{Membership, Organization};
+use crate::env::Timestamp;
 use crate::error::{Error, Kind, Result, codes};
 use crate::id::UserId;
 
@@ -47,6 +48,10 @@ pub async fn verify(cx: &Context, keyring: &Keyring, token: &str) -> Result<Chec
     let keys = keyring.knowing(cx, &kid(token).ok_or_else(invalid)?).await?;
     let Verified { header, claims, .. } = keys.verifying.verify(token, OWN).map_err(|e| invalid().because(e))?;
     let says = |name: &str| claims.get(name).and_then(Value::as_str);
+    let iat = claims.get("iat").and_then(Value::as_i64).map(Timestamp::from_seconds);
+    if iat.is_none_or(|iat| iat.is_ahead_of(cx.env.now())) {
+        return Err(invalid());
+    }
     let now = cx.env.now().seconds();
     let alive = claims.get("exp").and_then(Value::as_i64).is_some_and(|exp| now < exp)
         && claims.get("nbf").is_none_or(|nbf| nbf.as_i64().is_some_and(|nbf| nbf <= now));

@@ -108,6 +108,11 @@ impl Show {
             if operation == "api_key.create" || value.get("clientSecret").is_some_and(Value::is_string) {
                 self.note("keep the secret now: it is not shown again");
             }
+            if operation == "master_key.rotate" {
+                self.note(
+                    "copy the new key to where you keep it, and make a new backup: older ones take the key of before",
+                );
+            }
         }
         Ok(())
     }
