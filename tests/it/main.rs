@@ -10,6 +10,8 @@ mod coverage;
 mod demo;
 mod domains;
 mod fetch;
+mod fuzz;
+mod limits;
 mod listen;
 mod lists;
 mod oidc;
