@@ -119,7 +119,8 @@ fn act(tree: &command::Tree<'_>, matches: &ArgMatches, environment: &Environment
             .map_err(|error| missing::named(error, tree, &path, &input))?;
             show.answer(operation.name(), &answer)?;
             // The report is the answer; that it is a bad one, a script learns by the exit code.
-            let judges = matches!(operation.name(), "connection.validate" | "connection.test" | "domain.confirm");
+            let judges = ["connection.validate", "connection.test", "domain.confirm", "policy.validate"];
+            let judges = judges.contains(&operation.name());
             Ok(if judges && answer["ok"] == false { YOURS } else { OK })
         }
     }

@@ -6,6 +6,7 @@
 //! Standard output has the answer and nothing else; with `--json` it is one JSON document. Everything that is said
 //! about the answer goes to standard error.
 
+mod policy;
 mod text;
 
 use std::ffi::OsString;
@@ -101,7 +102,12 @@ impl Show {
             } else {
                 usize::MAX
             };
-            self.line(&text::answer(value, self.out, width))?;
+            let told = match operation {
+                "policy.explain" => policy::explanation(value, self.out),
+                "policy.update" | "policy.reset" => policy::update(value, self.out),
+                _ => text::answer(value, self.out, width),
+            };
+            self.line(&told)?;
             if let Some(cursor) = value.get("next").and_then(Value::as_str) {
                 self.note(&format!("there is more: --cursor {}", escaped(cursor)));
             }
