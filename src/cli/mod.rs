@@ -112,7 +112,7 @@ fn act(tree: &command::Tree<'_>, matches: &ArgMatches, environment: &Environment
             }
             let answer = alone(async {
                 let console = Console::open(&config, environment).await?;
-                let answer = console.perform(operation, input.clone()).await;
+                let answer = patiently(show, console.perform(operation, input.clone())).await;
                 console.close().await;
                 answer
             })
@@ -124,6 +124,21 @@ fn act(tree: &command::Tree<'_>, matches: &ArgMatches, environment: &Environment
             Ok(if judges && answer["ok"] == false { YOURS } else { OK })
         }
     }
+}
+
+/// Tells a person who waits for more than a second that it goes on.
+async fn patiently<T>(show: &Show, work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    for seconds in 1_u64.. {
+        tokio::select! {
+            done = &mut work => {
+                show.waited(seconds - 1);
+                return done;
+            }
+            () = tokio::time::sleep(std::time::Duration::from_secs(1)) => show.waits(seconds),
+        }
+    }
+    work.await
 }
 
 /// The verb that was chosen, and what was given to it.

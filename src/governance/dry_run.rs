@@ -5,106 +5,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
-use serde_json::{Map, Value};
-
+use super::effect::{Effect, PersonEffect, RoleEffect, StrangerEffect};
 use super::facts::effective;
 use super::trial::{Outcome, arrive, unknown_subject};
-use crate::access::{Context, Grant, RoleName};
+use crate::access::{Context, Grant, Role, RoleName};
 use crate::connection::{Connection, domain};
 use crate::directory::{
     DirectoryGroup, EmailAddress, GroupMember, Identity, Membership, Profile, Source, Statement, Status,
 };
 use crate::error::Result;
-use crate::id::{ConnectionId, OrganizationId, UserId};
+use crate::id::{ConnectionId, OrganizationId};
 use crate::policy::{Policy, roles_of_groups, roles_of_roles};
 use crate::session::Session;
 use crate::store::Query;
 
 /// So many people are read at a time.
 const PAGE: usize = 500;
-
-/// What a change would do.
-#[derive(Clone, Debug, Default, Serialize, schemars::JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Effect {
-    /// People who were weighed: the active members.
-    pub people: u64,
-    /// Those who would gain a role.
-    pub gain: u64,
-    /// Those who would lose a role.
-    pub lose: u64,
-    /// Those who come in now, and would be refused at their next sign-in.
-    pub refused: u64,
-    /// Those who are refused now, and would come in.
-    pub admitted: u64,
-    /// Live sessions of those who would be refused. A change of the policy ends none of them.
-    pub live_sessions: u64,
-    /// By role, how many would gain and lose it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub roles: Vec<RoleEffect>,
-    /// The first of those to whom something would happen.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub rows: Vec<PersonEffect>,
-    /// So many more are counted, and not named.
-    pub more: u64,
-    /// By connection, what becomes of somebody whom nobody knows, where that would change.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub strangers: Vec<StrangerEffect>,
-}
-
-/// How many people would gain and lose a role.
-#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
-pub struct RoleEffect {
-    /// The role.
-    pub role: RoleName,
-    /// Would gain it.
-    pub gain: u64,
-    /// Would lose it.
-    pub lose: u64,
-}
-
-/// What would happen to one person.
-#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PersonEffect {
-    /// Who.
-    pub user: UserId,
-    /// Their address, for callers who may see people.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub email: Option<String>,
-    /// Roles they would gain.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub gains: Vec<RoleName>,
-    /// Roles they would lose.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub loses: Vec<RoleName>,
-    /// The code that their next sign-in would be refused with.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub refused: Option<String>,
-    /// The code that their sign-in is refused with now, and would no longer be.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub admitted: Option<String>,
-    /// Their live sessions, if they would be refused.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub live_sessions: Option<u64>,
-}
-
-/// What becomes of somebody whom nobody knows.
-#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
-pub struct StrangerEffect {
-    /// Through this connection.
-    pub connection: ConnectionId,
-    /// What people call it.
-    pub name: String,
-    /// Now: `created`, `waits` for an administrator, or the code of the refusal.
-    pub from: String,
-    /// Then.
-    pub to: String,
-    /// The roles of a new member, then.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub roles: Vec<RoleName>,
-}
 
 /// A connection, with what holds for its people now and then.
 struct Way {
@@ -131,21 +47,30 @@ pub(super) async fn weigh(
     after: &Policy,
     most: usize,
 ) -> Result<Effect> {
-    let ways = ways(cx, organization, before, after).await?;
+    let any = Query::by("organization", organization.bytes()).limit(1);
+    let ground = Ground {
+        ways: ways(cx, organization, before, after).await?,
+        after,
+        linking_changes: before.identity != after.identity,
+        directories: !cx.store.page::<DirectoryGroup>(any).await?.items.is_empty(),
+    };
     let names = cx.caller.holds(Grant::UserRead, organization);
-    let mut effect = Effect { strangers: strangers(cx, &ways).await?, ..Effect::default() };
+    let owner = RoleName::from(Role::Owner);
+    let mut owners = (0, 0);
+    let mut effect = Effect { strangers: strangers(cx, &ground.ways).await?, ..Effect::default() };
     let mut roles: BTreeMap<RoleName, (u64, u64)> = BTreeMap::new();
     let mut cursor = None;
     loop {
         let query = Query::by("organization", organization.bytes()).limit(PAGE).after(cursor);
         let page = cx.store.page::<Membership>(query).await?;
-        for stored in page.items {
-            let member = stored.value;
-            if member.status != Status::Active {
+        for member in page.items.into_iter().map(|stored| stored.value).filter(|member| member.status == Status::Active) {
+            effect.people += 1;
+            let mut row = ground.person(cx, &member).await?;
+            owners.0 += u64::from(member.owns());
+            owners.1 += u64::from((member.owns() && !row.loses.contains(&owner)) || row.gains.contains(&owner));
+            if !row.is_any() {
                 continue;
             }
-            effect.people += 1;
-            let Some(mut row) = person(cx, &member, &ways, (before, after)).await? else { continue };
             row.gains.iter().for_each(|role| roles.entry(role.clone()).or_default().0 += 1);
             row.loses.iter().for_each(|role| roles.entry(role.clone()).or_default().1 += 1);
             effect.gain += u64::from(!row.gains.is_empty());
@@ -165,6 +90,7 @@ pub(super) async fn weigh(
             break;
         }
     }
+    effect.last_owner_kept = owners.0 > 0 && owners.1 == 0;
     effect.roles = roles.into_iter().map(|(role, (gain, lose))| RoleEffect { role, gain, lose }).collect();
     Ok(effect)
 }
@@ -216,28 +142,35 @@ async fn strangers(cx: &Context, ways: &[Way]) -> Result<Vec<StrangerEffect>> {
     Ok(effects)
 }
 
-/// What would happen to one person; `None` for nothing.
-async fn person(
-    cx: &Context,
-    member: &Membership,
-    ways: &[Way],
-    (before, after): (&Policy, &Policy),
-) -> Result<Option<PersonEffect>> {
-    let mapped = restated(cx, member, ways, after).await?;
-    let now = member.effective_roles();
-    let next: BTreeSet<RoleName> = &member.roles | &mapped.into_values().flatten().collect();
-    let mut row = PersonEffect {
-        user: member.user,
-        email: None,
-        gains: next.difference(&now).cloned().collect(),
-        loses: now.difference(&next).cloned().collect(),
-        refused: None,
-        admitted: None,
-        live_sessions: None,
-    };
-    // Only somebody without an identity is known by their address, and only linking decides about them.
-    if before.identity != after.identity && !has_identity(cx, member, ways).await? {
-        if let Some((now, then)) = by_email(cx, member, ways).await? {
+/// What everybody is weighed against.
+struct Ground<'a> {
+    ways: Vec<Way>,
+    after: &'a Policy,
+    /// Account linking is what decides about people without an identity.
+    linking_changes: bool,
+    /// There are directories with groups.
+    directories: bool,
+}
+
+impl Ground<'_> {
+    /// What would happen to one person.
+    async fn person(&self, cx: &Context, member: &Membership) -> Result<PersonEffect> {
+        let mapped = self.restated(cx, member).await?;
+        let now = member.effective_roles();
+        let next: BTreeSet<RoleName> = &member.roles | &mapped.into_values().flatten().collect();
+        let mut row = PersonEffect {
+            user: member.user,
+            email: None,
+            gains: next.difference(&now).cloned().collect(),
+            loses: now.difference(&next).cloned().collect(),
+            refused: None,
+            admitted: None,
+            live_sessions: None,
+        };
+        if self.linking_changes
+            && !has_identity(cx, member, &self.ways).await?
+            && let Some((now, then)) = by_email(cx, member, &self.ways).await?
+        {
             match (now.refusal(), then.refusal()) {
                 (None, Some(error)) => {
                     row.refused = Some(error.code().to_owned());
@@ -247,39 +180,45 @@ async fn person(
                 _ => {}
             }
         }
+        Ok(row)
     }
-    let something = !row.gains.is_empty() || !row.loses.is_empty() || row.refused.is_some() || row.admitted.is_some();
-    Ok(something.then_some(row))
-}
 
-/// What the mappings would give for what each source said last, once it says it again.
-async fn restated(
-    cx: &Context,
-    member: &Membership,
-    ways: &[Way],
-    after: &Policy,
-) -> Result<BTreeMap<Statement, BTreeSet<RoleName>>> {
-    let mut mapped = member.mapped.clone();
-    let under = |id: ConnectionId| ways.iter().find(|way| way.connection.id == id).map_or(after, |way| &way.after);
-    // The last statement about groups and roles is kept, and so is who it was that gave roles by one.
-    let speaker = |statement: &Statement| match statement {
-        Statement::Groups(source) | Statement::Roles(source) => Some(*source),
-        Statement::Members(_) => None,
-    };
-    let speakers: BTreeSet<Source> = member.mapped.keys().filter_map(speaker).collect();
-    let speakers = if speakers.is_empty() { member.source.map(Source::SignIn).into_iter().collect() } else { speakers };
-    for source in speakers {
-        let Some(policy) = source.connection().map(under) else { continue };
-        let groups = roles_of_groups(policy, member.groups.iter().map(String::as_str));
-        let roles = roles_of_roles(policy, member.upstream_roles.iter().map(String::as_str));
-        mapped.insert(Statement::Groups(source), groups);
-        mapped.insert(Statement::Roles(source), roles);
+    /// The policy for people of a connection, after the change.
+    fn under(&self, connection: ConnectionId) -> &Policy {
+        self.ways.iter().find(|way| way.connection.id == connection).map_or(self.after, |way| &way.after)
     }
-    for (connection, groups) in directory_groups(cx, member).await? {
-        let roles = roles_of_groups(under(connection), groups.iter().map(String::as_str));
-        mapped.insert(Statement::Members(connection), roles);
+
+    /// What the mappings would give for what each source said last, once it says it again. Groups and roles of the last
+    /// statement are kept, whoever made it; where several sources made one, each is taken to have said the same.
+    async fn restated(
+        &self,
+        cx: &Context,
+        member: &Membership,
+    ) -> Result<BTreeMap<Statement, BTreeSet<RoleName>>> {
+        let mut mapped = member.mapped.clone();
+        let speaker = |statement: &Statement| match statement {
+            Statement::Groups(source) | Statement::Roles(source) => Some(*source),
+            Statement::Members(_) => None,
+        };
+        let mut speakers: BTreeSet<Source> = member.mapped.keys().filter_map(speaker).collect();
+        if speakers.is_empty() {
+            speakers.extend(member.source.map(Source::SignIn));
+        }
+        for source in speakers {
+            let Some(policy) = source.connection().map(|connection| self.under(connection)) else { continue };
+            let groups = roles_of_groups(policy, member.groups.iter().map(String::as_str));
+            let roles = roles_of_roles(policy, member.upstream_roles.iter().map(String::as_str));
+            mapped.insert(Statement::Groups(source), groups);
+            mapped.insert(Statement::Roles(source), roles);
+        }
+        if self.directories {
+            for (connection, groups) in directory_groups(cx, member).await? {
+                let roles = roles_of_groups(self.under(connection), groups.iter().map(String::as_str));
+                mapped.insert(Statement::Members(connection), roles);
+            }
+        }
+        Ok(mapped)
     }
-    Ok(mapped)
 }
 
 /// The groups of directories that have the person as a member, by connection.
@@ -319,24 +258,4 @@ async fn live_sessions(cx: &Context, member: &Membership) -> Result<u64> {
         }
     }
     Ok(live)
-}
-
-impl Effect {
-    /// What to do with what was found.
-    pub(super) fn next_steps(&self, organization: OrganizationId, patch: &Map<String, Value>) -> Vec<String> {
-        let mut steps = Vec::new();
-        if self.gain + self.lose > 0 {
-            steps.push("Roles by mapping change when the source next speaks of the person: at the next sign-in or synchronization.".to_owned());
-        }
-        if self.live_sessions > 0 {
-            let them =
-                format!("`authd session list --org {organization}`, then `authd session revoke`, ends them sooner.");
-            steps
-                .push(format!("The sessions of those who would be refused go on until they end by themselves; {them}"));
-        }
-        if !patch.is_empty() {
-            steps.push("Repeat it without `--dry-run` to write it.".to_owned());
-        }
-        steps
-    }
 }

@@ -198,7 +198,7 @@ pub async fn explain(
         Some(user) => Sessions { live: live(cx, connection.organization, user).await?, ending: Vec::new() },
         None => Sessions::default(),
     };
-    let remedy = remedy::find(cx, connection, arriving, &subject, policy, &outcome).await?;
+    let remedy = remedy::find(cx, connection, arriving, (&subject, found.kept_out()), policy, &outcome).await?;
     Ok(Explanation {
         connection: connection.id,
         connection_name: connection.name.clone(),
@@ -255,6 +255,12 @@ impl Found {
             _ => None,
         };
         Ok(Self { identity, disabled, by_identity, by_email: by_email.map(|found| found.value) })
+    }
+
+    /// Somebody who was found, and may not come in here. Whom the operator keeps out everywhere, nobody here lets in.
+    fn kept_out(&self) -> Option<UserId> {
+        let found = self.by_identity.as_ref().or(self.by_email.as_ref().filter(|_| self.identity.is_none()));
+        found.filter(|member| member.status != Status::Active && !self.disabled).map(|member| member.user)
     }
 
     fn identity_match(&self, connection: &Connection, names: bool) -> Match {

@@ -6,6 +6,7 @@
 //! *Never* decides about a person itself: explanations and dry runs let the pipeline work into a batch that nobody commits.
 
 mod dry_run;
+mod effect;
 mod explain;
 mod facts;
 mod giving;
@@ -16,7 +17,7 @@ mod remedy;
 mod trial;
 mod validate;
 
-pub use dry_run::{Effect, PersonEffect, RoleEffect, StrangerEffect};
+pub use effect::{Effect, PersonEffect, RoleEffect, StrangerEffect};
 pub use explain::{
     Arriving, DomainStanding, Ending, Explanation, Facts, FieldChange, Match, RoleReason, Sessions, explain,
 };

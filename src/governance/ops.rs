@@ -5,7 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::dry_run::{self, Effect};
+use super::dry_run;
+use super::effect::Effect;
 use super::giving::may_write;
 use super::patch::{self, Change};
 use super::record::{OrganizationPolicy, policy_of, stored};

@@ -9,6 +9,7 @@ use super::trial::Outcome;
 use crate::access::Context;
 use crate::connection::Connection;
 use crate::error::{Result, codes};
+use crate::id::UserId;
 use crate::policy::Policy;
 
 /// What would change a verdict.
@@ -80,11 +81,12 @@ fn candidates(connection: &Connection, refused: bool) -> Vec<Candidate> {
 }
 
 /// The smallest change of settings that turns the verdict; for refusals that no setting lifts, what else does.
+/// `kept_out` is somebody known who may not come in, whoever arrives as them.
 pub(super) async fn find(
     cx: &Context,
     connection: &Connection,
     arriving: &Arriving,
-    subject: &str,
+    (subject, kept_out): (&str, Option<UserId>),
     policy: &Policy,
     outcome: &Outcome,
 ) -> Result<Option<Remedy>> {
@@ -93,6 +95,13 @@ pub(super) async fn find(
         && let Some(remedy) = beyond_settings(connection, arriving, error.code())
     {
         return Ok(Some(remedy));
+    }
+    if let (Outcome::Out(error), Some(user)) = (outcome, kept_out)
+        && (error.is(&codes::PERSON_DISABLED) || error.is(&codes::NOT_A_MEMBER))
+    {
+        let message = "No setting lets them in: an administrator has to.".to_owned();
+        let command = format!("authd user reactivate {user} --org {}", connection.organization);
+        return Ok(Some(Remedy { message, commands: vec![command] }));
     }
     let all = candidates(connection, refused);
     for tried in choices(&all) {

@@ -204,6 +204,24 @@ impl Show {
         }
     }
 
+    /// It takes its time. Only a person at a terminal is told, on one line that goes away again.
+    pub fn waits(&self, seconds: u64) {
+        if self.tells_progress() {
+            let _ = write!(std::io::stderr().lock(), "\r{}", self.err.dim(&format!("working … {seconds} s")));
+        }
+    }
+
+    /// It is done, after so many seconds that were told.
+    pub fn waited(&self, seconds: u64) {
+        if seconds > 0 && self.tells_progress() {
+            let _ = write!(std::io::stderr().lock(), "\r\u{1b}[2K");
+        }
+    }
+
+    fn tells_progress(&self) -> bool {
+        !self.quiet && !self.json && self.err.color && std::io::stderr().is_terminal()
+    }
+
     /// Something beside the answer.
     pub fn note(&self, text: &str) {
         if !self.quiet && !self.json {

@@ -270,3 +270,94 @@ fn list(value: &Value, none: &str) -> String {
     let items: Vec<String> = value.as_array().into_iter().flatten().map(text).collect();
     if items.is_empty() { none.to_owned() } else { items.join(", ") }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const PLAIN: Paint = Paint { color: false };
+
+    #[test]
+    fn an_explanation_reads_from_top_to_bottom() {
+        let value = json!({
+            "connection": "conn_1", "connectionName": "Okta", "organization": "org_1",
+            "facts": {
+                "connectionStatus": "active", "organizationOpen": true, "subject": "https://idp|7",
+                "byIdentity": {"standing": "nobody"}, "email": "ada@acme.example", "byEmail": {"standing": "nobody"},
+                "emailVerified": true, "domain": "acme.example", "domainStanding": "owned",
+                "connectionDomains": ["acme.example"], "groups": ["staff"], "upstreamRoles": [],
+            },
+            "settings": [
+                {"name": "provisioning.jit.mode", "value": "off", "setBy": "policy"},
+                {"name": "provisioning.jit.defaultRoleIds", "value": [], "setBy": "default"},
+            ],
+            "verdict": {"admitted": false, "outcome": "refused", "errorCode": "not_a_member", "message": "Not a member."},
+            "roles": [], "changes": [], "sessions": {"live": 0, "ending": []},
+            "remedy": {"message": "They would come in.", "commands": ["authd policy update --set provisioning.jit.mode=x"]},
+        });
+        assert_eq!(
+            explanation(&value, PLAIN),
+            "Okta  conn_1\n\nFacts\n  ✓ connection   active\n  · identity     nobody  (https://idp|7)\n  \
+             · address      ada@acme.example\n  · known by it  nobody\n  ✓ domain       acme.example is proven for this connection\n  \
+             ✓ verified     the provider says true\n  · groups       staff\n\nSettings\n  \
+             provisioning.jit.mode            off  policy\n  provisioning.jit.defaultRoleIds  (none)  default\n\n\
+             Verdict\n  ✗ refused: not_a_member\n    Not a member.\n\nWhat would change it\n  They would come in.\n    \
+             authd policy update --set provisioning.jit.mode=x"
+        );
+    }
+
+    #[test]
+    fn a_dry_run_is_a_picture_of_a_difference() {
+        let value = json!({
+            "dryRun": true, "changed": [{"path": "provisioning.jit.mode", "from": "off", "to": "createUser"}],
+            "effect": {
+                "people": 3, "gain": 1, "lose": 1, "refused": 0, "admitted": 0, "liveSessions": 0,
+                "roles": [{"role": "viewer", "gain": 1, "lose": 1}],
+                "rows": [{"user": "usr_1", "email": "ada@acme.example", "gains": ["viewer"]}, {"user": "usr_2", "loses": ["viewer"]}],
+                "more": 0, "strangers": [{"connection": "conn_1", "name": "Okta", "from": "not_a_member", "to": "waits"}],
+            },
+            "nextSteps": ["Repeat it."],
+        });
+        assert_eq!(
+            update(&value, PLAIN),
+            "Would change\n  provisioning.jit.mode\n    - off\n    + createUser\n\nOf 3 people\n     1  would gain a role\n     \
+             1  would lose a role\n        viewer +1 -1\n  ada@acme.example  +viewer\n  usr_2  -viewer\n\n\
+             People whom nobody knows\n  through Okta: not_a_member → waits\n\nNext\n  Repeat it."
+        );
+    }
+
+    /// Every text that a provider or a tenant can write, in every place of both pictures.
+    #[test]
+    fn nothing_of_a_stranger_steers_an_explanation() {
+        let evil = "\u{1b}]52;c;x\u{7}\u{202e}\n";
+        let facts = json!({
+            "connectionStatus": "active", "organizationOpen": true, "subject": evil, "byIdentity": {"standing": evil, "email": evil},
+            "email": evil, "byEmail": {"standing": evil, "user": evil}, "domain": evil, "domainStanding": "foreign",
+            "connectionDomains": [evil], "groups": [evil], "upstreamRoles": [evil],
+            "checks": [{"name": evil, "ok": false, "expected": evil, "received": evil}],
+        });
+        let told = json!({
+            "connection": evil, "connectionName": evil, "facts": facts,
+            "settings": [{"name": evil, "value": {evil: [evil]}, "setBy": evil}, {"name": "x", "value": [evil], "setBy": "policy"}],
+            "verdict": {"admitted": true, "outcome": evil, "user": evil, "message": evil},
+            "roles": [{"role": evil, "because": [evil], "gained": true}],
+            "changes": [{"field": evil, "from": evil, "to": [evil], "owner": evil}],
+            "sessions": {"live": 1}, "remedy": {"message": evil, "commands": [evil]},
+            "attempt": {"id": evil, "startedAt": evil, "outcome": evil, "errorCode": evil},
+        });
+        let changed = json!({
+            "dryRun": true, "changed": [{"path": evil, "from": evil, "to": evil}], "nextSteps": [evil],
+            "effect": {
+                "people": 1, "roles": [{"role": evil, "gain": 1, "lose": 1}], "more": 0,
+                "rows": [{"user": evil, "email": evil, "gains": [evil], "loses": [evil], "refused": evil, "admitted": evil}],
+                "strangers": [{"name": evil, "from": evil, "to": evil, "roles": [evil]}],
+            },
+        });
+        for text in [explanation(&told, PLAIN), update(&changed, PLAIN)] {
+            let steers = |c: char| c == '\u{1b}' || c == '\u{7}' || c == '\u{202e}';
+            assert!(!text.contains(steers), "{text:?}");
+        }
+    }
+}

@@ -14,7 +14,7 @@ struct Done {
 fn run(dir: &Path, args: &[&str]) -> Done {
     let mut command = Command::new(env!("CARGO_BIN_EXE_authd"));
     command.arg("--data-dir").arg(dir.join("data")).args(args).current_dir(dir).stdin(Stdio::null());
-    let output = command.env_clear().env("HOME", dir).output().unwrap();
+    let output = command.env_clear().env("HOME", dir).env("AUTHD_OUTBOUND_ALLOW", "127.0.0.0/8").output().unwrap();
     Done {
         code: output.status.code().unwrap_or(-1),
         out: String::from_utf8(output.stdout).unwrap(),
@@ -86,16 +86,28 @@ fn a_policy_is_set_field_by_field_tried_and_explained() {
     assert!(valid.code == 0 && valid.out.contains("✓ policy_version"), "{}", valid.out);
     assert_eq!(json(&go(&["policy", "reset", "--org", &org, "--json"]))["provisioning"]["deprovision"]["mode"], "soft");
 
-    let create = ["connection", "create", "--org", &org, "--protocol", "oidc", "--name", "Idp", "--json"];
-    let connection = json(&go(&create))["id"].as_str().unwrap().to_owned();
-    std::fs::write(
-        place.path().join("profile.json"),
-        r#"{"sub": "1", "email": "ada@acme.example", "email_verified": true}"#,
-    )
-    .unwrap();
+    // A provider that does not answer: the connection is a draft, and all that is known of it can be told.
+    let create = ["connection", "create", "--org", &org, "--protocol", "oidc", "--name", "Idp", "--client-id", "x"];
+    let secret = ["--client-secret", "s", "--issuer", "http://127.0.0.1:9", "--json"];
+    let connection = json(&go(&[&create[..], &secret].concat()))["id"].as_str().unwrap().to_owned();
+    let claims = r#"{"sub": "1", "email": "ada@acme.example", "email_verified": true, "groups": ["a.b"]}"#;
+    std::fs::write(place.path().join("profile.json"), claims).unwrap();
     let told = go(&["policy", "explain", "--connection", &connection, "--input", "profile.json"]);
-    // A draft without an issuer: there is nobody whose word could be read.
-    assert!(told.code == 1 && told.err.contains("issuer"), "{}{}", told.out, told.err);
+    assert_eq!(told.code, 0, "{}", told.err);
+    for line in [
+        "  ✗ connection   draft",
+        "  · identity     nobody  (http://127.0.0.1:9|1)",
+        "  · domain       acme.example is proven by nobody",
+        "  ✓ verified     the provider says true",
+        "  ✗ refused: connection_not_ready",
+        &format!("    authd connection activate {connection}"),
+    ] {
+        assert!(told.out.lines().any(|known| known == line), "{line}: {}", told.out);
+    }
+    let inline = ["--set", "input.sub=1", "--set", "input.email_verified=true", "--set", "provisioning.jit.mode=off", "--json"];
+    let inline = json(&go(&[&["policy", "explain", "--connection", &connection][..], &inline].concat()));
+    assert_eq!((&inline["facts"]["emailVerified"], &inline["proposed"]), (&false.into(), &true.into()));
+    assert_eq!(inline["facts"]["subject"], "http://127.0.0.1:9|1");
     let missing = go(&["policy", "explain", "--connection", &connection, "--input", "no-such-file.json"]);
     assert!(missing.code == 1 && missing.err.contains("no-such-file.json"), "{}", missing.err);
 }
