@@ -211,9 +211,11 @@ impl Field {
                     .help(if known.is_empty() { String::new() } else { format!("There are: {}.", known.join(", ")) })
             })?;
         }
-        // Where anything may stand, what reads as JSON is JSON.
+        // Where anything may stand, a list, an object and a yes or no are JSON; digits may be an id, so they are a text.
         if *here == true {
-            return Ok(serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned())));
+            let read = serde_json::from_str(text).ok();
+            let structured = read.filter(|value: &Value| value.is_array() || value.is_object() || value.is_boolean());
+            return Ok(structured.unwrap_or_else(|| Value::String(text.to_owned())));
         }
         read(here, &[text.to_owned()], true).ok_or_else(|| {
             let field = Self { name: path.join("."), schema: here.clone(), ..self.clone() };

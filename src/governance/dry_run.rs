@@ -63,7 +63,8 @@ pub(super) async fn weigh(
     loop {
         let query = Query::by("organization", organization.bytes()).limit(PAGE).after(cursor);
         let page = cx.store.page::<Membership>(query).await?;
-        for member in page.items.into_iter().map(|stored| stored.value).filter(|member| member.status == Status::Active) {
+        for member in page.items.into_iter().map(|stored| stored.value).filter(|member| member.status == Status::Active)
+        {
             effect.people += 1;
             let mut row = ground.person(cx, &member).await?;
             owners.0 += u64::from(member.owns());
@@ -190,11 +191,7 @@ impl Ground<'_> {
 
     /// What the mappings would give for what each source said last, once it says it again. Groups and roles of the last
     /// statement are kept, whoever made it; where several sources made one, each is taken to have said the same.
-    async fn restated(
-        &self,
-        cx: &Context,
-        member: &Membership,
-    ) -> Result<BTreeMap<Statement, BTreeSet<RoleName>>> {
+    async fn restated(&self, cx: &Context, member: &Membership) -> Result<BTreeMap<Statement, BTreeSet<RoleName>>> {
         let mut mapped = member.mapped.clone();
         let speaker = |statement: &Statement| match statement {
             Statement::Groups(source) | Statement::Roles(source) => Some(*source),

@@ -99,7 +99,9 @@ impl Effect {
             steps.push("Roles by mapping change when the source next speaks of the person: at the next sign-in or synchronization.".to_owned());
         }
         if self.last_owner_kept {
-            steps.push("Every owner would lose that role; the last of them keeps it. Make somebody an owner first.".to_owned());
+            steps.push(
+                "Every owner would lose that role; the last of them keeps it. Make somebody an owner first.".to_owned(),
+            );
         }
         if self.live_sessions > 0 {
             let them =

@@ -8,6 +8,7 @@
 mod dry_run;
 mod effect;
 mod explain;
+mod explanation;
 mod facts;
 mod giving;
 mod ops;
@@ -18,9 +19,8 @@ mod trial;
 mod validate;
 
 pub use effect::{Effect, PersonEffect, RoleEffect, StrangerEffect};
-pub use explain::{
-    Arriving, DomainStanding, Ending, Explanation, Facts, FieldChange, Match, RoleReason, Sessions, explain,
-};
+pub use explain::{Arriving, explain};
+pub use explanation::{DomainStanding, Ending, Explanation, Facts, FieldChange, Match, RoleReason, Sessions};
 pub use facts::{SetBy, Setting, effective, facts_of, facts_of_administrators};
 pub use ops::{GetPolicy, PolicyUpdate, ResetPolicy, UpdatePolicy};
 pub use patch::{Change, apply as apply_patch, schema as patch_schema};

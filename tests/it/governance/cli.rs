@@ -104,7 +104,8 @@ fn a_policy_is_set_field_by_field_tried_and_explained() {
     ] {
         assert!(told.out.lines().any(|known| known == line), "{line}: {}", told.out);
     }
-    let inline = ["--set", "input.sub=1", "--set", "input.email_verified=true", "--set", "provisioning.jit.mode=off", "--json"];
+    let inline =
+        ["--set", "input.sub=1", "--set", "input.email_verified=true", "--set", "provisioning.jit.mode=off", "--json"];
     let inline = json(&go(&[&["policy", "explain", "--connection", &connection][..], &inline].concat()));
     assert_eq!((&inline["facts"]["emailVerified"], &inline["proposed"]), (&false.into(), &true.into()));
     assert_eq!(inline["facts"]["subject"], "http://127.0.0.1:9|1");

@@ -138,7 +138,9 @@ async fn a_dry_run_walks_every_page_and_says_when_no_owner_would_be_left() {
     let people: Vec<Membership> = (0..PEOPLE).map(member).collect();
     for some in people.chunks(400) {
         let mut batch = Batch::new();
-        some.iter().for_each(|member| drop(batch.create(member)));
+        for member in some {
+            batch.create(member);
+        }
         batch.log(world.operator().event(EventKind::UserCreated));
         world.authd.app.world.store.commit(batch).await.unwrap();
     }
@@ -148,7 +150,10 @@ async fn a_dry_run_walks_every_page_and_says_when_no_owner_would_be_left() {
     let (effect, staff) = (&tried["effect"], PEOPLE.div_ceil(3));
     assert_eq!((&effect["people"], &effect["gain"], &effect["lose"]), (&json!(PEOPLE), &json!(staff), &json!(1)));
     assert_eq!((effect["rows"].as_array().unwrap().len(), &effect["more"]), (20, &json!(staff + 1 - 20)));
-    assert_eq!(effect["roles"], json!([{"role": "owner", "gain": 0, "lose": 1}, {"role": "viewer", "gain": staff, "lose": 0}]));
+    assert_eq!(
+        effect["roles"],
+        json!([{"role": "owner", "gain": 0, "lose": 1}, {"role": "viewer", "gain": staff, "lose": 0}])
+    );
     let steps = tried["nextSteps"].to_string();
     assert!(steps.contains("the last of them keeps it"), "{steps}");
 }
