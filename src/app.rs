@@ -18,6 +18,7 @@ use crate::directory::{self, Organization};
 use crate::env::Env;
 use crate::error::{Error, Result, codes};
 use crate::event::Origin;
+use crate::governance;
 use crate::people;
 use crate::provider;
 use crate::session;
@@ -58,6 +59,7 @@ pub fn catalogue() -> Catalogue {
         session::catalogue,
         directory::catalogue,
         connection::catalogue,
+        governance::catalogue,
         people::catalogue,
         token::catalogue,
         provider::catalogue,

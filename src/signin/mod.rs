@@ -26,6 +26,7 @@ mod authorize;
 mod bounds;
 mod callback;
 mod explain;
+mod explain_policy;
 mod finish;
 mod http;
 mod route;
@@ -36,6 +37,7 @@ mod trace;
 pub use attempt::Attempt;
 pub use bounds::Bounds;
 pub use explain::{ExplainSignin, TraceView};
+pub use explain_policy::{ExplainPolicy, PolicyExplanation};
 pub use http::{Signin, http};
 pub use trace::{Trace, trim};
 
@@ -43,5 +45,5 @@ use crate::access::Catalogue;
 
 /// Adds the operations of this module.
 pub fn catalogue(catalogue: Catalogue) -> Catalogue {
-    catalogue.with::<ExplainSignin>()
+    catalogue.with::<ExplainSignin>().with::<ExplainPolicy>()
 }

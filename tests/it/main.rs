@@ -11,6 +11,7 @@ mod demo;
 mod domains;
 mod fetch;
 mod fuzz;
+mod governance;
 mod limits;
 mod listen;
 mod lists;
