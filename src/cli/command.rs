@@ -4,8 +4,7 @@ use clap::builder::Styles;
 use clap::builder::styling::{AnsiColor, Style};
 use clap::{Arg, ArgAction, ColorChoice, Command};
 
-use super::examples;
-use super::{doctor, serve, verb};
+use super::{backup, doctor, examples, restore, serve, verb};
 use crate::access::{AnyOperation, Catalogue};
 
 /// Where an operation stands besides, or instead of, `noun verb` by its name.
@@ -14,6 +13,8 @@ const PLACES: &[(&str, &[&[&str]])] = &[
     ("signin.explain", &[&["explain"], &["signin", "explain"]]),
     // `authd doctor` asks it, and looks around by itself.
     ("doctor.examine", &[]),
+    // `authd backup FILE` is a verb of its own.
+    ("backup.create", &[]),
 ];
 
 /// What a noun is about.
@@ -91,7 +92,9 @@ impl<'a> Tree<'a> {
                 Command::new("tui")
                     .about("Watch the running server in the terminal")
                     .long_about("Watch the running server in the terminal: counts, sign-ins as they happen, sessions.\n\nKeys: q quits, r looks again."),
-            );
+            )
+            .subcommand(backup::command())
+            .subcommand(restore::command());
         for name in self.words_below(&[]) {
             command = command.subcommand(self.below(&[name]));
         }

@@ -19,6 +19,24 @@ use crate::error::{Error, Result, codes};
 /// a new one that is written there; with the keys before it, from the file or AUTHD_MASTER_KEY_PREVIOUS.
 /// Errors: `master_key_invalid`; `master_key_wrong` when the database is there and its key is not.
 pub fn master_key(env: &Env, environment: &Environment, data_dir: &DataDir) -> Result<MasterKey> {
+    if let Some(key) = kept_master_key(environment, data_dir)? {
+        return Ok(key);
+    }
+    if data_dir.database().exists() {
+        return Err(Error::says(
+            &codes::MASTER_KEY_WRONG,
+            format!("There is a database in {}, but no master key for it.", data_dir.path().display()),
+        )
+        .help("Put its `master.key` back, or give the key in AUTHD_MASTER_KEY."));
+    }
+    let path = data_dir.master_key();
+    let mut keys = write(env, &path, MasterKey::generate(env))?;
+    Ok(keys.remove(0).at(Home::File(path), &keys))
+}
+
+/// The master key of a data directory with the keys before it, if it has one; none is made.
+/// Errors: `master_key_invalid`.
+pub fn kept_master_key(environment: &Environment, data_dir: &DataDir) -> Result<Option<MasterKey>> {
     let given = |name: &'static str| -> Result<Option<MasterKey>> {
         environment.get(name).map(MasterKey::parse).transpose().map_err(|_| {
             Error::says(&codes::MASTER_KEY_INVALID, format!("{name} cannot be used as a master key."))
@@ -27,22 +45,23 @@ pub fn master_key(env: &Env, environment: &Environment, data_dir: &DataDir) -> R
     };
     let before = given("AUTHD_MASTER_KEY_PREVIOUS")?;
     if let Some(key) = given("AUTHD_MASTER_KEY")? {
-        return Ok(key.at(Home::Environment, before.as_slice()));
+        return Ok(Some(key.at(Home::Environment, before.as_slice())));
     }
     let path = data_dir.master_key();
     let mut keys = read(&path)?;
     if keys.is_empty() {
-        if data_dir.database().exists() {
-            return Err(Error::says(
-                &codes::MASTER_KEY_WRONG,
-                format!("There is a database in {}, but no master key for it.", data_dir.path().display()),
-            )
-            .help("Put its `master.key` back, or give the key in AUTHD_MASTER_KEY."));
-        }
-        keys = write(env, &path)?;
+        return Ok(None);
     }
     keys.extend(before);
-    Ok(keys.remove(0).at(Home::File(path), &keys))
+    Ok(Some(keys.remove(0).at(Home::File(path), &keys)))
+}
+
+/// Keeps a master key that came from elsewhere in its file, where there is none yet. Errors: `master_key_invalid`;
+/// `master_key_wrong` when another one appeared there meanwhile.
+pub fn keep_master_key(env: &Env, data_dir: &DataDir, key: &MasterKey) -> Result<()> {
+    let kept = write(env, &data_dir.master_key(), key.clone())?;
+    let same = kept.first().is_some_and(|kept| kept.fingerprint() == key.fingerprint());
+    if same { Ok(()) } else { Err(Error::new(&codes::MASTER_KEY_WRONG)) }
 }
 
 /// The keys in the file; none when there is no file.
@@ -106,9 +125,8 @@ fn keep_name(path: &Path) -> std::io::Result<()> {
 
 /// Written aside and then linked to its name, so that a crash leaves no half a key, and the second of two first
 /// starts takes the first one's key.
-fn write(env: &Env, path: &Path) -> Result<Vec<MasterKey>> {
+fn write(env: &Env, path: &Path, key: MasterKey) -> Result<Vec<MasterKey>> {
     let wrong = unwritten(path);
-    let key = MasterKey::generate(env);
     let (aside, _) = aside(env, path, &[&key]).map_err(&wrong)?;
     let linked = std::fs::hard_link(&aside, path);
     let _ = std::fs::remove_file(&aside);

@@ -74,6 +74,9 @@ kinds! {
     MasterKeyRotated = "master_key.rotated", "Everything is sealed under a new master key; the old one is no longer needed.";
     OperationRefused = "operation.refused", "Somebody asked for what they may not do.";
     ServerStarted = "server.started", "The server started.";
+    BackupCreated = "backup.created", "A backup of everything was written.";
+    BackupRestored = "backup.restored", "The database was put back from a backup; what was signed in then has ended.";
+    StoreUpgraded = "store.upgraded", "The database was brought to the layout of this version.";
     ServerStopped = "server.stopped", "The server stopped in order.";
 }
 

@@ -134,6 +134,8 @@ impl World {
                     "role" | "roles" => "viewer".to_owned(),
                     "email" => "ada@acme.example".to_owned(),
                     "subject" => "https://idp.example|1".to_owned(),
+                    // Not absolute, so that nothing is written.
+                    "path" => "nowhere.backup".to_owned(),
                     name => self
                         .things
                         .get(name)
