@@ -9,6 +9,7 @@ mod coverage;
 mod demo;
 mod fetch;
 mod listen;
+mod matrix;
 mod oidc;
 mod pages;
 mod provider;
