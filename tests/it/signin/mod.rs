@@ -2,6 +2,7 @@
 
 mod attacks;
 mod routing;
+mod secrets;
 mod walk;
 
 use std::collections::BTreeMap;
@@ -33,7 +34,10 @@ fn text(value: &Value, name: &str) -> String {
 
 impl Scene {
     async fn new() -> Self {
-        let authd = Authd::start().await;
+        Self::on(Authd::start().await).await
+    }
+
+    async fn on(authd: Authd) -> Self {
         let organization = text(&authd.operate("organization.create", json!({"name": "Corp"})).await, "id");
         let (op, connection) = connect(&authd, &organization, &["corp.example"]).await;
         let wish = json!({"organization": organization, "name": "Wiki", "redirectUris": [REDIRECT]});
