@@ -9,12 +9,12 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::access::throttle::{self, Rule};
-use crate::access::{self, ApiKey, Caller, Catalogue, Context, Deployment, World};
+use crate::access::{self, Caller, Catalogue, Context, Deployment, World};
 use crate::care;
 use crate::config::{Config, PublicUrl};
 use crate::connection::{self, Registry};
 use crate::crypto::MasterKey;
-use crate::directory::{self, Membership, Organization};
+use crate::directory::{self, Membership};
 use crate::env::Env;
 use crate::error::{Error, Result, codes};
 use crate::event::{EventKind, Origin};
@@ -149,15 +149,6 @@ impl App {
     }
 
     async fn known(&self, bearer: &str, origin: Origin) -> Result<Caller> {
-        if ApiKey::looks_like(bearer) {
-            let caller = ApiKey::authenticate(&self.world.store, self.world.env.now(), bearer).await?;
-            if let Some(organization) = caller.organization() {
-                Organization::open(&self.world.store, organization)
-                    .await
-                    .map_err(|error| Error::new(&codes::NOT_SIGNED_IN).because(error))?;
-            }
-            return Ok(caller);
-        }
-        token::verify_api(&self.context(Caller::Anonymous, origin), &self.keyring, bearer).await
+        token::authenticate(&self.context(Caller::Anonymous, origin), &self.keyring, bearer).await
     }
 }

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ops::{MasterKeyView, view};
-use crate::access::{Access, ApiKey, Context, Method, Operation, Owner, Route};
+use crate::access::{Access, Context, Method, Operation, Owner, Route};
 use crate::connection::domain::DomainCheck;
 use crate::connection::{Connection, Domain, Status};
 use crate::env::Timestamp;

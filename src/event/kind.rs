@@ -69,6 +69,9 @@ kinds! {
     GrantRevoked = "oauth.grant.revoked", "What an app had been given was revoked.";
     ApiKeyCreated = "api_key.created", "An API key was created.";
     ApiKeyRevoked = "api_key.revoked", "An API key was revoked.";
+    RoleCreated = "role.created", "A role was created.";
+    RoleUpdated = "role.updated", "What a role grants, or what is said about it, was changed.";
+    RoleDeleted = "role.deleted", "A role was deleted.";
     SigningKeyCreated = "signing_key.created", "A signing key was made.";
     MasterKeyResealed = "master_key.resealed", "Values that are kept were sealed anew, under the new master key.";
     MasterKeyRotated = "master_key.rotated", "Everything is sealed under a new master key; the old one is no longer needed.";

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::access::{ApiKey, Caller, CustomRole, World};
+use crate::access::{Caller, CustomRole, World};
 use crate::connection::{Connection, Domain, DomainOwner};
 use crate::directory::{DirectoryGroup, EndedOrganization, ExternalId, GroupMember, Identity, Membership, User};
 use crate::error::Result;

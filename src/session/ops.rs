@@ -100,7 +100,7 @@ impl Operation for ListSessions {
     const ROUTE: Route = Route { method: Method::Get, path: "/v1/sessions" };
 
     async fn owner(&self, cx: &Context) -> Result<Owner> {
-        Ok(cx.narrowed(self.organization).map_or(Owner::Deployment, Owner::Organization))
+        Ok(Owner::of_list(cx, self.organization))
     }
 
     async fn apply(&self, cx: &Context, (): &(), _: &mut Batch) -> Result<Self::Output> {

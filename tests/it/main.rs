@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail by panicking")]
 
+mod access;
 mod api;
 mod backup;
 mod care;
@@ -16,6 +17,7 @@ mod governance;
 mod limits;
 mod listen;
 mod lists;
+mod matrix;
 mod oidc;
 mod pages;
 mod people;

@@ -4,6 +4,7 @@ mod attacks;
 mod clock;
 mod rotation;
 mod routing;
+mod secrets;
 mod walk;
 
 use std::collections::BTreeMap;
@@ -34,21 +35,17 @@ fn text(value: &Value, name: &str) -> String {
 }
 
 impl Scene {
-<<<<<<< HEAD
-    async fn new() -> Self {
-        Self::within(Authd::start().await, &["corp.example"]).await
-    }
-
-    /// In an authd that is there, with these domains verified.
-    async fn within(authd: Authd, domains: &[&str]) -> Self {
-=======
     pub async fn new() -> Self {
-        Self::on(Authd::start().await).await
+        Self::within(Authd::start().await, &["corp.example"]).await
     }
 
     /// On an authd of one's own.
     pub async fn on(authd: Authd) -> Self {
->>>>>>> 1d4a583 (Bound what strangers can make authd keep, wait for and read)
+        Self::within(authd, &["corp.example"]).await
+    }
+
+    /// In an authd that is there, with these domains verified.
+    async fn within(authd: Authd, domains: &[&str]) -> Self {
         let organization = text(&authd.operate("organization.create", json!({"name": "Corp"})).await, "id");
         let (op, connection) = connect(&authd, &organization, domains).await;
         let wish = json!({"organization": organization, "name": "Wiki", "redirectUris": [REDIRECT]});
