@@ -14,6 +14,7 @@ use crate::env::Timestamp;
 use crate::error::Result;
 use crate::provider;
 use crate::store::{Batch, Query, Record, Stored};
+use crate::token::ApiKey;
 
 /// What ends within this is told.
 pub const AHEAD: Duration = Duration::from_secs(60 * 24 * 3600);

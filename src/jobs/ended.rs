@@ -13,6 +13,7 @@ use crate::id::OrganizationId;
 use crate::provider::App;
 use crate::session::Session;
 use crate::store::{Batch, Key, Query, Record, Store, Stored};
+use crate::token::ApiKey;
 
 /// About so many rows go in one commit, so that requests come in between.
 const CHUNK: usize = 300;
