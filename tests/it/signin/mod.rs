@@ -1,6 +1,7 @@
 //! A sign-in from the app's request to the app's code, over the real routes and against a provider that can be bent.
 
 mod attacks;
+mod leaving;
 mod routing;
 mod walk;
 
