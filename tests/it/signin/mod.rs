@@ -3,6 +3,7 @@
 mod attacks;
 mod clock;
 mod rotation;
+mod leaving;
 mod routing;
 mod secrets;
 mod walk;
