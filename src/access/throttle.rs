@@ -74,12 +74,10 @@ impl Rule {
     /// So often …
     pub fn most(self) -> u32 {
         match self {
-            Self::AppFromAddress => 60,
+            Self::AppFromAddress | Self::Code | Self::DomainProof => 60,
             Self::AppsFromAddress | Self::Bearer => 300,
             Self::App => 6_000,
-            Self::Code => 60,
             Self::EmailRoute => 120,
-            Self::DomainProof => 30,
             Self::PasswordOfAccount | Self::PasswordFromDevice => 10,
             Self::PasswordFromAddress => 30,
         }

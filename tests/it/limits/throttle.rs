@@ -310,3 +310,20 @@ async fn r_16_who_lists_domains_by_typing_addresses_is_stopped() {
     let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
     assert_eq!(neighbour.post("/signin", &form).await.status, StatusCode::SEE_OTHER);
 }
+
+#[tokio::test]
+async fn r_16_a_domain_is_not_proved_by_asking_name_servers_without_end() {
+    let scene = Scene::new().await;
+    scene.authd.operate("domain.add", json!({"connection": scene.connection, "domain": "late.example"})).await;
+    let verify = async |force: bool| {
+        let cx = scene.authd.app.context(Caller::Operator { uid: 0 }, Origin::internal(scene.authd.env()));
+        let input = json!({"connection": scene.connection, "domain": "late.example", "force": force});
+        scene.authd.app.perform(&cx, "domain.verify", input).await.map_err(|error| error.code())
+    };
+    for n in 0..Rule::DomainProof.most() {
+        let told = verify(false).await.unwrap_err();
+        assert_ne!(told, "rate_limited", "{n}");
+    }
+    assert_eq!(verify(false).await.unwrap_err(), "rate_limited");
+    assert!(verify(true).await.is_ok(), "who vouches asks nobody");
+}
