@@ -232,7 +232,10 @@ mod tests {
             let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
                 let field = Field { name: path.into(), about: String::new(), required: false, schema: schema.clone() };
                 let choices = field.choices();
-                return if choices.is_empty() { () } else { found.push((path.to_owned(), choices)) };
+                if !choices.is_empty() {
+                    found.push((path.to_owned(), choices));
+                }
+                return;
             };
             properties.iter().for_each(|(name, inner)| walk(&joined(path, name), inner, found));
         }

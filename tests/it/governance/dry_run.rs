@@ -127,7 +127,7 @@ async fn a_dry_run_walks_every_page_and_says_when_no_owner_would_be_left() {
     let (now, env) = (world.authd.env().now(), world.authd.env());
     let member = |number: usize| Membership {
         source: Some(source),
-        groups: if number % 3 == 0 { vec!["staff".to_owned()] } else { Vec::new() },
+        groups: if number.is_multiple_of(3) { vec!["staff".to_owned()] } else { Vec::new() },
         mapped: if number == 7 {
             [(Statement::Groups(Source::SignIn(source)), [Role::Owner.into()].into())].into()
         } else {

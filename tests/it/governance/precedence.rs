@@ -9,6 +9,9 @@ fn setting<'a>(told: &'a Value, name: &str) -> &'a Value {
     settings.find(|setting| setting["name"] == name).unwrap_or_else(|| panic!("no {name} in {told}"))
 }
 
+/// The setting, what it is then, and who set it; the policy, the connection; and the roles that a stranger gets.
+type Row<'a> = (&'a str, Value, &'a str, &'a Value, Value, Result<&'a [&'a str], &'a str>);
+
 #[tokio::test]
 async fn the_connection_beats_the_policy_and_the_policy_the_default() {
     let off = json!({"jit": {"mode": "off"}});
@@ -23,8 +26,7 @@ async fn the_connection_beats_the_policy_and_the_policy_the_default() {
     let staff = |role: &str| json!({"staff": [role]});
     let boss = |role: &str| json!({"boss": [role]});
     let created = json!("createUserAndMembership");
-    // The setting, what it is then, and who set it; the policy, the connection; and the roles that a stranger gets.
-    let table: Vec<(&str, Value, &str, &Value, Value, Result<&[&str], &str>)> = vec![
+    let table: Vec<Row<'_>> = vec![
         (jit, created.clone(), "default", &none, json!({}), Ok(&[])),
         (jit, json!("off"), "policy", &off, json!({}), Err("not_a_member")),
         (jit, created, "connection", &off, own("jit", json!(true)), Ok(&[])),
