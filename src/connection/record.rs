@@ -1,5 +1,6 @@
 //! A connection: one upstream identity provider of one organization.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -65,6 +66,9 @@ impl Status {
     }
 }
 
+/// Names of a source, and the roles of authd that follow from each.
+pub type Mapping = BTreeMap<String, Vec<RoleName>>;
+
 /// What a look at a provider found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct LastLook {
@@ -118,6 +122,12 @@ pub struct Connection {
     /// What the last look at the provider found that came with a change of the connection.
     #[n(12)]
     pub looked: Option<LastLook>,
+    /// The provider's groups, and the roles that follow from each; unset, the policy decides.
+    #[n(13)]
+    pub group_mapping: Option<Mapping>,
+    /// The provider's roles, and the roles of authd that follow from each; unset, the policy decides.
+    #[n(14)]
+    pub role_mapping: Option<Mapping>,
 }
 
 impl Record for Connection {

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::domain::{self, Domain, DomainCheck, Proof};
-use super::record::{Connection, ProtocolKind, Status, callback_url};
+use super::record::{Connection, Mapping, ProtocolKind, Status, callback_url};
 use super::settings::OidcView;
 use crate::access::{Context, RoleName};
 use crate::env::Timestamp;
@@ -36,6 +36,12 @@ pub struct ConnectionView {
     /// The role of a person who is added by signing in; absent, the policy decides.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_role: Option<RoleName>,
+    /// The provider's groups, and the roles that follow from each; absent, the policy decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_mapping: Option<Mapping>,
+    /// The provider's roles, and the roles of authd that follow from each; absent, the policy decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role_mapping: Option<Mapping>,
     /// The OpenID Connect configuration.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oidc: Option<OidcView>,
@@ -178,6 +184,8 @@ impl ConnectionView {
             domains,
             jit: connection.jit,
             default_role: connection.default_role.clone(),
+            group_mapping: connection.group_mapping.clone(),
+            role_mapping: connection.role_mapping.clone(),
             oidc: connection.oidc.as_ref().map(OidcView::from),
             callback_url: callback_url(&cx.deployment.public_url, connection.id),
             created_at: connection.created_at,

@@ -125,6 +125,9 @@ pub struct Membership {
     /// Who wrote a field last.
     #[cbor(n(17), default)]
     pub writers: BTreeMap<Field, Source>,
+    /// The source's own roles, as it stated them last: names of the source, never roles of authd by themselves.
+    #[cbor(n(18), default)]
+    pub upstream_roles: Vec<String>,
 }
 
 impl Record for Membership {
@@ -165,6 +168,7 @@ impl Membership {
             mapped: BTreeMap::new(),
             ended_by: None,
             writers: BTreeMap::new(),
+            upstream_roles: Vec::new(),
         }
     }
 
