@@ -16,6 +16,7 @@ use crate::directory::{self, Organization};
 use crate::env::Env;
 use crate::error::{Error, Result, codes};
 use crate::event::Origin;
+use crate::governance;
 use crate::provider;
 use crate::session;
 use crate::signin;
@@ -55,6 +56,7 @@ pub fn catalogue() -> Catalogue {
         session::catalogue,
         directory::catalogue,
         connection::catalogue,
+        governance::catalogue,
         token::catalogue,
         provider::catalogue,
         signin::catalogue,

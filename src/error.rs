@@ -85,6 +85,13 @@ impl Error {
         Self::new(&codes::BUG).because(source)
     }
 
+    /// The same error with another sentence. As for `says`: nothing internal in it.
+    #[must_use]
+    pub fn saying(mut self, message: impl Into<Cow<'static, str>>) -> Self {
+        self.message = message.into();
+        self
+    }
+
     /// The next step for the person.
     #[must_use]
     pub fn help(mut self, help: impl Into<Cow<'static, str>>) -> Self {

@@ -21,6 +21,7 @@ const NOUNS: &[(&str, &str)] = &[
     ("group", "Groups that directories have made known"),
     ("connection", "Connections: how an organization's people sign in"),
     ("domain", "Domains of connections"),
+    ("policy", "Policies of organizations: strangers, linking, profiles, roles by groups"),
     ("app", "Apps that sign people in through authd"),
     ("api-key", "API keys of organizations"),
     ("session", "Who is signed in"),

@@ -65,6 +65,17 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("domain.set_primary", "  authd domain set-primary --connection conn_… --domain acme.example"),
     ("domain.list", "  authd domain list --connection conn_…"),
     ("domain.remove", "  authd domain remove --connection conn_… --domain acme.example"),
+    ("policy.get", "  authd policy get --org org_…"),
+    (
+        "policy.update",
+        "  authd policy update --org org_… --set provisioning.jit.mode=off --dry-run\n  authd policy update --org org_… --set provisioning.groups.mode=sync --set provisioning.groups.mapping.Admins=admin\n  authd policy update --org org_… --set provisioning.jit.mode=null     the default again\n  authd policy update --org org_… --patch patch.json",
+    ),
+    ("policy.validate", "  authd policy validate --org org_…"),
+    ("policy.reset", "  authd policy reset --org org_…"),
+    (
+        "policy.explain",
+        "  authd policy explain --connection conn_… --input profile.json\n  authd policy explain --attempt att_…\n  authd policy explain --connection conn_… --set input.sub=42 --set input.email=ada@acme.example --set input.email_verified=true\n  authd policy explain --connection conn_… --input profile.json --set provisioning.jit.mode=off     a policy not in force",
+    ),
     (
         "app.create",
         "  authd app create --org org_… --name Wiki --redirect-uri https://wiki.example.com/callback\n  authd app create --org org_… --name Product --redirect-uri https://app.example.com/cb --organizations all",

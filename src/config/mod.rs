@@ -19,7 +19,7 @@ use ipnet::IpNet;
 
 pub use data_dir::{DataDir, own_uid};
 pub use environment::Environment;
-pub use key::{KEYS, Key, Shape};
+pub use key::{KEYS, Key, Shape, meant};
 pub use layers::{Flags, Given};
 pub use master_key::master_key;
 pub use public_url::PublicUrl;

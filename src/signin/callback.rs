@@ -10,7 +10,7 @@ use super::http::Signin;
 use super::trace::Trace;
 use crate::access::{Context, refusal};
 use crate::connection::Connection;
-use crate::connection::protocol::{Answer, Checks};
+use crate::connection::protocol::{Answer, Authenticated, Checks};
 use crate::crypto::TokenHash;
 use crate::directory::Organization;
 use crate::error::{Error, Kind, Result, codes};
@@ -27,6 +27,8 @@ struct Landing {
     connection: Option<Connection>,
     /// The attempt, once the browser has shown that it is its own.
     attempt: Option<Stored<Attempt>>,
+    /// Who arrived, once the provider has said it.
+    person: Option<Authenticated>,
     checks: Checks,
     /// What is to be kept of a person who does not get in.
     made: Batch,
@@ -82,7 +84,8 @@ async fn arrive(
     let claimed = claim(cx, attempt).await?;
     landing.attempt = Some(claimed.clone());
     let person = protocol.complete(cx, &answer, &claimed.kept, &mut landing.checks).await?;
-    finish::finish(signin, cx, &claimed, &connection, &person, &mut landing.checks, &mut landing.made).await
+    let person = landing.person.insert(person);
+    finish::finish(signin, cx, &claimed, &connection, person, &mut landing.checks, &mut landing.made).await
 }
 
 /// The parameters, each at most once. Errors: `state_mismatch` for what is no answer at all.
@@ -162,11 +165,14 @@ async fn refuse(signin: &Signin, cx: &Context, landing: Landing, error: Error) -
 }
 
 async fn note(cx: &Context, landing: Landing, error: &Error) -> Result<()> {
-    let Landing { connection, attempt, checks, made } = landing;
+    let Landing { connection, attempt, person, checks, made } = landing;
     let mut trace = match &attempt {
         Some(attempt) => Trace::of(cx, attempt).await?,
         None => Trace::stray(cx, connection.as_ref().map(|connection| (connection.id, connection.organization))),
     };
+    if let Some(person) = &person {
+        trace.keep(person);
+    }
     trace.refuse(cx.env.now(), checks, error);
     let event = match &connection {
         Some(connection) => cx

@@ -79,6 +79,7 @@ pub(super) async fn finish(
         let mut trace = Trace::of(cx, attempt).await?;
         let mut all = checks.clone();
         all.pass("policy", if provisioned.created { "created" } else { "admitted" });
+        trace.keep(person);
         trace.succeed(cx.env.now(), &all, member.user, session.id);
         conclude(cx, attempt, connection, &provisioned, &session, &mut batch);
         batch.put(&trace);

@@ -25,6 +25,7 @@ mod attempt;
 mod authorize;
 mod callback;
 mod explain;
+mod explain_policy;
 mod finish;
 mod http;
 mod route;
@@ -32,6 +33,7 @@ mod ticket;
 mod trace;
 
 pub use explain::{ExplainSignin, TraceView};
+pub use explain_policy::{ExplainPolicy, PolicyExplanation};
 pub use http::{Signin, http};
 pub use trace::{Trace, trim};
 
@@ -39,5 +41,5 @@ use crate::access::Catalogue;
 
 /// Adds the operations of this module.
 pub fn catalogue(catalogue: Catalogue) -> Catalogue {
-    catalogue.with::<ExplainSignin>()
+    catalogue.with::<ExplainSignin>().with::<ExplainPolicy>()
 }

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::attempt::{Attempt, Intent};
 use crate::access::Context;
-use crate::connection::protocol::{Check, Checks};
+use crate::connection::protocol::{Authenticated, Check, Checks};
+use crate::directory::Profile;
 use crate::env::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::{AppId, AttemptId, ConnectionId, OrganizationId, RequestId, SessionId, UserId};
@@ -84,6 +87,18 @@ pub struct Trace {
     /// The session it opened.
     #[n(12)]
     pub session: Option<SessionId>,
+    /// Who arrived, as the source describes them: a JSON object. It goes with the trace, after 7 days.
+    #[n(13)]
+    pub arrived: Option<String>,
+}
+
+/// Who arrived: what a policy weighs, and nothing that opens a door.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Arrived {
+    /// The source's own identifier.
+    pub subject: String,
+    /// What the source says of them.
+    pub profile: Profile,
 }
 
 impl Record for Trace {
@@ -123,6 +138,7 @@ impl Trace {
             ended_at: None,
             user: None,
             session: None,
+            arrived: None,
         }
     }
 
@@ -142,6 +158,7 @@ impl Trace {
             ended_at: None,
             user: None,
             session: None,
+            arrived: None,
         }
     }
 
@@ -153,6 +170,17 @@ impl Trace {
             trace.requests.push(cx.origin.request);
         }
         Ok(trace)
+    }
+
+    /// Keeps who arrived, so that what a policy does to them can be told later.
+    pub fn keep(&mut self, person: &Authenticated) {
+        let arrived = Arrived { subject: person.subject.clone(), profile: person.profile.clone() };
+        self.arrived = serde_json::to_string(&arrived).ok();
+    }
+
+    /// Who arrived, if it came to that.
+    pub fn arrived(&self) -> Option<Arrived> {
+        self.arrived.as_deref().and_then(|text| serde_json::from_str(text).ok())
     }
 
     /// Closes it as refused.

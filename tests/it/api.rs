@@ -124,6 +124,7 @@ impl World {
                 "organization" if operation.name() != "app.create" || field.required || !in_path => {
                     self.things["organization"].clone()
                 }
+                "connection" if operation.name() == "policy.explain" => self.things["connection"].clone(),
                 name if field.required || in_path => match name {
                     "name" => "N".to_owned(),
                     "grants" => "user.read".to_owned(),

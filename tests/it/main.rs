@@ -9,6 +9,7 @@ mod coverage;
 mod demo;
 mod domains;
 mod fetch;
+mod governance;
 mod listen;
 mod oidc;
 mod pages;

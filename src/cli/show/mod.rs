@@ -6,6 +6,7 @@
 //! Standard output has the answer and nothing else; with `--json` it is one JSON document. Everything that is said
 //! about the answer goes to standard error.
 
+mod policy;
 mod text;
 
 use std::ffi::OsString;
@@ -101,7 +102,12 @@ impl Show {
             } else {
                 usize::MAX
             };
-            self.line(&text::answer(value, self.out, width))?;
+            let told = match operation {
+                "policy.explain" => policy::explanation(value, self.out),
+                "policy.update" | "policy.reset" => policy::update(value, self.out),
+                _ => text::answer(value, self.out, width),
+            };
+            self.line(&told)?;
             if let Some(cursor) = value.get("next").and_then(Value::as_str) {
                 self.note(&format!("there is more: --cursor {}", escaped(cursor)));
             }
@@ -196,6 +202,24 @@ impl Show {
             self.aside(&format!("{} {}", self.err.yellow("warning:"), escaped(text)));
             self.aside(&format!("{} {}", self.err.cyan("help:"), escaped(help)));
         }
+    }
+
+    /// It takes its time. Only a person at a terminal is told, on one line that goes away again.
+    pub fn waits(&self, seconds: u64) {
+        if self.tells_progress() {
+            let _ = write!(std::io::stderr().lock(), "\r{}", self.err.dim(&format!("working … {seconds} s")));
+        }
+    }
+
+    /// It is done, after so many seconds that were told.
+    pub fn waited(&self, seconds: u64) {
+        if seconds > 0 && self.tells_progress() {
+            let _ = write!(std::io::stderr().lock(), "\r\u{1b}[2K");
+        }
+    }
+
+    fn tells_progress(&self) -> bool {
+        !self.quiet && !self.json && self.err.color && std::io::stderr().is_terminal()
     }
 
     /// Something beside the answer.
