@@ -59,6 +59,8 @@ async fn connections(app: &App, count: usize) {
             updated_at: now,
             deleted_at: None,
             looked: None,
+            group_mapping: None,
+            role_mapping: None,
         };
         let mut batch = Batch::new();
         batch.create(&connection).log(cx.event(EventKind::ConnectionCreated));

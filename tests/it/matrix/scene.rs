@@ -170,7 +170,7 @@ impl Scene {
     pub async fn new() -> Self {
         let outside = Arc::new(Outside::default());
         let env = Env::frozen().with_outbound(outside.clone()).with_dns(Arc::new(Names(outside.clone())));
-        let authd = Authd::on(env.clone(), Store::in_memory(env).unwrap()).await;
+        let authd = Authd::start_on(Store::in_memory(env.clone()).unwrap(), env).await;
         let make = async |name: &str| -> OrganizationId {
             let made = authd.operate("organization.create", json!({"name": name})).await;
             made["id"].as_str().unwrap().parse().unwrap()

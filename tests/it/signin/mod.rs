@@ -2,8 +2,8 @@
 
 mod attacks;
 mod clock;
-mod rotation;
 mod leaving;
+mod rotation;
 mod routing;
 mod secrets;
 mod walk;

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
-use authd::access::{ApiKey, Caller, Deployment, Role};
+use authd::access::{Caller, Deployment, Role};
 use authd::app::{App, Restore, Settings};
 use authd::config::{Config, Environment, Flags, PublicUrl};
 use authd::connection::Connection;
@@ -18,6 +18,7 @@ use authd::env::{Env, Timestamp};
 use authd::event::{Event, EventKind, Origin};
 use authd::session::Session;
 use authd::store::{Query, Store};
+use authd::token::ApiKey;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -86,7 +87,7 @@ async fn r_13_a_file_of_the_first_version_is_brought_forward_with_all_that_is_in
     let now = app.world.env.now();
     let session = Session::of_cookie(store, now, COOKIE).await.unwrap().expect("who was signed in still is");
     assert!(members.iter().any(|member| member.user == session.user));
-    assert!(ApiKey::authenticate(store, now, API_KEY).await.is_ok());
+    assert!(ApiKey::authenticate(&cx, API_KEY).await.is_ok());
     let connections = store.page::<Connection>(Query::all()).await.unwrap().items;
     let acme = connections.iter().find(|connection| connection.name == "Okta").unwrap();
     let sealed = acme.oidc.as_ref().unwrap().client.secret.clone().unwrap();

@@ -10,7 +10,7 @@ use authd::app::App;
 use authd::config::{Config, Environment, Flags, PublicUrl};
 use authd::crypto::MasterKey;
 use authd::directory::{Membership, Status, User};
-use authd::env::{Env, NoDns, Outbound};
+use authd::env::{Env, NoDns};
 use authd::event::{EventKind, Origin};
 use authd::http::{Fetch, OutboundRules, Peer};
 use authd::id::{OrganizationId, UserId};
@@ -112,6 +112,10 @@ impl Authd {
             created_at: now,
             updated_at: now,
             extra: None,
+            mapped: BTreeMap::new(),
+            ended_by: None,
+            writers: BTreeMap::new(),
+            upstream_roles: Vec::new(),
         };
         let cx = self.app.context(Caller::System, Origin::internal(self.env()));
         let mut batch = Batch::new();
