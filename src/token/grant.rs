@@ -1,6 +1,6 @@
 //! What somebody was given tokens for: the handle by which they end before they expire.
 
-use crate::access::Role;
+use crate::access::RoleName;
 use crate::env::Timestamp;
 use crate::error::Result;
 use crate::id::{AppId, GrantId, OrganizationId, SessionId, UserId};
@@ -23,9 +23,9 @@ pub struct TokenGrant {
     /// The person; none for a bare role.
     #[n(3)]
     pub user: Option<UserId>,
-    /// The role that the operator gave instead of a person.
+    /// The role that the operator gave instead of a person. What it grants is looked up at use.
     #[n(4)]
-    pub role: Option<Role>,
+    pub role: Option<RoleName>,
     /// The session that it came from.
     #[n(5)]
     pub session: Option<SessionId>,

@@ -1,5 +1,7 @@
 //! A well-formed input for every operation, about fresh things of Acme: it would succeed for the operator.
 
+use std::sync::atomic::Ordering;
+
 use authd::access::Caller;
 use authd::event::Origin;
 use authd::session::{Epochs, NewSession, Session};
@@ -34,6 +36,11 @@ impl Scene {
                 json!({"id": id(&self.authd.operate("api_key.create", made).await, "id")})
             }
 
+            "role.create" => json!({"organization": acme, "name": "auditor", "grants": []}),
+            "role.list" => json!({"organization": acme}),
+            "role.get" | "role.delete" => json!({"organization": acme, "name": self.role().await}),
+            "role.update" => json!({"organization": acme, "name": self.role().await, "about": CANARY}),
+
             "app.create" => {
                 json!({"organization": acme, "name": CANARY, "redirectUris": ["https://wiki.example/cb"]})
             }
@@ -66,6 +73,13 @@ impl Scene {
 
             _ => panic!("add a sample for `{name}` to tests/it/matrix/sample.rs, and its row to tests/it/matrix.tsv"),
         }
+    }
+
+    /// A role of Acme's own that grants nothing.
+    pub async fn role(&self) -> String {
+        let made = self.roles.fetch_add(1, Ordering::Relaxed);
+        let wish = json!({"organization": self.acme, "name": format!("role-{made}"), "grants": [], "about": CANARY});
+        id(&self.authd.operate("role.create", wish).await, "name")
     }
 
     pub async fn app(&self) -> String {

@@ -1,6 +1,7 @@
 //! Two tenants, one person for each role, and requests made of an operation's input.
 
 use std::net::IpAddr;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -105,6 +106,8 @@ pub struct Scene {
     pub other: OrganizationId,
     /// People of Acme, who have nothing but their role.
     pub people: Vec<(Who, UserId)>,
+    /// How many roles Acme has.
+    pub roles: AtomicU32,
     bearers: Vec<(Who, String)>,
 }
 
@@ -117,6 +120,10 @@ pub struct Answer {
 }
 
 impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
     /// As the table writes it.
     pub fn told(&self) -> String {
         if self.status.is_success() {
@@ -177,7 +184,7 @@ impl Scene {
             bearers.push((who, authd.token(acme, user).await));
             people.push((who, user));
         }
-        Self { authd, outside, acme, other, people, bearers }
+        Self { authd, outside, acme, other, people, roles: AtomicU32::new(0), bearers }
     }
 
     /// The person who has that role.
@@ -187,6 +194,22 @@ impl Scene {
 
     /// An operation, over the network, and by the operator at the control socket.
     pub async fn ask(&self, who: Who, operation: &dyn AnyOperation, input: &Value) -> Answer {
+        let peer = match who {
+            Who::Operator => Peer::Control { uid: 0 },
+            _ => Peer::Tcp("192.0.2.7:5000".parse().unwrap()),
+        };
+        let bearer = self.bearers.iter().find(|(known, _)| *known == who).map(|(_, bearer)| bearer.as_str());
+        self.ask_with(peer, bearer, operation, input).await
+    }
+
+    /// An operation, with any bearer.
+    pub async fn ask_with(
+        &self,
+        peer: Peer,
+        bearer: Option<&str>,
+        operation: &dyn AnyOperation,
+        input: &Value,
+    ) -> Answer {
         let route = operation.route();
         let mut fields =
             input.as_object().unwrap_or_else(|| panic!("{}: the sample is no object", operation.name())).clone();
@@ -211,12 +234,9 @@ impl Scene {
                 (if route.method == Method::Get { "GET" } else { "DELETE" }, None)
             }
         };
-        let mut request = Request::builder().method(method).uri(path);
-        request = match who {
-            Who::Operator => request.extension(Peer::Control { uid: 0 }),
-            _ => request.extension(Peer::Tcp("192.0.2.7:5000".parse().unwrap())).header(header::HOST, "127.0.0.1:8080"),
-        };
-        if let Some((_, bearer)) = self.bearers.iter().find(|(known, _)| *known == who) {
+        let mut request =
+            Request::builder().method(method).uri(path).header(header::HOST, "127.0.0.1:8080").extension(peer);
+        if let Some(bearer) = bearer {
             request = request.header(header::AUTHORIZATION, format!("Bearer {bearer}"));
         }
         let request = match body {
@@ -225,7 +245,10 @@ impl Scene {
             }
             None => request.body(Body::empty()).unwrap(),
         };
-        let door = if who == Who::Operator { &self.authd.control } else { &self.authd.router };
+        let door = match peer {
+            Peer::Control { .. } => &self.authd.control,
+            Peer::Tcp(_) => &self.authd.router,
+        };
         let response = door.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = axum::body::to_bytes(body, 4 << 20).await.unwrap();

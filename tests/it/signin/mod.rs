@@ -2,6 +2,7 @@
 
 mod attacks;
 mod routing;
+mod secrets;
 mod walk;
 
 use std::collections::BTreeMap;
