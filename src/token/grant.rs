@@ -61,3 +61,21 @@ impl TokenGrant {
         Ok(found.value.epochs.hold(store).await?.then_some(found.value))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::Role;
+    use crate::env::Env;
+
+    #[test]
+    fn a_row_from_before_there_were_other_roles_names_a_built_in_one() {
+        let env = Env::frozen();
+        let (id, organization, now) = (GrantId::new(&env), OrganizationId::new(&env), env.now());
+        let none = (None::<AppId>, None::<UserId>, None::<SessionId>);
+        let rest = (none.2, Vec::<String>::new(), Epochs::default(), now, now);
+        let old = (id, none.0, organization, none.1, Some(Role::Viewer), rest.0, rest.1, rest.2, rest.3, rest.4);
+        let grant: TokenGrant = minicbor::decode(&minicbor::to_vec(old).unwrap()).unwrap();
+        assert_eq!((grant.id, grant.role), (id, Some(Role::Viewer.into())));
+    }
+}

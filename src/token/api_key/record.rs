@@ -160,3 +160,22 @@ impl ApiKey {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::Grant;
+    use crate::env::Env;
+
+    #[test]
+    fn a_row_from_before_people_had_keys_is_a_machines_key() {
+        let env = Env::frozen();
+        let (id, organization, now) = (ApiKeyId::new(&env), OrganizationId::new(&env), env.now());
+        let grants: Grants = [Grant::UserRead].into_iter().collect();
+        let hash = TokenHash::of("ak_x");
+        let old = (id, organization, "ci", hash, grants.clone(), now, None::<Timestamp>, Some(now));
+        let key: ApiKey = minicbor::decode(&minicbor::to_vec(old).unwrap()).unwrap();
+        assert_eq!((key.id, key.organization, key.name.as_str(), &key.grants), (id, organization, "ci", &grants));
+        assert_eq!((key.revoked_at, key.user, key.epochs), (Some(now), None, Epochs::default()));
+    }
+}
