@@ -332,7 +332,7 @@ async fn unused(cx: &Context, organization: OrganizationId, name: &RoleName) -> 
             return used(format!("The connection {} gives", connection.id), "Give it another default role first.");
         }
     }
-    let has = |member: &Membership| member.roles.contains(name);
+    let has = |member: &Membership| member.effective_roles().contains(name);
     if let Some(member) = first(cx, Query::by("organization", organization.bytes()), has).await? {
         return used(format!("The person {} has", member.user), "Take it away from everybody who has it first.");
     }

@@ -1,23 +1,60 @@
 //! Roles of an organization's own.
 
 use authd::access::{Caller, Grant, Role};
-use authd::directory::Membership;
+use authd::directory::{Membership, Statement};
+use authd::env::Timestamp;
 use authd::event::{EventKind, Origin};
-use authd::id::UserId;
-use authd::store::{Batch, Stored};
+use authd::id::{OrganizationId, UserId};
+use authd::store::{Batch, Key, Life, Record, Stored};
 use serde_json::{Value, json};
 
 use super::{Tenant, grants, text};
 
-/// Changes a person's roles behind everybody's back.
-pub async fn set_roles(tenant: &Tenant, user: UserId, roles: &[&str]) {
+/// Changes a membership behind everybody's back.
+pub async fn change(tenant: &Tenant, user: UserId, change: impl FnOnce(&mut Membership)) {
     let world = &tenant.authd.app.world;
     let found: Option<Stored<Membership>> = world.store.get(Membership::key_of(tenant.id, user)).await.unwrap();
     let Stored { value: mut member, revision } = found.unwrap();
-    member.roles = roles.iter().map(|role| role.parse().unwrap()).collect();
+    change(&mut member);
     let cx = world.context(Caller::System, Origin::internal(&world.env));
     let mut batch = Batch::new();
     batch.update(&member, revision).log(cx.event(EventKind::UserUpdated).within(tenant.id));
+    world.store.commit(batch).await.unwrap();
+}
+
+pub async fn set_roles(tenant: &Tenant, user: UserId, roles: &[&str]) {
+    change(tenant, user, |member| member.roles = roles.iter().map(|role| role.parse().unwrap()).collect()).await;
+}
+
+/// The row of an organization's policy, as it lies in the store.
+#[derive(Clone, minicbor::Encode, minicbor::Decode)]
+struct PolicyRow {
+    #[n(0)]
+    organization: OrganizationId,
+    #[n(1)]
+    policy: String,
+    #[n(2)]
+    updated_at: Timestamp,
+}
+
+impl Record for PolicyRow {
+    const KIND: &'static str = "policy";
+    const LIFE: Life = Life::Kept;
+    fn key(&self) -> Key {
+        Key::from_bytes(self.organization.bytes())
+    }
+}
+
+async fn set_policy(tenant: &Tenant, policy: &Value) {
+    let world = &tenant.authd.app.world;
+    let row = PolicyRow { organization: tenant.id, policy: policy.to_string(), updated_at: world.env.now() };
+    let cx = world.context(Caller::System, Origin::internal(&world.env));
+    let mut batch = Batch::new();
+    match world.store.get::<PolicyRow>(row.key()).await.unwrap() {
+        Some(found) => batch.update(&row, found.revision),
+        None => batch.create(&row),
+    };
+    batch.log(cx.event(EventKind::OrganizationUpdated).within(tenant.id));
     world.store.commit(batch).await.unwrap();
 }
 
@@ -127,6 +164,26 @@ async fn a_role_that_is_in_use_stays() {
     assert_eq!(tenant.refused_to_operator("role.delete", delete()).await, "role_in_use", "it can be restored");
     tenant.authd.operate("connection.restore", json!({"id": connection})).await;
     tenant.authd.operate("connection.update", json!({"id": connection, "defaultRole": null})).await;
+
+    // By the policy, whichever part of it gives the role, also one that is switched off.
+    for policy in [
+        json!({"provisioning": {"jit": {"mode": "off", "defaultRoleIds": ["viewer", "crew"]}}}),
+        json!({"provisioning": {"groups": {"mode": "ignore", "mapping": {"staff": ["viewer", "crew"]}}}}),
+        json!({"provisioning": {"roles": {"mode": "map", "mapping": {"a": [], "b": ["crew"]}}}}),
+    ] {
+        set_policy(&tenant, &policy).await;
+        assert_eq!(tenant.refused_to_operator("role.delete", delete()).await, "role_in_use", "{policy}");
+    }
+    set_policy(&tenant, &json!({})).await;
+
+    // By a mapping's last word about somebody.
+    change(&tenant, ada, |member| {
+        let statement = Statement::Members(connection.parse().unwrap());
+        member.mapped.insert(statement, ["crew".parse().unwrap()].into());
+    })
+    .await;
+    assert_eq!(tenant.refused_to_operator("role.delete", delete()).await, "role_in_use");
+    change(&tenant, ada, |member| member.mapped.clear()).await;
 
     assert_eq!(tenant.authd.operate("role.delete", delete()).await, Value::Null);
     assert_eq!(tenant.told("role.deleted").await["subject"]["id"], "crew");

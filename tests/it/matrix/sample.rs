@@ -3,7 +3,9 @@
 use std::sync::atomic::Ordering;
 
 use authd::access::Caller;
-use authd::event::Origin;
+use authd::directory::{DirectoryGroup, GroupMember};
+use authd::event::{EventKind, Origin};
+use authd::id::DirectoryGroupId;
 use authd::session::{Epochs, NewSession, Session};
 use authd::store::Batch;
 use serde_json::{Value, json};
@@ -27,6 +29,8 @@ impl Scene {
                 json!({"organization": acme})
             }
             "user.get" => json!({"id": self.person(Who::Member)}),
+            "group.list" => json!({"organization": acme}),
+            "group.get" => json!({"id": self.group().await}),
             "session.revoke" => json!({"id": self.session().await}),
             "token.issue" => json!({"organization": acme, "role": "viewer"}),
 
@@ -73,6 +77,23 @@ impl Scene {
 
             _ => panic!("add a sample for `{name}` to tests/it/matrix/sample.rs, and its row to tests/it/matrix.tsv"),
         }
+    }
+
+    /// A group of the directory of a connection of Acme's, with the member in it.
+    pub async fn group(&self) -> String {
+        let world = &self.authd.app.world;
+        let cx = world.context(Caller::System, Origin::internal(&world.env));
+        let id = DirectoryGroupId::new(&world.env);
+        let (created_at, updated_at) = (world.env.now(), world.env.now());
+        let connection = self.connection().await.parse().unwrap();
+        let name = CANARY.to_owned();
+        let organization = self.acme;
+        let group = DirectoryGroup { id, organization, connection, external_id: None, name, created_at, updated_at };
+        let mut batch = Batch::new();
+        batch.create(&group).create(&GroupMember { group: id, organization, user: self.person(Who::Member) });
+        batch.log(cx.event(EventKind::GroupCreated).within(organization));
+        world.store.commit(batch).await.unwrap();
+        id.to_string()
     }
 
     /// A role of Acme's own that grants nothing.

@@ -9,7 +9,7 @@ use authd::access::{Caller, Deployment};
 use authd::app::App;
 use authd::config::{Config, Environment, Flags, PublicUrl};
 use authd::crypto::MasterKey;
-use authd::directory::{Membership, Status, User};
+use authd::directory::{Membership, User};
 use authd::env::{Env, NoDns, Outbound};
 use authd::event::{EventKind, Origin};
 use authd::http::{Fetch, OutboundRules, Peer};
@@ -86,21 +86,11 @@ impl Authd {
         let now = self.env().now();
         let user = User { id: UserId::new(self.env()), created_at: now, disabled_at: None };
         let membership = Membership {
-            organization,
-            user: user.id,
-            status: Status::Active,
             email: Some(format!("{name}@example.test")),
             email_verified: true,
             name: Some(name.to_owned()),
-            given_name: None,
-            family_name: None,
-            image: None,
-            groups: Vec::new(),
             roles: roles.iter().map(|role| role.parse().unwrap()).collect(),
-            source: None,
-            created_at: now,
-            updated_at: now,
-            extra: None,
+            ..Membership::new(organization, user.id, now)
         };
         let cx = self.app.context(Caller::System, Origin::internal(self.env()));
         let mut batch = Batch::new();
