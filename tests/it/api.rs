@@ -131,6 +131,8 @@ impl World {
                     "domain" | "domains" => "acme.example".to_owned(),
                     "redirectUris" => "https://app.example.com/cb".to_owned(),
                     "role" => "viewer".to_owned(),
+                    // Not absolute, so that nothing is written.
+                    "path" => "nowhere.backup".to_owned(),
                     name => self
                         .things
                         .get(name)
