@@ -24,6 +24,38 @@ impl Scene {
             "counts.show" | "organization.list" => json!({}),
             "organization.create" => json!({"name": "Third"}),
             "organization.get" | "organization.disable" | "organization.enable" => json!({"id": acme}),
+            "organization.update" => json!({"id": acme, "name": CANARY}),
+            "organization.delete" => json!({"id": acme, "confirm": CANARY}),
+            "doctor.examine" | "master_key.show" | "master_key.rotate" => json!({}),
+            // A path that cannot be written, so that nothing is.
+            "backup.create" => json!({"path": "nowhere.backup"}),
+
+            "user.create" => json!({"organization": acme, "email": format!("new-{CANARY}@example.test")}),
+            "user.update" => json!({"organization": acme, "id": self.somebody().await, "name": "Ada"}),
+            "user.suspend" | "user.delete" => json!({"organization": acme, "id": self.somebody().await}),
+            "user.reactivate" => {
+                let them = json!({"organization": acme, "id": self.somebody().await});
+                self.authd.operate("user.suspend", them.clone()).await;
+                them
+            }
+            "member.set_role" => json!({"organization": acme, "user": self.somebody().await, "roles": ["viewer"]}),
+            "member.remove" => json!({"organization": acme, "user": self.somebody().await}),
+            "identity.list" => json!({"organization": acme, "user": self.person(Who::Member)}),
+            "identity.link" => self.identity().await,
+            "identity.unlink" => {
+                let identity = self.identity().await;
+                self.authd.operate("identity.link", identity.clone()).await;
+                identity
+            }
+
+            "policy.get" | "policy.reset" | "policy.validate" => json!({"organization": acme}),
+            "policy.update" => {
+                json!({"organization": acme, "patch": {"provisioning": {"jit": {"mode": "off"}}}})
+            }
+            "policy.explain" => {
+                let input = json!({"sub": CANARY, "email": format!("{CANARY}@acme.example"), "email_verified": true});
+                json!({"connection": self.connection().await, "input": input})
+            }
 
             "user.list" | "session.list" | "api_key.list" | "app.list" | "connection.list" => {
                 json!({"organization": acme})
@@ -69,14 +101,38 @@ impl Scene {
             | "connection.delete" => {
                 json!({"id": self.connection().await})
             }
-            "domain.list" | "domain.status" => json!({"connection": self.connection().await}),
+            "domain.list" | "domain.status" | "domain.validate" => json!({"connection": self.connection().await}),
             "domain.add" => json!({"connection": self.connection().await, "domain": "acme.example"}),
-            "domain.request" | "domain.verify" | "domain.remove" => self.domain().await,
+            "domain.request" | "domain.verify" | "domain.confirm" | "domain.remove" | "domain.set_primary" => {
+                self.domain().await
+            }
+            "domain.recheck" => {
+                let claim = self.domain().await;
+                self.authd.operate("domain.verify", claim.clone()).await;
+                claim
+            }
+            "domain.set" => json!({"connection": self.connection().await, "domains": ["acme.example"]}),
 
             "signin.explain" => json!({"id": self.signin().await}),
 
             _ => panic!("add a sample for `{name}` to tests/it/matrix/sample.rs, and its row to tests/it/matrix.tsv"),
         }
+    }
+
+    /// A new person of Acme's, without any role.
+    async fn somebody(&self) -> String {
+        let made = self.roles.fetch_add(1, Ordering::Relaxed);
+        let wish = json!({"organization": self.acme, "email": format!("{CANARY}-{made}@example.test")});
+        id(&self.authd.operate("user.create", wish).await, "id")
+    }
+
+    /// An identity of a connection of Acme's that nobody has.
+    async fn identity(&self) -> Value {
+        let subject = format!("{ISSUER}|{CANARY}");
+        json!({
+            "organization": self.acme, "user": self.somebody().await, "connection": self.connection().await,
+            "subject": subject,
+        })
     }
 
     /// A group of the directory of a connection of Acme's, with the member in it.
