@@ -12,16 +12,22 @@ use crate::access::{self, ApiKey, Caller, Catalogue, Context, Deployment, World}
 use crate::config::{Config, PublicUrl};
 use crate::connection::{self, Registry};
 use crate::crypto::MasterKey;
-use crate::directory::{self, Organization};
+use crate::directory::{self, Membership, Organization};
 use crate::env::Env;
 use crate::error::{Error, Result, codes};
-use crate::event::Origin;
+use crate::event::{EventKind, Origin};
 use crate::people;
 use crate::provider;
 use crate::session;
 use crate::signin;
-use crate::store::{Batch, Options, Store};
+use crate::store::{Batch, Options, Reencode, Store};
 use crate::token::{self, Keyring};
+
+mod backup;
+mod restore;
+
+pub use backup::CreateBackup;
+pub use restore::{Restore, Restored};
 
 /// What an app is opened with.
 pub struct Settings {
@@ -63,7 +69,22 @@ pub fn catalogue() -> Catalogue {
     ] {
         catalogue = module(catalogue);
     }
-    catalogue
+    catalogue.with::<CreateBackup>()
+}
+
+/// The kinds whose rows an upgrade of the database writes anew: those that are encoded or found otherwise than in an
+/// earlier layout.
+fn reencoded() -> Vec<Reencode> {
+    vec![Reencode::of::<Membership>()]
+}
+
+/// How the store of this configuration is opened.
+fn options(config: &Config, master_key: &MasterKey) -> Options {
+    Options {
+        cache_bytes: config.store.cache_bytes,
+        reencode: reencoded(),
+        ..Options::new(*master_key.derive("checkpoint"))
+    }
 }
 
 impl App {
@@ -71,9 +92,7 @@ impl App {
     /// Errors: `data_dir_in_use`, `storage_corrupt`, `storage_newer`, `storage_full`, `storage_error`, `master_key_wrong`.
     pub async fn open(settings: Settings) -> Result<Self> {
         let Settings { config, public_url, master_key, env } = settings;
-        let options =
-            Options { cache_bytes: config.store.cache_bytes, checkpoint_seed: *master_key.derive("checkpoint") };
-        let store = Store::open(&config.data_dir.database(), env.clone(), options)?;
+        let store = Store::open(&config.data_dir.database(), env.clone(), options(&config, &master_key))?;
         Self::on(store, Deployment { public_url, master_key }, env).await
     }
 
@@ -81,11 +100,15 @@ impl App {
     pub async fn on(store: Store, deployment: Deployment, env: Env) -> Result<Self> {
         let mut batch = Batch::new();
         access::check_master_key(&env, &store, &deployment, &mut batch).await?;
-        if !batch.is_empty() {
-            store.commit(batch).await?;
-        }
         let world = World { env, store, deployment: Arc::new(deployment) };
         let cx = world.context(Caller::System, Origin::internal(&world.env));
+        if let Some(upgraded) = world.store.upgraded() {
+            let event = cx.event(EventKind::StoreUpgraded).with("from", upgraded.from).with("to", upgraded.to);
+            batch.log(event.with("rows", upgraded.rows));
+        }
+        if !batch.is_empty() {
+            world.store.commit(batch).await?;
+        }
         let keyring = Keyring::new();
         keyring.ensure(&cx).await?;
         Ok(Self { world, registry: Registry::new(), keyring, catalogue: Arc::new(catalogue()) })

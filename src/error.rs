@@ -199,6 +199,8 @@ pub mod codes {
         STORAGE_FULL = Unavailable "storage_full", "The disk is full.", "Free some space; authd goes on by itself.";
         STORAGE_CORRUPT = Unavailable "storage_corrupt", "The database file is damaged.", "Stop authd, and put a backup of the data directory in its place.";
         STORAGE_NEWER = Invalid "storage_newer", "The database was written by a newer authd.", "Run that version, or restore a backup of this one.";
+        BACKUP_INVALID = Invalid "backup_invalid", "That is no backup of authd, or it is damaged.", "Take another one; `authd backup verify FILE` tells whether it is whole.";
+        PASSPHRASE_WRONG = Invalid "passphrase_wrong", "The passphrase does not open the master key in this backup.", "";
         TAKEN = Conflict "taken", "That is taken already.", "";
 
         // access

@@ -4,14 +4,15 @@ use clap::builder::Styles;
 use clap::builder::styling::{AnsiColor, Style};
 use clap::{Arg, ArgAction, ColorChoice, Command};
 
-use super::examples;
-use super::{serve, verb};
+use super::{backup, examples, restore, serve, verb};
 use crate::access::{AnyOperation, Catalogue};
 
 /// Where an operation stands besides, or instead of, `noun verb` by its name.
 const PLACES: &[(&str, &[&[&str]])] = &[
     ("counts.show", &[&["counts"], &["admin", "counts"]]),
     ("signin.explain", &[&["explain"], &["signin", "explain"]]),
+    // `authd backup FILE` is a verb of its own.
+    ("backup.create", &[]),
 ];
 
 /// What a noun is about.
@@ -80,7 +81,9 @@ impl<'a> Tree<'a> {
                 Command::new("tui")
                     .about("Watch the running server in the terminal")
                     .long_about("Watch the running server in the terminal: counts, sign-ins as they happen, sessions.\n\nKeys: q quits, r looks again."),
-            );
+            )
+            .subcommand(backup::command())
+            .subcommand(restore::command());
         for name in self.words_below(&[]) {
             command = command.subcommand(self.below(&[name]));
         }

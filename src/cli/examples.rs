@@ -20,6 +20,29 @@ Examples:
 Every flag can also stand in authd.toml (`tls.cert`) or in the environment (AUTHD_TLS_CERT).
 The flag wins over the environment, the environment over the file.";
 
+/// For `authd backup`.
+pub const BACKUP: &str = "\
+Examples:
+  authd backup /var/backups/authd-$(date +%F).backup
+  authd backup off-site.backup --with-key --passphrase-file passphrase.txt
+  authd backup nightly.backup --force --json
+  authd backup verify nightly.backup
+
+By HTTP on the control socket: POST /v1/backups";
+
+/// For `authd backup verify`.
+pub const BACKUP_VERIFY: &str = "\
+Examples:
+  authd backup verify nightly.backup
+  authd backup verify nightly.backup --json";
+
+/// For `authd restore`.
+pub const RESTORE: &str = "\
+Examples:
+  authd restore nightly.backup --data-dir /var/lib/authd
+  authd restore off-site.backup --passphrase-file passphrase.txt     on a machine without the master key
+  authd restore nightly.backup --replace";
+
 const EXAMPLES: &[(&str, &str)] = &[
     ("organization.create", "  authd org create --name Acme\n  authd org create --name Acme --json"),
     ("organization.list", "  authd org list\n  authd org list --limit 10 --json"),

@@ -5,12 +5,15 @@
 //! *Never* knows what an operation does: a new one is a new verb by itself. Only `show` prints.
 
 mod args;
+mod backup;
 mod command;
 mod demo;
 mod examples;
 mod logging;
 mod missing;
+mod passphrase;
 pub mod reference;
+mod restore;
 mod serve;
 mod show;
 mod verb;
@@ -92,6 +95,14 @@ fn act(tree: &command::Tree<'_>, matches: &ArgMatches, environment: &Environment
     };
     match matches.subcommand() {
         Some(("serve", given)) => serve::run(given, &shared, environment, show).map(|()| OK),
+        Some(("backup", given)) => {
+            let config = Config::load(environment, &shared)?;
+            backup::run(given, &config, environment, show).map(|()| OK)
+        }
+        Some(("restore", given)) => {
+            let config = Config::load(environment, &shared)?;
+            restore::run(given, &config, environment, show).map(|()| OK)
+        }
         Some(("tui", _)) => {
             let config = Config::load(environment, &shared)?;
             crate::tui::run(&config, show.is_terminal()).map(|()| OK)

@@ -222,12 +222,16 @@ fn secret(
         return Ok(Some(text));
     }
     if let Some(path) = given_text(given, &format!("{}-file", flag.field.name)) {
-        let text = read(&path)?;
-        // Editors and `echo` end a file with a line break that is no part of the secret.
-        let text = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
-        return Ok(Some(text.to_owned()));
+        return read_secret(&path).map(Some);
     }
     Ok(environment.get(&flag.variable()).map(str::to_owned))
+}
+
+/// A secret from a file, or from standard input with `-`. Errors: `invalid_input`.
+pub fn read_secret(path: &str) -> Result<String> {
+    let text = read(path)?;
+    // Editors and `echo` end a file with a line break that is no part of the secret.
+    Ok(text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line)).to_owned())
 }
 
 fn read(path: &str) -> Result<String> {

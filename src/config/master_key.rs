@@ -17,14 +17,7 @@ use crate::error::{Error, Result, codes};
 /// a new one that is written there. Errors: `master_key_invalid`; `master_key_wrong` when the database is there
 /// and its key is not.
 pub fn master_key(env: &Env, environment: &Environment, data_dir: &DataDir) -> Result<MasterKey> {
-    if let Some(text) = environment.get("AUTHD_MASTER_KEY") {
-        return MasterKey::parse(text).map_err(|_| {
-            Error::says(&codes::MASTER_KEY_INVALID, "AUTHD_MASTER_KEY cannot be used as the master key.")
-                .help("It is 32 bytes in base64url without padding: 43 letters.")
-        });
-    }
-    let path = data_dir.master_key();
-    if let Some(key) = read(&path)? {
+    if let Some(key) = kept_master_key(environment, data_dir)? {
         return Ok(key);
     }
     if data_dir.database().exists() {
@@ -34,7 +27,25 @@ pub fn master_key(env: &Env, environment: &Environment, data_dir: &DataDir) -> R
         )
         .help("Put its `master.key` back, or give the key in AUTHD_MASTER_KEY."));
     }
-    write(env, &path)
+    write(env, &data_dir.master_key(), MasterKey::generate(env))
+}
+
+/// The master key of a data directory, if it has one; none is made. Errors: `master_key_invalid`.
+pub fn kept_master_key(environment: &Environment, data_dir: &DataDir) -> Result<Option<MasterKey>> {
+    match environment.get("AUTHD_MASTER_KEY") {
+        Some(text) => MasterKey::parse(text).map(Some).map_err(|_| {
+            Error::says(&codes::MASTER_KEY_INVALID, "AUTHD_MASTER_KEY cannot be used as the master key.")
+                .help("It is 32 bytes in base64url without padding: 43 letters.")
+        }),
+        None => read(&data_dir.master_key()),
+    }
+}
+
+/// Keeps a master key that came from elsewhere in its file, where there is none yet. Errors: `master_key_invalid`;
+/// `master_key_wrong` when another one appeared there meanwhile.
+pub fn keep_master_key(env: &Env, data_dir: &DataDir, key: &MasterKey) -> Result<()> {
+    let kept = write(env, &data_dir.master_key(), key.clone())?;
+    if kept.fingerprint() == key.fingerprint() { Ok(()) } else { Err(Error::new(&codes::MASTER_KEY_WRONG)) }
 }
 
 fn read(path: &Path) -> Result<Option<MasterKey>> {
@@ -57,7 +68,7 @@ fn read(path: &Path) -> Result<Option<MasterKey>> {
 
 /// Written aside and then linked to its name, so that a crash leaves no half a key, and the second of two first
 /// starts takes the first one's key.
-fn write(env: &Env, path: &Path) -> Result<MasterKey> {
+fn write(env: &Env, path: &Path, key: MasterKey) -> Result<MasterKey> {
     let wrong = |e: std::io::Error| {
         Error::says(
             &codes::MASTER_KEY_INVALID,
@@ -66,7 +77,6 @@ fn write(env: &Env, path: &Path) -> Result<MasterKey> {
         .help(format!("The directory must be writable for uid {}.", own_uid()))
         .because(e)
     };
-    let key = MasterKey::generate(env);
     let aside = path.with_extension(format!("key.new.{:016x}", u64::from_be_bytes(env.random())));
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside).map_err(wrong)?;
     let written = file

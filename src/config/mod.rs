@@ -21,7 +21,7 @@ pub use data_dir::{DataDir, own_uid};
 pub use environment::Environment;
 pub use key::{KEYS, Key, Shape};
 pub use layers::{Flags, Given};
-pub use master_key::master_key;
+pub use master_key::{keep_master_key, kept_master_key, master_key};
 pub use public_url::PublicUrl;
 
 use crate::error::{Error, Result, codes};

@@ -8,10 +8,12 @@ pub mod json;
 mod jwk;
 pub mod jws;
 mod opaque;
+mod passphrase;
 mod sealed;
 mod secret;
 
 pub use opaque::{Opaque, TokenHash};
+pub use passphrase::{PassphraseKey, SHORTEST as SHORTEST_PASSPHRASE, Wrapped};
 pub use sealed::{MasterKey, Sealed};
 pub use secret::Secret;
 
@@ -26,6 +28,14 @@ pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     }
     let mut out = [0; 32];
     out.copy_from_slice(context.finish().as_ref());
+    out
+}
+
+/// HMAC-SHA-256 (RFC 2104).
+pub fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
+    let tag = aws_lc_rs::hmac::sign(&aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, key), message);
+    let mut out = [0; 32];
+    out.copy_from_slice(tag.as_ref());
     out
 }
 

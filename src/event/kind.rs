@@ -69,6 +69,9 @@ kinds! {
     SigningKeyCreated = "signing_key.created", "A signing key was made.";
     OperationRefused = "operation.refused", "Somebody asked for what they may not do.";
     ServerStarted = "server.started", "The server started.";
+    BackupCreated = "backup.created", "A backup of everything was written.";
+    BackupRestored = "backup.restored", "The database was put back from a backup; what was signed in then has ended.";
+    StoreUpgraded = "store.upgraded", "The database was brought to the layout of this version.";
     ServerStopped = "server.stopped", "The server stopped in order.";
 }
 

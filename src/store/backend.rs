@@ -247,6 +247,14 @@ impl From<Fault> for Refused {
     }
 }
 
+/// Where a copy of everything goes.
+pub trait Sink {
+    /// First: the layout, and how far the store has come.
+    fn begin(&mut self, schema: u32, head: &Head) -> Result<()>;
+    /// Then each entry: the table's number, key and value as they lie there.
+    fn entry(&mut self, table: u8, key: &[u8], value: &[u8]) -> Result<()>;
+}
+
 /// A back end. Reads are async and see committed state only. The writing half blocks, and is called by the one
 /// writer thread alone.
 #[async_trait]
@@ -290,6 +298,8 @@ pub trait Backend: Send + Sync + 'static {
     fn erase_detail(&self, seq: u64) -> Result<bool>;
     /// Keeps what `sign` makes of the head, unless the newest checkpoint covers it already.
     fn checkpoint(&self, sign: &dyn Fn(&Head) -> Checkpoint) -> Result<Option<Checkpoint>>;
+    /// Gives everything there is to `sink`, out of one committed state, while commits go on. It blocks for as long.
+    fn pour(&self, sink: &mut dyn Sink) -> Result<()>;
     /// Lets go of everything. Whatever comes later is answered with `shutting_down`.
     fn close(&self);
 }

@@ -9,6 +9,7 @@
 //! (`writer`: group commit), and a refused batch leaves no trace in it.
 
 mod backend;
+pub mod backup;
 mod batch;
 mod chain;
 mod log;
@@ -16,12 +17,14 @@ mod plan;
 mod query;
 mod record;
 mod redb;
+mod upgrade;
 mod writer;
 
 pub use batch::{Batch, Refused};
 pub use log::{Checkpoint, LogEntry, LogRow};
 pub use query::{Page, Query};
 pub use record::{Index, Key, Life, Record, Revision, Seq, Stored};
+pub use upgrade::{Reencode, Upgraded};
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -42,6 +45,7 @@ const MOST: usize = 1_000;
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
+    upgraded: Option<Arc<Upgraded>>,
 }
 
 struct Inner {
@@ -55,8 +59,13 @@ impl Store {
     /// Opens the database file at `path`, or makes it (mode 0600); its directory must exist.
     /// Errors: `data_dir_in_use`, `storage_corrupt`, `storage_newer`, `storage_full`, `storage_error`.
     pub fn open(path: &Path, env: Env, options: Options) -> Result<Self> {
-        let backend = Redb::open(path, env.clone(), options.cache_bytes)?;
-        Self::on(Arc::new(backend), env, &options.checkpoint_seed)
+        let (backend, upgraded) = Redb::open(path, env.clone(), &options)?;
+        Ok(Self { upgraded: upgraded.map(Arc::new), ..Self::on(Arc::new(backend), env, &options.checkpoint_seed)? })
+    }
+
+    /// What was done to the file when it was opened, if it had an earlier layout.
+    pub fn upgraded(&self) -> Option<&Upgraded> {
+        self.upgraded.as_deref()
     }
 
     /// An empty store that is gone with its last clone.
@@ -67,7 +76,7 @@ impl Store {
 
     fn on(backend: Arc<dyn Backend>, env: Env, seed: &[u8; 32]) -> Result<Self> {
         let (writer, signer) = (Writer::start(Arc::clone(&backend))?, Arc::new(Signer::new(seed)?));
-        Ok(Self { inner: Arc::new(Inner { env, backend, writer, signer }) })
+        Ok(Self { inner: Arc::new(Inner { env, backend, writer, signer }), upgraded: None })
     }
 
     /// The record with that key, unless it has expired.
@@ -230,12 +239,16 @@ pub struct Options {
     pub cache_bytes: usize,
     /// The seed of the Ed25519 key that signs checkpoints (derived from the master key).
     pub checkpoint_seed: [u8; 32],
+    /// The kinds whose rows an upgrade writes anew. None by default.
+    pub reencode: Vec<Reencode>,
+    /// Whether the file is copied before an upgrade. It is by default.
+    pub keep_before: bool,
 }
 
 impl Options {
     /// The usual ones, with the key that signs checkpoints.
     pub fn new(checkpoint_seed: [u8; 32]) -> Self {
-        Self { cache_bytes: 32 * 1024 * 1024, checkpoint_seed }
+        Self { cache_bytes: 32 * 1024 * 1024, checkpoint_seed, reencode: Vec::new(), keep_before: true }
     }
 }
 

@@ -218,7 +218,7 @@ async fn a_secret_is_not_in_the_file_nor_in_the_log() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("authd.redb");
     let scene =
-        Scene::with(|env| Store::open(&path, env, Options { cache_bytes: 1 << 20, checkpoint_seed: [7; 32] })).await;
+        Scene::with(|env| Store::open(&path, env, Options { cache_bytes: 1 << 20, ..Options::new([7; 32]) })).await;
     let id = scene.connect(scene.acme, json!({})).await;
     let next = json!({"id": id, "clientSecret": format!("{SECRET}-2")});
     scene.call(&scene.operator, "connection.set_oidc", next).await.unwrap();

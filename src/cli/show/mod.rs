@@ -205,6 +205,21 @@ impl Show {
         }
     }
 
+    /// How far it is, on one line that the next one overwrites; an empty text takes it away. For people only.
+    pub fn progress(&self, text: &str) {
+        if self.quiet || self.json || !std::io::stderr().is_terminal() {
+            return;
+        }
+        let mut err = std::io::stderr().lock();
+        let _ = write!(err, "\r{text}\u{1b}[K").and_then(|()| err.flush());
+    }
+
+    /// A question on the terminal, without the end of a line.
+    pub fn prompt(&self, text: &str) {
+        let mut err = std::io::stderr().lock();
+        let _ = write!(err, "{text}").and_then(|()| err.flush());
+    }
+
     fn aside(&self, text: &str) {
         let _ = writeln!(std::io::stderr().lock(), "{text}");
     }
