@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail by panicking")]
 
 mod api;
+mod backup;
 mod cli;
 mod connections;
 mod coverage;
