@@ -133,6 +133,9 @@ impl World {
                     "role" | "roles" => "viewer".to_owned(),
                     "email" => "ada@acme.example".to_owned(),
                     "subject" => "https://idp.example|1".to_owned(),
+                    "role" => "viewer".to_owned(),
+                    // Not absolute, so that nothing is written.
+                    "path" => "nowhere.backup".to_owned(),
                     name => self
                         .things
                         .get(name)

@@ -263,7 +263,9 @@ mod tests {
         out.finish(&[3; 32]).unwrap().0
     }
 
-    fn read(bytes: &[u8]) -> Result<(Header, Vec<(u8, Vec<u8>, Vec<u8>)>, Ending)> {
+    type Entry = (u8, Vec<u8>, Vec<u8>);
+
+    fn read(bytes: &[u8]) -> Result<(Header, Vec<Entry>, Ending)> {
         let mut input = In::new(bytes);
         let header = input.header()?;
         let mut entries = Vec::new();

@@ -5,11 +5,15 @@
 
 use std::path::Path;
 
-use redb::{Database, Durability, Key, ReadTransaction, TableDefinition, TableHandle as _, Value, WriteTransaction};
+use redb::{
+    Database, Durability, Key, ReadTransaction, ReadableTable as _, TableDefinition, TableHandle as _, Value,
+    WriteTransaction,
+};
 
 use super::file::{self, create_new};
 use super::layout;
-use crate::store::backend::{Fault, Head};
+use crate::error::Result;
+use crate::store::backend::{Fault, Head, Sink};
 use crate::store::log::LogRow;
 
 /// Entries of one transaction on the way in, and their bytes.
@@ -33,16 +37,13 @@ macro_rules! for_each_table {
     };
 }
 
-/// Gives every entry of the snapshot to `each`, rows first. A row that does not fit its checksum ends it: a copy of
+/// Gives every entry of the snapshot to `sink`, rows first. A row that does not fit its checksum ends it: a copy of
 /// damage is no backup.
-pub fn pour<E: From<Fault>>(
-    from: &ReadTransaction,
-    each: &mut dyn FnMut(u8, &[u8], &[u8]) -> Result<(), E>,
-) -> Result<(), E> {
+pub fn pour(from: &ReadTransaction, sink: &mut dyn Sink) -> Result<()> {
     let mut known = 0;
     macro_rules! walk {
         ($number:literal, $table:expr) => {
-            walk($number, $table, from, each)?;
+            walk($number, $table, from, sink)?;
             known += 1;
         };
     }
@@ -55,13 +56,12 @@ pub fn pour<E: From<Fault>>(
     Ok(())
 }
 
-fn walk<K: Key + 'static, V: Value + 'static, E: From<Fault>>(
+fn walk<K: Key + 'static, V: Value + 'static>(
     number: u8,
     table: TableDefinition<'_, K, V>,
     from: &ReadTransaction,
-    each: &mut dyn FnMut(u8, &[u8], &[u8]) -> Result<(), E>,
-) -> Result<(), E> {
-    use redb::ReadableTable as _;
+    sink: &mut dyn Sink,
+) -> Result<()> {
     let table = from.open_table(table).map_err(Fault::from)?;
     for entry in table.iter().map_err(Fault::from)? {
         let (key, value) = entry.map_err(Fault::from)?;
@@ -70,7 +70,7 @@ fn walk<K: Key + 'static, V: Value + 'static, E: From<Fault>>(
         if number == 1 {
             layout::decode_row(key.as_ref(), value.as_ref())?;
         }
-        each(number, key.as_ref(), value.as_ref())?;
+        sink.entry(number, key.as_ref(), value.as_ref())?;
     }
     Ok(())
 }
@@ -97,7 +97,7 @@ pub fn see<'a>(table: u8, key: &'a [u8], value: &[u8]) -> Result<Seen<'a>, Fault
         }
         7 => Ok(Seen::Log(minicbor::decode(value).map_err(wrong)?)),
         11 if key == b"head" => Ok(Seen::Head(minicbor::decode(value).map_err(wrong)?)),
-        1..=11 => Ok(Seen::Other),
+        2..=11 => Ok(Seen::Other),
         other => Err(Fault::corrupt(format!("there is no table {other}"))),
     }
 }

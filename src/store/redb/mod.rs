@@ -274,7 +274,7 @@ impl Backend for Redb {
         let from = self.snapshot()?;
         let head = guarded(|| read::head(&from))?;
         sink.begin(layout::SCHEMA, &head)?;
-        guarded(|| Ok(copy::pour(&from, &mut |table, key, value| sink.entry(table, key, value))))?
+        guarded(|| Ok(copy::pour(&from, sink)))?
     }
 
     fn close(&self) {

@@ -2,6 +2,7 @@
 //! be touched before it is known that it may be.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::{Error, ErrorKind, Result};
 use std::ops::Bound;
 use std::sync::{Mutex, PoisonError};
@@ -90,13 +91,11 @@ impl StorageBackend for Peek {
     fn write(&self, offset: u64, data: &[u8]) -> Result<()> {
         let mut written = self.written();
         for (number, within, range) in pieces(offset, data.len()) {
-            if !written.blocks.contains_key(&number) {
-                let block = self.original(number)?;
-                written.blocks.insert(number, block);
-            }
-            if let Some(block) = written.blocks.get_mut(&number) {
-                block[within..within + range.len()].copy_from_slice(&data[range]);
-            }
+            let block = match written.blocks.entry(number) {
+                Entry::Occupied(entry) => entry.into_mut(),
+                Entry::Vacant(entry) => entry.insert(self.original(number)?),
+            };
+            block[within..within + range.len()].copy_from_slice(&data[range]);
         }
         Ok(())
     }
