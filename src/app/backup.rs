@@ -64,6 +64,8 @@ impl Operation for CreateBackup {
     const NAME: &'static str = "backup.create";
     const ACCESS: Access = Access::Operator;
     const ROUTE: Route = Route { method: Method::Post, path: "/v1/backups" };
+    // What it makes is a file, not a thing that stands below the address.
+    const CREATES: bool = false;
 
     async fn owner(&self, _: &Context) -> Result<Owner> {
         Ok(Owner::Deployment)

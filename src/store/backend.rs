@@ -210,6 +210,8 @@ pub enum Nature {
     InUse,
     /// A newer authd wrote it.
     Newer,
+    /// An older authd wrote it; it must be brought forward first.
+    Older,
     /// The store was closed.
     Closed,
 }
@@ -232,7 +234,7 @@ impl From<Fault> for Error {
         let code = match fault.nature {
             Nature::Full => &codes::STORAGE_FULL,
             Nature::Io => &codes::STORAGE_ERROR,
-            Nature::Corrupt => &codes::STORAGE_CORRUPT,
+            Nature::Corrupt | Nature::Older => &codes::STORAGE_CORRUPT,
             Nature::InUse => &codes::DATA_DIR_IN_USE,
             Nature::Newer => &codes::STORAGE_NEWER,
             Nature::Closed => &codes::SHUTTING_DOWN,

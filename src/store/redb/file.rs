@@ -11,6 +11,7 @@ use redb::{Builder, Database, ReadableDatabase, StorageBackend};
 
 use super::fault::from_io;
 use super::layout;
+use super::peek::Peek;
 use super::write::Tables;
 use super::{guarded, write_transaction};
 use crate::env::Env;
@@ -45,10 +46,15 @@ pub fn on_disk(path: &Path, env: &Env, cache_bytes: usize) -> Result<Opener, Fau
             let _ = file.set_permissions(Permissions::from_mode(0o600));
         }
         let whole = occasion == Occasion::Start && is_checked_whole(&metadata);
-        let database = open(FileBackend::new(file)?, cache_bytes, whole)?;
-        if occasion == Occasion::Start {
-            remove_leftovers(&path);
+        let storage = FileBackend::new(file)?;
+        if occasion == Occasion::Again {
+            return open(storage, cache_bytes, whole);
         }
+        // What is not ours, or not yet, stays as it is.
+        let held = Peek::new(storage).map_err(|e| from_io(&e))?;
+        let database = open(held.clone(), cache_bytes, whole)?;
+        held.release().map_err(|e| from_io(&e))?;
+        remove_leftovers(&path);
         Ok(database)
     }))
 }
@@ -84,7 +90,7 @@ pub fn in_memory(cache_bytes: usize) -> Result<Opener, Fault> {
 pub fn open(storage: impl StorageBackend, cache_bytes: usize, whole: bool) -> Result<Database, Fault> {
     let (database, found) = open_any(storage, cache_bytes, whole)?;
     if found != layout::SCHEMA {
-        return Err(Fault::corrupt(format!("its layout is still {found}")));
+        return Err(Fault::new(Nature::Older, format!("its layout is still {found}")));
     }
     Ok(database)
 }

@@ -39,12 +39,8 @@ pub struct Upgrade<'a> {
     pub keep_before: bool,
 }
 
-/// Brings the file at `path` to this layout, if it is there and has an earlier one. A newer one is refused, and not a
-/// byte of it is changed.
+/// Brings the file at `path` to this layout, unless it has it by now.
 pub fn bring_forward(path: &Path, env: &Env, upgrade: &Upgrade) -> Result<Option<Upgraded>, Fault> {
-    if !path.try_exists().map_err(|e| from_io(&e))? {
-        return Ok(None);
-    }
     let (from, head) = peek(path)?;
     if from == layout::SCHEMA {
         return Ok(None);

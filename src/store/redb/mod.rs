@@ -66,10 +66,15 @@ enum State {
 impl Redb {
     /// Opens the file at `path`, or makes it. One of an earlier layout is brought to this one first.
     pub fn open(path: &Path, env: Env, options: &Options) -> Result<(Self, Option<Upgraded>)> {
-        let upgrade = Upgrade { reencode: &options.reencode, keep_before: options.keep_before };
-        let upgraded = guarded(|| migrate::bring_forward(path, &env, &upgrade))?;
-        let opener = guarded(|| file::on_disk(path, &env, options.cache_bytes))?;
-        Ok((Self::start(opener, env)?, upgraded))
+        let open = || guarded(|| Self::start(file::on_disk(path, &env, options.cache_bytes)?, env.clone()));
+        match open() {
+            Err(Fault { nature: Nature::Older, .. }) => {
+                let upgrade = Upgrade { reencode: &options.reencode, keep_before: options.keep_before };
+                let upgraded = guarded(|| migrate::bring_forward(path, &env, &upgrade))?;
+                Ok((open()?, upgraded))
+            }
+            opened => Ok((opened?, None)),
+        }
     }
 
     /// An empty store in memory.

@@ -93,6 +93,18 @@ async fn r_13_a_file_of_the_first_version_is_brought_forward_with_all_that_is_in
     let place = format!("connection/{}/oidc/client_secret", acme.id);
     assert_eq!(app.world.deployment.master_key.open_secret(&place, &sealed).unwrap().expose(), SECRET);
 
+    // Rows of every kind that is listed can be read.
+    let organizations = app.perform(&cx, "organization.list", json!({})).await.unwrap();
+    for organization in organizations["items"].as_array().unwrap() {
+        for list in ["connection.list", "app.list", "session.list", "user.list", "api_key.list"] {
+            let this = json!({"organization": organization["id"]});
+            app.perform(&cx, list, this).await.unwrap_or_else(|error| panic!("{list}: {error:?}"));
+        }
+    }
+    for connection in &connections {
+        app.perform(&cx, "domain.list", json!({"connection": connection.id})).await.unwrap();
+    }
+
     let report = store.verify_log().await.unwrap();
     assert_eq!(report.broken, None);
     let last = store.tail(store.log_seq() - 1, 1, None).await.unwrap();
