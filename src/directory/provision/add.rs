@@ -73,10 +73,9 @@ pub(super) async fn person(
         batch.log(told);
     }
     let changed = changed(before, &plan.after);
-    let handle = plan.external.is_some() || (plan.identity.is_some() && !plan.links);
-    if !changed.is_empty() || handle || (plan.after != *before && !plan.ends && !plan.revives()) {
-        let mut told = tell(EventKind::UserUpdated).with("changed", changed);
-        told = roles(before, &plan.after, told);
+    let quiet = plan.after == *before || plan.ends || plan.revives();
+    if !changed.is_empty() || plan.external.is_some() || !quiet {
+        let mut told = roles(before, &plan.after, tell(EventKind::UserUpdated).with("changed", changed));
         if plan.last_owner_kept {
             told = told.with("note", "last_owner_kept");
         }

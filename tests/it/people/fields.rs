@@ -120,6 +120,11 @@ async fn scim_06_a_directory_takes_nobody_over() {
     assert_eq!(own.propose(handle).await.unwrap_err(), "taken", "another's handle");
     assert_eq!(own.member(ada.user).await.unwrap(), ada);
 
+    // Whom another connection brought does not exist for it: it cannot give them an identity of its own, either.
+    let adopt = PersonProposal { subject: Some("mine".into()), ..own.scim_about(ada.user) };
+    assert_eq!(own.propose(adopt).await.unwrap_err(), "not_found");
+    assert_eq!(own.identities().await.len(), 1);
+
     // Whom its own connection brought is the same person.
     let cleo = own.propose(own.sign_in("cleo")).await.unwrap().membership.user;
     assert_eq!(own.propose(own.scim("cleo")).await.unwrap_err(), "taken", "linking is off");

@@ -51,14 +51,27 @@ async fn scim_08_only_who_ended_an_access_gives_it_back() {
     assert_eq!(own.propose(word(Some(true))).await.unwrap_err(), "suspended_by_admin");
     own.operate("user.reactivate", json!({"id": ada})).await.unwrap();
 
-    // Another connection's directory does not know that the person is back.
+    // Another directory of the person does not know that they are back; one that does not know them cannot say anything.
     own.propose(word(Some(false))).await.unwrap();
-    let other = PersonProposal {
-        source: authd::directory::Source::Scim(authd::id::ConnectionId::new(&own.world.env)),
-        active: Some(true),
-        ..own.scim_about(ada)
+    let elsewhere = authd::directory::Source::Scim(authd::id::ConnectionId::new(&own.world.env));
+    let other = |active| PersonProposal { source: elsewhere, active, ..own.scim_about(ada) };
+    assert_eq!(own.propose(other(Some(true))).await.unwrap_err(), "not_found");
+    assert_eq!(own.propose(other(Some(false))).await.unwrap_err(), "not_found");
+    own.operate("user.reactivate", json!({"id": ada, "force": true})).await.unwrap();
+    let linked = authd::directory::ExternalId {
+        connection: elsewhere.connection().unwrap(),
+        value: "theirs".into(),
+        organization: own.id,
+        user: ada,
     };
-    assert_eq!(own.propose(other).await.unwrap_err(), "ended_by_source");
+    let mut batch = authd::store::Batch::new();
+    batch.create(&linked).log(own.context(authd::access::Caller::System).event(EventKind::UserUpdated));
+    own.store().commit(batch).await.unwrap();
+    own.propose(word(Some(false))).await.unwrap();
+    assert_eq!(own.propose(other(Some(true))).await.unwrap_err(), "ended_by_source");
+    own.propose(other(Some(false))).await.unwrap();
+    own.propose(word(Some(true))).await.unwrap();
+    assert_eq!(status().await, Status::Active);
 }
 
 #[tokio::test]
