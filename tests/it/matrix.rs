@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use authd::access::{Access, AnyOperation, Method, Role};
 use authd::config::Environment;
 use authd::http::Peer;
+use axum::http::StatusCode;
 use serde_json::json;
 
 use self::scene::{Scene, Who};
@@ -116,6 +117,9 @@ async fn adm_01_every_operation_answers_everybody_as_the_table_says() {
             least(operation, *who, &told);
             if *who == Who::Other {
                 scene.tells_nothing(operation, &input, &answer).await;
+            }
+            if told == "ok" {
+                assert_eq!(answer.status == StatusCode::CREATED, operation.creates(), "{name}: {}", answer.status);
             }
             let changed = told == "ok" && operation.route().method != Method::Get;
             cells.push(told);

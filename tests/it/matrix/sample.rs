@@ -103,10 +103,8 @@ impl Scene {
             }
             "domain.list" | "domain.status" | "domain.validate" => json!({"connection": self.connection().await}),
             "domain.add" => json!({"connection": self.connection().await, "domain": "acme.example"}),
-            "domain.request" | "domain.verify" | "domain.confirm" | "domain.remove" | "domain.set_primary" => {
-                self.domain().await
-            }
-            "domain.recheck" => {
+            "domain.request" | "domain.verify" | "domain.confirm" | "domain.remove" => self.domain().await,
+            "domain.recheck" | "domain.set_primary" => {
                 let claim = self.domain().await;
                 self.authd.operate("domain.verify", claim.clone()).await;
                 claim
@@ -177,7 +175,8 @@ impl Scene {
     pub async fn domain(&self) -> Value {
         let claim = json!({"connection": self.connection().await, "domain": "acme.example"});
         let claimed = self.authd.operate("domain.add", claim.clone()).await;
-        self.outside.texts.lock().unwrap().push(id(&claimed["challenge"], "recordValue"));
+        let challenge = &claimed["challenge"];
+        self.zone.set(&id(challenge, "recordName"), &[&id(challenge, "recordValue")]);
         claim
     }
 

@@ -1,12 +1,11 @@
 //! Two tenants, one person for each role, and requests made of an operation's input.
 
-use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
-use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use authd::access::{AnyOperation, Method};
-use authd::env::{Dns, Env, Outbound, Request as Outgoing, Response as Incoming};
+use authd::env::{Env, Outbound, Request as Outgoing, Response as Incoming};
 use authd::error::{Error, Result, codes};
 use authd::http::Peer;
 use authd::id::{OrganizationId, UserId};
@@ -17,6 +16,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use crate::world::authd::Authd;
+use crate::world::zone::Zone;
 
 /// The one provider there is.
 pub const ISSUER: &str = "https://idp.test";
@@ -53,11 +53,8 @@ impl Who {
     }
 }
 
-/// A provider that answers its discovery, and a DNS that has every text under every name.
-#[derive(Default)]
-pub struct Outside {
-    pub texts: Mutex<Vec<String>>,
-}
+/// A provider that answers its discovery.
+struct Outside;
 
 #[async_trait]
 impl Outbound for Outside {
@@ -85,21 +82,10 @@ impl Outbound for Outside {
     }
 }
 
-struct Names(Arc<Outside>);
-
-#[async_trait]
-impl Dns for Names {
-    async fn addresses(&self, _: &str) -> Result<Vec<IpAddr>> {
-        Err(Error::new(&codes::UPSTREAM_UNAVAILABLE))
-    }
-    async fn txt(&self, _: &str) -> Result<Vec<String>> {
-        Ok(self.0.texts.lock().unwrap().clone())
-    }
-}
-
 pub struct Scene {
     pub authd: Authd,
-    pub outside: Arc<Outside>,
+    /// What DNS says.
+    pub zone: Arc<Zone>,
     /// The tenant whose objects are asked for.
     pub acme: OrganizationId,
     /// The tenant of the caller from elsewhere, who may do everything there.
@@ -168,8 +154,8 @@ fn with_ids(value: &Value, change: &mut impl FnMut(&str) -> String) -> Value {
 
 impl Scene {
     pub async fn new() -> Self {
-        let outside = Arc::new(Outside::default());
-        let env = Env::frozen().with_outbound(outside.clone()).with_dns(Arc::new(Names(outside.clone())));
+        let zone = Arc::new(Zone::default());
+        let env = Env::frozen().with_outbound(Arc::new(Outside)).with_dns(zone.clone());
         let authd = Authd::start_on(Store::in_memory(env.clone()).unwrap(), env).await;
         let make = async |name: &str| -> OrganizationId {
             let made = authd.operate("organization.create", json!({"name": name})).await;
@@ -184,7 +170,7 @@ impl Scene {
             bearers.push((who, authd.token(acme, user).await));
             people.push((who, user));
         }
-        Self { authd, outside, acme, other, people, roles: AtomicU32::new(0), bearers }
+        Self { authd, zone, acme, other, people, roles: AtomicU32::new(0), bearers }
     }
 
     /// The person who has that role.
