@@ -10,6 +10,7 @@ mod demo;
 mod domains;
 mod fetch;
 mod listen;
+mod matrix;
 mod oidc;
 mod pages;
 mod people;
