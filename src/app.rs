@@ -8,14 +8,15 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::access::{self, ApiKey, Caller, Catalogue, Context, Deployment, World};
+use crate::access::{self, Caller, Catalogue, Context, Deployment, World};
 use crate::config::{Config, PublicUrl};
 use crate::connection::{self, Registry};
 use crate::crypto::MasterKey;
-use crate::directory::{self, Organization};
+use crate::directory;
 use crate::env::Env;
 use crate::error::{Error, Result, codes};
 use crate::event::Origin;
+use crate::governance;
 use crate::people;
 use crate::provider;
 use crate::session;
@@ -56,6 +57,7 @@ pub fn catalogue() -> Catalogue {
         session::catalogue,
         directory::catalogue,
         connection::catalogue,
+        governance::catalogue,
         people::catalogue,
         token::catalogue,
         provider::catalogue,
@@ -104,15 +106,6 @@ impl App {
 
     /// Who a bearer is: the holder of an API key, or of an access token for authd's own API. Errors: `not_signed_in`.
     pub async fn authenticate(&self, bearer: &str, origin: Origin) -> Result<Caller> {
-        if ApiKey::looks_like(bearer) {
-            let caller = ApiKey::authenticate(&self.world.store, self.world.env.now(), bearer).await?;
-            if let Some(organization) = caller.organization() {
-                Organization::open(&self.world.store, organization)
-                    .await
-                    .map_err(|error| Error::new(&codes::NOT_SIGNED_IN).because(error))?;
-            }
-            return Ok(caller);
-        }
-        token::verify_api(&self.context(Caller::Anonymous, origin), &self.keyring, bearer).await
+        token::authenticate(&self.context(Caller::Anonymous, origin), &self.keyring, bearer).await
     }
 }

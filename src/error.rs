@@ -206,6 +206,7 @@ pub mod codes {
         MISSING_GRANT = Forbidden "missing_grant", "The caller lacks the grant for this.", "";
         GRANT_EXCEEDS_CALLER = Forbidden "grant_exceeds_caller", "Nobody can give a grant that they do not hold.", "";
         OPERATOR_ONLY = Forbidden "operator_only", "Only the operator can do this, on the machine itself.", "Run `authd` on the server as the user that runs it.";
+        ROLE_IN_USE = Conflict "role_in_use", "Somebody or something still has this role.", "";
         ORGANIZATION_DISABLED = Forbidden "organization_disabled", "The organization is disabled.", "";
 
         // outbound

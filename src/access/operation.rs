@@ -22,7 +22,7 @@ use super::refusal;
 use crate::error::{Error, Result, codes};
 use crate::event::EventKind;
 use crate::id::OrganizationId;
-use crate::store::{Batch, Page, Query};
+use crate::store::{Batch, Page, Query, Record};
 
 /// How often an operation is applied again when what it read was stale by the time of its commit.
 const STALE_RETRIES: usize = 3;
@@ -43,6 +43,13 @@ pub enum Owner {
     Deployment,
     /// To this one.
     Organization(OrganizationId),
+}
+
+impl Owner {
+    /// Of a list: the organization that it is narrowed to, or the deployment when it is not.
+    pub fn of_list(cx: &Context, named: Option<OrganizationId>) -> Self {
+        cx.narrowed(named).map_or(Self::Deployment, Self::Organization)
+    }
 }
 
 /// An HTTP method of `/v1`.
@@ -148,15 +155,30 @@ impl Paging {
         }
         Ok(query.limit(self.limit.unwrap_or(100)).after(cursor))
     }
+
+    /// The page of a query that is meant. Errors: `invalid_input` for a cursor that is none.
+    pub async fn read<R: Record>(&self, cx: &Context, query: Query) -> Result<Page<R>> {
+        cx.store.page(self.page(query)?).await
+    }
+
+    /// The page of an organization's records that is meant, of all records where the list is not narrowed. Their index
+    /// is `organization`.
+    pub async fn of_organization<R: Record>(&self, cx: &Context, named: Option<OrganizationId>) -> Result<Page<R>> {
+        let narrowed = cx.narrowed(named);
+        self.read(cx, narrowed.map_or_else(Query::all, |id| Query::by("organization", id.bytes()))).await
+    }
 }
 
 impl<T> Pages<T> {
     /// From a page of records.
     pub fn of<R>(page: Page<R>, mut view: impl FnMut(R) -> T) -> Self {
-        Self {
-            items: page.items.into_iter().map(|stored| view(stored.value)).collect(),
-            next: page.next.map(|key| crate::crypto::base64url(&key)),
-        }
+        let items = page.items.into_iter().map(|stored| view(stored.value)).collect();
+        Self::with(items, page.next)
+    }
+
+    /// From items that were shown one by one, and where their page ends.
+    pub fn with(items: Vec<T>, next: Option<Vec<u8>>) -> Self {
+        Self { items, next: next.map(|key| crate::crypto::base64url(&key)) }
     }
 }
 

@@ -26,10 +26,18 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("organization.disable", "  authd org disable org_…"),
     (
         "api_key.create",
-        "  authd api-key create --org org_… --name ci --grant user.read,session.read\n  authd api-key create --org org_… --name backend --grant '*' --expires-at 2027-12-31T00:00:00Z",
+        "  authd api-key create --org org_… --name ci --grant user.read,session.read\n  authd api-key create --org org_… --name backend --grant '*' --expires-in 90d\n  authd api-key create --org org_… --name laptop --user usr_… --grant user.read",
     ),
-    ("api_key.list", "  authd api-key list --org org_…"),
+    ("api_key.list", "  authd api-key list --org org_…\n  authd api-key list --org org_… --user usr_…"),
     ("api_key.revoke", "  authd api-key revoke key_…"),
+    (
+        "role.create",
+        "  authd role create --org org_… --name auditor --about 'Reads the log' --grant connection.audit.read,user.read",
+    ),
+    ("role.list", "  authd role list --org org_…"),
+    ("role.get", "  authd role get owner --org org_…\n  authd role get auditor --org org_…"),
+    ("role.update", "  authd role update auditor --org org_… --grant connection.audit.read"),
+    ("role.delete", "  authd role delete auditor --org org_…"),
     (
         "connection.create",
         "  authd connection create --org org_… --protocol oidc --name 'Acme Okta' --issuer https://acme.okta.com \\\n      --client-id 0oa… --client-secret-file secret.txt --domain acme.example --activate\n  authd connection create --org org_… --protocol oidc --name Entra --file entra.json\n  authd connection create … --set oidc.security.clockToleranceSeconds=60",

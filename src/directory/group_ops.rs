@@ -67,14 +67,11 @@ impl Operation for ListGroups {
     const ROUTE: Route = Route { method: Method::Get, path: "/v1/groups" };
 
     async fn owner(&self, cx: &Context) -> Result<Owner> {
-        Ok(cx.narrowed(self.organization).map_or(Owner::Deployment, Owner::Organization))
+        Ok(Owner::of_list(cx, self.organization))
     }
 
     async fn apply(&self, cx: &Context, (): &(), _: &mut Batch) -> Result<Self::Output> {
-        let narrowed = cx.narrowed(self.organization);
-        let query = narrowed.map_or_else(Query::all, |id| Query::by("organization", id.bytes()));
-        let query = self.paging.page(query)?;
-        Ok(Pages::of(cx.store.page::<DirectoryGroup>(query).await?, GroupView::from))
+        Ok(Pages::of(self.paging.of_organization::<DirectoryGroup>(cx, self.organization).await?, GroupView::from))
     }
 }
 

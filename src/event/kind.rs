@@ -66,6 +66,9 @@ kinds! {
     GrantRevoked = "oauth.grant.revoked", "What an app had been given was revoked.";
     ApiKeyCreated = "api_key.created", "An API key was created.";
     ApiKeyRevoked = "api_key.revoked", "An API key was revoked.";
+    RoleCreated = "role.created", "A role was created.";
+    RoleUpdated = "role.updated", "What a role grants, or what is said about it, was changed.";
+    RoleDeleted = "role.deleted", "A role was deleted.";
     SigningKeyCreated = "signing_key.created", "A signing key was made.";
     OperationRefused = "operation.refused", "Somebody asked for what they may not do.";
     ServerStarted = "server.started", "The server started.";

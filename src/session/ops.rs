@@ -93,7 +93,7 @@ impl Operation for ListSessions {
     const ROUTE: Route = Route { method: Method::Get, path: "/v1/sessions" };
 
     async fn owner(&self, cx: &Context) -> Result<Owner> {
-        Ok(cx.narrowed(self.organization).map_or(Owner::Deployment, Owner::Organization))
+        Ok(Owner::of_list(cx, self.organization))
     }
 
     async fn apply(&self, cx: &Context, (): &(), _: &mut Batch) -> Result<Self::Output> {
@@ -103,7 +103,7 @@ impl Operation for ListSessions {
             (None, Some(user)) => Query::by("user", user.bytes()),
             (None, None) => Query::all(),
         };
-        let page = cx.store.page::<Session>(self.paging.page(query.newest_first())?).await?;
+        let page = self.paging.read::<Session>(cx, query.newest_first()).await?;
         let mut items = Vec::with_capacity(page.items.len());
         for stored in page.items {
             let view = SessionView::of(cx, stored.value).await?;
@@ -111,7 +111,7 @@ impl Operation for ListSessions {
                 items.push(view);
             }
         }
-        Ok(Pages { items, next: page.next.map(|key| crate::crypto::base64url(&key)) })
+        Ok(Pages::with(items, page.next))
     }
 }
 

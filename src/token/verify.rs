@@ -2,12 +2,13 @@
 
 use serde_json::{Map, Value};
 
+use super::api_key::ApiKey;
 use super::grant::TokenGrant;
 use super::issue::{Type, api_audience};
 use super::jwks;
 use super::keyring::Keyring;
 use super::signing_key::SigningKey;
-use crate::access::{Caller, Context};
+use crate::access::{Caller, Context, grants_of_role};
 use crate::crypto::from_base64url;
 use crate::crypto::jws::{Algorithm, KeySet, Verified};
 use crate::directory::{Membership, Organization};
@@ -59,6 +60,14 @@ pub async fn verify(cx: &Context, keyring: &Keyring, token: &str) -> Result<Chec
     Ok(Checked { claims, typ, grant })
 }
 
+/// Who a bearer is: the holder of an API key, or of an access token for authd's own API. Errors: `not_signed_in`.
+pub async fn authenticate(cx: &Context, keyring: &Keyring, bearer: &str) -> Result<Caller> {
+    if ApiKey::looks_like(bearer) {
+        return ApiKey::authenticate(cx, bearer).await;
+    }
+    verify_api(cx, keyring, bearer).await
+}
+
 /// The caller that a bearer of authd's own API speaks for. What a person may do is read from the roles of now.
 /// Errors: `not_signed_in`, the same for everything that is wrong with it.
 pub async fn verify_api(cx: &Context, keyring: &Keyring, token: &str) -> Result<Caller> {
@@ -79,7 +88,7 @@ pub async fn verify_api(cx: &Context, keyring: &Keyring, token: &str) -> Result<
         }
         (None, Some(role)) => {
             Organization::open(&cx.store, organization).await.map_err(outside)?;
-            role.grants()
+            grants_of_role(&cx.store, organization, &role).await.map_err(outside)?.ok_or_else(refused)?
         }
         _ => return Err(refused()),
     };
@@ -101,7 +110,7 @@ pub async fn id_token_hint(cx: &Context, hint: &str) -> Result<Option<UserId>> {
 }
 
 /// Storage trouble is not the token's fault, and must not sign anybody out.
-fn unavailable(error: &Error) -> bool {
+pub(super) fn unavailable(error: &Error) -> bool {
     matches!(error.kind(), Kind::Unavailable | Kind::Bug)
 }
 

@@ -625,7 +625,7 @@ fn a_mistyped_flag_or_verb_is_met_with_the_right_one() {
     for (args, meant) in [
         (&["org", "create", "--nmae", "N"][..], "did you mean `--name`?"),
         (&["org", "creat"], "did you mean `create`?"),
-        (&["token", "issue", "--org", "org_1", "--role", "ownr"], "did you mean `owner`?"),
+        (&["connection", "create", "--name", "N", "--protocol", "oidcc"], "did you mean `oidc`?"),
     ] {
         let text = place.run(args).err;
         assert!(text.contains(&format!("\nhelp: {meant}")) && !text.contains("tip:"), "{text}");

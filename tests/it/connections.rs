@@ -125,7 +125,7 @@ impl Scene {
     }
 
     fn key(&self, organization: OrganizationId, grants: Grants) -> Context {
-        let caller = Caller::ApiKey { id: ApiKeyId::new(&self.world.env), organization, grants };
+        let caller = Caller::ApiKey { id: ApiKeyId::new(&self.world.env), organization, user: None, grants };
         self.world.context(caller, Origin::internal(&self.world.env))
     }
 

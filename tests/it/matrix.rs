@@ -12,6 +12,9 @@ use std::path::PathBuf;
 
 use authd::access::{Access, AnyOperation, Method, Role};
 use authd::config::Environment;
+use authd::http::Peer;
+use axum::http::StatusCode;
+use serde_json::json;
 
 use self::scene::{Scene, Who};
 
@@ -115,6 +118,9 @@ async fn adm_01_every_operation_answers_everybody_as_the_table_says() {
             if *who == Who::Other {
                 scene.tells_nothing(operation, &input, &answer).await;
             }
+            if told == "ok" {
+                assert_eq!(answer.status == StatusCode::CREATED, operation.creates(), "{name}: {}", answer.status);
+            }
             let changed = told == "ok" && operation.route().method != Method::Get;
             cells.push(told);
             if changed {
@@ -139,4 +145,39 @@ async fn adm_01_every_operation_answers_everybody_as_the_table_says() {
         wrong.push("matrix.tsv has the new rows now: read them".to_owned());
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn every_operation_asks_for_a_credential_that_holds_and_a_grant() {
+    let scene = Scene::new().await;
+    let network = Peer::Tcp("192.0.2.7:5000".parse().unwrap());
+    let wish = json!({"organization": scene.acme, "name": "powerless", "grants": []});
+    let powerless = scene.authd.operate("api_key.create", wish).await["key"].as_str().unwrap().to_owned();
+    for operation in authd::app::catalogue().iter() {
+        let name = operation.name();
+        let input = scene.sample(name).await;
+        let nobody = scene.ask(Who::Nobody, operation, &input).await;
+        assert_eq!(nobody.told(), "401 not_signed_in", "{name}");
+        assert_eq!(nobody.header("content-type"), Some("application/problem+json"), "{name}");
+        assert_eq!(nobody.header("www-authenticate"), Some("Bearer"), "{name}");
+        assert!(nobody.text.contains(nobody.header("x-request-id").unwrap()), "{name}");
+        for wrong in ["ak_wrong", "eyJhbGciOiJub25lIn0.e30.", &powerless[..powerless.len() - 1], "ak_"] {
+            let answer = scene.ask_with(network, Some(wrong), operation, &input).await;
+            assert_eq!(answer.told(), "401 not_signed_in", "{name}");
+        }
+        let answer = scene.ask_with(network, Some(&powerless), operation, &input).await;
+        assert!(answer.told().starts_with("403 "), "{name}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_operation_reads_its_fields_strictly() {
+    let scene = Scene::new().await;
+    for operation in authd::app::catalogue().iter() {
+        let name = operation.name();
+        let mut input = scene.sample(name).await;
+        input["nmae"] = json!("x");
+        let answer = scene.ask(Who::Operator, operation, &input).await;
+        assert_eq!(answer.told(), "400 unknown_field", "{name}: {answer:?}");
+    }
 }

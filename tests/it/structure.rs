@@ -42,6 +42,7 @@ const COMMITS: &[(&str, &str)] = &[
     ("server/router.rs", "the server's own start and stop"),
     ("signin/", "claim and finish of a sign-in, its refusals, its sign-out"),
     ("store/", "the store itself"),
+    ("token/api_key/record.rs", "when a key was last used, beside the request"),
     ("token/keyring.rs", "the first signing key"),
 ];
 

@@ -1,7 +1,11 @@
 //! A well-formed input for every operation, about fresh things of Acme: it would succeed for the operator.
 
+use std::sync::atomic::Ordering;
+
 use authd::access::Caller;
-use authd::event::Origin;
+use authd::directory::{DirectoryGroup, GroupMember};
+use authd::event::{EventKind, Origin};
+use authd::id::DirectoryGroupId;
 use authd::session::{Epochs, NewSession, Session};
 use authd::store::Batch;
 use serde_json::{Value, json};
@@ -25,6 +29,8 @@ impl Scene {
                 json!({"organization": acme})
             }
             "user.get" => json!({"id": self.person(Who::Member)}),
+            "group.list" => json!({"organization": acme}),
+            "group.get" => json!({"id": self.group().await}),
             "session.revoke" => json!({"id": self.session().await}),
             "token.issue" => json!({"organization": acme, "role": "viewer"}),
 
@@ -33,6 +39,11 @@ impl Scene {
                 let made = json!({"organization": acme, "name": CANARY, "grants": []});
                 json!({"id": id(&self.authd.operate("api_key.create", made).await, "id")})
             }
+
+            "role.create" => json!({"organization": acme, "name": "auditor", "grants": []}),
+            "role.list" => json!({"organization": acme}),
+            "role.get" | "role.delete" => json!({"organization": acme, "name": self.role().await}),
+            "role.update" => json!({"organization": acme, "name": self.role().await, "about": CANARY}),
 
             "app.create" => {
                 json!({"organization": acme, "name": CANARY, "redirectUris": ["https://wiki.example/cb"]})
@@ -58,14 +69,44 @@ impl Scene {
             | "connection.delete" => {
                 json!({"id": self.connection().await})
             }
-            "domain.list" | "domain.status" => json!({"connection": self.connection().await}),
+            "domain.list" | "domain.status" | "domain.validate" => json!({"connection": self.connection().await}),
             "domain.add" => json!({"connection": self.connection().await, "domain": "acme.example"}),
-            "domain.request" | "domain.verify" | "domain.remove" => self.domain().await,
+            "domain.request" | "domain.verify" | "domain.confirm" | "domain.remove" => self.domain().await,
+            "domain.recheck" | "domain.set_primary" => {
+                let domain = self.domain().await;
+                self.authd.operate("domain.verify", domain.clone()).await;
+                domain
+            }
+            "domain.set" => json!({"connection": self.connection().await, "domains": [{"domain": "acme.example"}]}),
 
             "signin.explain" => json!({"id": self.signin().await}),
 
             _ => panic!("add a sample for `{name}` to tests/it/matrix/sample.rs, and its row to tests/it/matrix.tsv"),
         }
+    }
+
+    /// A group of the directory of a connection of Acme's, with the member in it.
+    pub async fn group(&self) -> String {
+        let world = &self.authd.app.world;
+        let cx = world.context(Caller::System, Origin::internal(&world.env));
+        let id = DirectoryGroupId::new(&world.env);
+        let (created_at, updated_at) = (world.env.now(), world.env.now());
+        let connection = self.connection().await.parse().unwrap();
+        let name = CANARY.to_owned();
+        let organization = self.acme;
+        let group = DirectoryGroup { id, organization, connection, external_id: None, name, created_at, updated_at };
+        let mut batch = Batch::new();
+        batch.create(&group).create(&GroupMember { group: id, organization, user: self.person(Who::Member) });
+        batch.log(cx.event(EventKind::GroupCreated).within(organization));
+        world.store.commit(batch).await.unwrap();
+        id.to_string()
+    }
+
+    /// A role of Acme's own that grants nothing.
+    pub async fn role(&self) -> String {
+        let made = self.roles.fetch_add(1, Ordering::Relaxed);
+        let wish = json!({"organization": self.acme, "name": format!("role-{made}"), "grants": [], "about": CANARY});
+        id(&self.authd.operate("role.create", wish).await, "name")
     }
 
     pub async fn app(&self) -> String {
@@ -86,7 +127,8 @@ impl Scene {
     pub async fn domain(&self) -> Value {
         let claim = json!({"connection": self.connection().await, "domain": "acme.example"});
         let claimed = self.authd.operate("domain.add", claim.clone()).await;
-        self.outside.texts.lock().unwrap().push(id(&claimed["challenge"], "recordValue"));
+        let challenge = &claimed["challenge"];
+        self.zone.set(&id(challenge, "recordName"), &[&id(challenge, "recordValue")]);
         claim
     }
 

@@ -1,11 +1,11 @@
 //! Two tenants, one person for each role, and requests made of an operation's input.
 
-use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use async_trait::async_trait;
 use authd::access::{AnyOperation, Method};
-use authd::env::{Dns, Env, Outbound, Request as Outgoing, Response as Incoming};
+use authd::env::{Env, Outbound, Request as Outgoing, Response as Incoming};
 use authd::error::{Error, Result, codes};
 use authd::http::Peer;
 use authd::id::{OrganizationId, UserId};
@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use crate::world::authd::Authd;
+use crate::world::zone::Zone;
 
 /// The one provider there is.
 pub const ISSUER: &str = "https://idp.test";
@@ -52,11 +53,8 @@ impl Who {
     }
 }
 
-/// A provider that answers its discovery, and a DNS that has every text under every name.
-#[derive(Default)]
-pub struct Outside {
-    pub texts: Mutex<Vec<String>>,
-}
+/// A provider that answers its discovery.
+struct Outside;
 
 #[async_trait]
 impl Outbound for Outside {
@@ -84,27 +82,18 @@ impl Outbound for Outside {
     }
 }
 
-struct Names(Arc<Outside>);
-
-#[async_trait]
-impl Dns for Names {
-    async fn addresses(&self, _: &str) -> Result<Vec<IpAddr>> {
-        Err(Error::new(&codes::UPSTREAM_UNAVAILABLE))
-    }
-    async fn txt(&self, _: &str) -> Result<Vec<String>> {
-        Ok(self.0.texts.lock().unwrap().clone())
-    }
-}
-
 pub struct Scene {
     pub authd: Authd,
-    pub outside: Arc<Outside>,
+    /// What DNS says.
+    pub zone: Arc<Zone>,
     /// The tenant whose objects are asked for.
     pub acme: OrganizationId,
     /// The tenant of the caller from elsewhere, who may do everything there.
     pub other: OrganizationId,
     /// People of Acme, who have nothing but their role.
     pub people: Vec<(Who, UserId)>,
+    /// How many roles Acme has.
+    pub roles: AtomicU32,
     bearers: Vec<(Who, String)>,
 }
 
@@ -117,6 +106,10 @@ pub struct Answer {
 }
 
 impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
     /// As the table writes it.
     pub fn told(&self) -> String {
         if self.status.is_success() {
@@ -161,8 +154,8 @@ fn with_ids(value: &Value, change: &mut impl FnMut(&str) -> String) -> Value {
 
 impl Scene {
     pub async fn new() -> Self {
-        let outside = Arc::new(Outside::default());
-        let env = Env::frozen().with_outbound(outside.clone()).with_dns(Arc::new(Names(outside.clone())));
+        let zone = Arc::new(Zone::default());
+        let env = Env::frozen().with_outbound(Arc::new(Outside)).with_dns(zone.clone());
         let authd = Authd::on(env.clone(), Store::in_memory(env).unwrap()).await;
         let make = async |name: &str| -> OrganizationId {
             let made = authd.operate("organization.create", json!({"name": name})).await;
@@ -177,7 +170,7 @@ impl Scene {
             bearers.push((who, authd.token(acme, user).await));
             people.push((who, user));
         }
-        Self { authd, outside, acme, other, people, bearers }
+        Self { authd, zone, acme, other, people, roles: AtomicU32::new(0), bearers }
     }
 
     /// The person who has that role.
@@ -187,6 +180,22 @@ impl Scene {
 
     /// An operation, over the network, and by the operator at the control socket.
     pub async fn ask(&self, who: Who, operation: &dyn AnyOperation, input: &Value) -> Answer {
+        let peer = match who {
+            Who::Operator => Peer::Control { uid: 0 },
+            _ => Peer::Tcp("192.0.2.7:5000".parse().unwrap()),
+        };
+        let bearer = self.bearers.iter().find(|(known, _)| *known == who).map(|(_, bearer)| bearer.as_str());
+        self.ask_with(peer, bearer, operation, input).await
+    }
+
+    /// An operation, with any bearer.
+    pub async fn ask_with(
+        &self,
+        peer: Peer,
+        bearer: Option<&str>,
+        operation: &dyn AnyOperation,
+        input: &Value,
+    ) -> Answer {
         let route = operation.route();
         let mut fields =
             input.as_object().unwrap_or_else(|| panic!("{}: the sample is no object", operation.name())).clone();
@@ -211,12 +220,9 @@ impl Scene {
                 (if route.method == Method::Get { "GET" } else { "DELETE" }, None)
             }
         };
-        let mut request = Request::builder().method(method).uri(path);
-        request = match who {
-            Who::Operator => request.extension(Peer::Control { uid: 0 }),
-            _ => request.extension(Peer::Tcp("192.0.2.7:5000".parse().unwrap())).header(header::HOST, "127.0.0.1:8080"),
-        };
-        if let Some((_, bearer)) = self.bearers.iter().find(|(known, _)| *known == who) {
+        let mut request =
+            Request::builder().method(method).uri(path).header(header::HOST, "127.0.0.1:8080").extension(peer);
+        if let Some(bearer) = bearer {
             request = request.header(header::AUTHORIZATION, format!("Bearer {bearer}"));
         }
         let request = match body {
@@ -225,7 +231,10 @@ impl Scene {
             }
             None => request.body(Body::empty()).unwrap(),
         };
-        let door = if who == Who::Operator { &self.authd.control } else { &self.authd.router };
+        let door = match peer {
+            Peer::Control { .. } => &self.authd.control,
+            Peer::Tcp(_) => &self.authd.router,
+        };
         let response = door.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = axum::body::to_bytes(body, 4 << 20).await.unwrap();

@@ -3,6 +3,7 @@
 mod attacks;
 mod leaving;
 mod routing;
+mod secrets;
 mod walk;
 
 use std::collections::BTreeMap;

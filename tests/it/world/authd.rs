@@ -2,19 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use authd::access::{Caller, Deployment};
 use authd::app::App;
 use authd::config::{Config, Environment, Flags, PublicUrl};
 use authd::crypto::MasterKey;
-use authd::directory::{Membership, Status, User};
-use authd::env::{Env, NoDns};
+use authd::directory::{Membership, User};
+use authd::env::{Env, NoDns, Outbound};
 use authd::event::{EventKind, Origin};
 use authd::http::{Fetch, OutboundRules, Peer};
 use authd::id::{OrganizationId, UserId};
 use authd::server::Server;
-use authd::store::{Batch, Store};
+use authd::store::{Batch, Options, Store};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
@@ -24,7 +25,14 @@ use tower::ServiceExt as _;
 /// Where this authd is reached.
 pub const PUBLIC_URL: &str = "http://127.0.0.1:8080";
 
-/// A running authd.
+/// The loopback network, and nothing else.
+fn loopback() -> Arc<dyn Outbound> {
+    let rules = OutboundRules::parse(["127.0.0.0/8"]).unwrap();
+    Arc::new(Fetch::new(rules, Arc::new(NoDns), &[] as &[&str]).unwrap())
+}
+
+/// A running authd. Clones are doors to the same one.
+#[derive(Clone)]
 pub struct Authd {
     pub app: App,
     /// As the network reaches it.
@@ -41,9 +49,15 @@ impl Authd {
 
     /// In a world of one's own.
     pub async fn start_in(env: Env) -> Self {
-        let rules = OutboundRules::parse(["127.0.0.0/8"]).unwrap();
-        let env = env.with_outbound(Arc::new(Fetch::new(rules, Arc::new(NoDns), &[] as &[&str]).unwrap()));
+        let env = env.with_outbound(loopback());
         let store = Store::in_memory(env.clone()).unwrap();
+        Self::on(env, store).await
+    }
+
+    /// With what is kept in a file.
+    pub async fn start_at(path: &Path) -> Self {
+        let env = Env::frozen().with_outbound(loopback());
+        let store = Store::open(path, env.clone(), Options { cache_bytes: 1 << 20, checkpoint_seed: [7; 32] }).unwrap();
         Self::on(env, store).await
     }
 
@@ -72,21 +86,11 @@ impl Authd {
         let now = self.env().now();
         let user = User { id: UserId::new(self.env()), created_at: now, disabled_at: None };
         let membership = Membership {
-            organization,
-            user: user.id,
-            status: Status::Active,
             email: Some(format!("{name}@example.test")),
             email_verified: true,
             name: Some(name.to_owned()),
-            given_name: None,
-            family_name: None,
-            image: None,
-            groups: Vec::new(),
             roles: roles.iter().map(|role| role.parse().unwrap()).collect(),
-            source: None,
-            created_at: now,
-            updated_at: now,
-            extra: None,
+            ..Membership::new(organization, user.id, now)
         };
         let cx = self.app.context(Caller::System, Origin::internal(self.env()));
         let mut batch = Batch::new();
