@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
 use async_trait::async_trait;
-use authd::access::{AnyOperation, Method};
+use authd::access::{AnyOperation, Deployment, Method};
+use authd::config::PublicUrl;
+use authd::crypto::MasterKey;
 use authd::env::{Env, Outbound, Request as Outgoing, Response as Incoming};
 use authd::error::{Error, Result, codes};
 use authd::http::Peer;
@@ -15,7 +17,7 @@ use axum::http::{HeaderMap, Request, StatusCode, header};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use crate::world::authd::Authd;
+use crate::world::authd::{Authd, PUBLIC_URL};
 use crate::world::zone::Zone;
 
 /// The one provider there is.
@@ -156,7 +158,9 @@ impl Scene {
     pub async fn new() -> Self {
         let zone = Arc::new(Zone::default());
         let env = Env::frozen().with_outbound(Arc::new(Outside)).with_dns(zone.clone());
-        let authd = Authd::start_on(Store::in_memory(env.clone()).unwrap(), env).await;
+        let public_url = PublicUrl::parse(PUBLIC_URL).unwrap();
+        let deployment = Deployment { public_url, master_key: MasterKey::generate(&env) };
+        let authd = Authd::of(Store::in_memory(env.clone()).unwrap(), deployment, env).await;
         let make = async |name: &str| -> OrganizationId {
             let made = authd.operate("organization.create", json!({"name": name})).await;
             made["id"].as_str().unwrap().parse().unwrap()
