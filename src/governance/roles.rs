@@ -334,7 +334,10 @@ async fn unused(cx: &Context, organization: OrganizationId, name: &RoleName) -> 
     }
     let has = |member: &Membership| member.effective_roles().contains(name);
     if let Some(member) = first(cx, Query::by("organization", organization.bytes()), has).await? {
-        return used(format!("The person {} has", member.user), "Take it away from everybody who has it first.");
+        return used(
+            format!("The person {} has", member.user),
+            "Take it away from everybody who has it first: `authd member set-role`.",
+        );
     }
     Ok(())
 }

@@ -20,15 +20,17 @@ enum Step {
     CreateKey { by: usize, grants: Vec<Grant>, expires: bool },
     CreateKeyOf { by: usize, of: usize, grants: Vec<Grant> },
     RevokeKey { by: usize, key: usize },
+    SetRoles { by: usize, of: usize, roles: Vec<usize> },
 }
 
-const ROLES: [&str; 4] = ["red", "green", "blue", "owner"];
+/// The first three are the organization's own.
+const ROLES: [&str; 6] = ["red", "green", "blue", "owner", "viewer", "admin"];
 const PEOPLE: [(&str, &[&str]); 4] =
     [("ann", &["red"]), ("ben", &["green", "blue"]), ("cid", &["viewer", "red"]), ("dan", &["admin"])];
 
 fn some() -> impl Strategy<Value = Vec<Grant>> {
     // Few at a time, so that some of it is allowed; those that open doors more often than others.
-    let doors = prop::sample::select(vec![Grant::RoleManage, Grant::ApiKeyManage, Grant::UserRead]);
+    let doors = prop::sample::select(vec![Grant::RoleManage, Grant::ApiKeyManage, Grant::UserManage]);
     let any = prop::sample::select(Grant::ALL.to_vec());
     prop::collection::vec(prop_oneof![3 => doors, 2 => any], 0..3)
 }
@@ -41,7 +43,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (who.clone(), 0..4_usize).prop_map(|(by, name)| Step::DeleteRole { by, name }),
         3 => (who.clone(), some(), any::<bool>()).prop_map(|(by, grants, expires)| Step::CreateKey { by, grants, expires }),
         2 => (who.clone(), 0..4_usize, some()).prop_map(|(by, of, grants)| Step::CreateKeyOf { by, of, grants }),
-        1 => (who, 0..12_usize).prop_map(|(by, key)| Step::RevokeKey { by, key }),
+        1 => (who.clone(), 0..12_usize).prop_map(|(by, key)| Step::RevokeKey { by, key }),
+        3 => (who, 0..4_usize, prop::collection::vec(0..6_usize, 0..3)).prop_map(|(by, of, roles)| Step::SetRoles { by, of, roles }),
     ]
 }
 
@@ -63,6 +66,7 @@ impl Crowd {
         // Somebody must be able to begin.
         grants[0].push(Grant::RoleManage);
         grants[1].push(Grant::ApiKeyManage);
+        grants[2].push(Grant::UserManage);
         let tenant = Tenant::of(authd.clone()).await;
         for (name, grants) in ROLES.iter().zip(&grants[..3]) {
             let grants: Vec<_> =
@@ -107,6 +111,10 @@ impl Crowd {
             Step::CreateKeyOf { by, of, grants } => {
                 let of = &self.people[of % self.people.len()];
                 (by, "api_key.create", json!({"name": "k", "user": of, "grants": names(grants)}))
+            }
+            Step::SetRoles { by, of, roles } => {
+                let roles: Vec<_> = roles.iter().map(|role| ROLES[*role]).collect();
+                (by, "member.set_role", json!({"user": self.people[of % self.people.len()], "roles": roles}))
             }
             Step::RevokeKey { by, key } => {
                 let key = if self.keys.is_empty() {

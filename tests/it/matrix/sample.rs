@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use authd::access::Caller;
 use authd::directory::{DirectoryGroup, GroupMember};
 use authd::event::{EventKind, Origin};
-use authd::id::DirectoryGroupId;
+use authd::id::{DirectoryGroupId, UserId};
 use authd::session::{Epochs, NewSession, Session};
 use authd::store::Batch;
 use serde_json::{Value, json};
@@ -29,6 +29,22 @@ impl Scene {
                 json!({"organization": acme})
             }
             "user.get" => json!({"id": self.person(Who::Member)}),
+            "user.create" => json!({"organization": acme, "email": "new@acme.example"}),
+            "user.update" => json!({"id": self.newcomer().await, "name": CANARY}),
+            "user.suspend" | "user.delete" => json!({"id": self.newcomer().await}),
+            "user.reactivate" => {
+                let user = self.newcomer().await;
+                self.authd.operate("user.suspend", json!({"id": user})).await;
+                json!({"id": user})
+            }
+            "member.set_role" => json!({"user": self.newcomer().await, "roles": ["viewer"]}),
+            "member.remove" | "identity.list" => json!({"user": self.newcomer().await}),
+            "identity.link" => self.identity().await,
+            "identity.unlink" => {
+                let identity = self.identity().await;
+                self.authd.operate("identity.link", identity.clone()).await;
+                identity
+            }
             "group.list" => json!({"organization": acme}),
             "group.get" => json!({"id": self.group().await}),
             "session.revoke" => json!({"id": self.session().await}),
@@ -85,6 +101,18 @@ impl Scene {
         }
     }
 
+    /// Somebody who has no role.
+    pub async fn newcomer(&self) -> UserId {
+        let made = self.made.fetch_add(1, Ordering::Relaxed);
+        self.authd.person(self.acme, &format!("{CANARY}-{made}"), &[]).await
+    }
+
+    /// An identity that could be a newcomer's.
+    pub async fn identity(&self) -> Value {
+        let (user, connection) = (self.newcomer().await, self.connection().await);
+        json!({"user": user, "connection": connection, "subject": format!("{ISSUER}|{user}")})
+    }
+
     /// A group of the directory of a connection of Acme's, with the member in it.
     pub async fn group(&self) -> String {
         let world = &self.authd.app.world;
@@ -104,7 +132,7 @@ impl Scene {
 
     /// A role of Acme's own that grants nothing.
     pub async fn role(&self) -> String {
-        let made = self.roles.fetch_add(1, Ordering::Relaxed);
+        let made = self.made.fetch_add(1, Ordering::Relaxed);
         let wish = json!({"organization": self.acme, "name": format!("role-{made}"), "grants": [], "about": CANARY});
         id(&self.authd.operate("role.create", wish).await, "name")
     }

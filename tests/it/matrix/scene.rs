@@ -92,8 +92,8 @@ pub struct Scene {
     pub other: OrganizationId,
     /// People of Acme, who have nothing but their role.
     pub people: Vec<(Who, UserId)>,
-    /// How many roles Acme has.
-    pub roles: AtomicU32,
+    /// How many things have a number in their name.
+    pub made: AtomicU32,
     bearers: Vec<(Who, String)>,
 }
 
@@ -170,7 +170,7 @@ impl Scene {
             bearers.push((who, authd.token(acme, user).await));
             people.push((who, user));
         }
-        Self { authd, zone, acme, other, people, roles: AtomicU32::new(0), bearers }
+        Self { authd, zone, acme, other, people, made: AtomicU32::new(0), bearers }
     }
 
     /// The person who has that role.
