@@ -10,8 +10,9 @@ use icu_normalizer::properties::CanonicalCombiningClassMapBorrowed;
 use super::membership::{Membership, Status};
 use crate::access::RoleName;
 use crate::env::Timestamp;
-use crate::id::{ConnectionId, OrganizationId};
-use crate::store::Index;
+use crate::error::Result;
+use crate::id::{ConnectionId, OrganizationId, UserId};
+use crate::store::{Index, Query, Store};
 
 /// The index of words, for searching by how they begin.
 pub const SEARCH: &str = "search";
@@ -163,6 +164,14 @@ pub fn member_indexes(member: &Membership) -> Vec<Index> {
 
 /// The store takes 64 for a record; the record adds a few of its own.
 const MOST_INDEXES: usize = 56;
+
+impl Membership {
+    /// Somebody of the organization who has the role, given or by a mapping.
+    pub async fn somebody_with(store: &Store, organization: OrganizationId, name: &RoleName) -> Result<Option<UserId>> {
+        let query = Query::by(ROLE, role(organization, name)).limit(1);
+        Ok(store.page::<Self>(query).await?.items.first().map(|member| member.user))
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -332,10 +332,9 @@ async fn unused(cx: &Context, organization: OrganizationId, name: &RoleName) -> 
             return used(format!("The connection {} gives", connection.id), "Give it another default role first.");
         }
     }
-    let has = |member: &Membership| member.effective_roles().contains(name);
-    if let Some(member) = first(cx, Query::by("organization", organization.bytes()), has).await? {
+    if let Some(user) = Membership::somebody_with(&cx.store, organization, name).await? {
         return used(
-            format!("The person {} has", member.user),
+            format!("The person {user} has"),
             "Take it away from everybody who has it first: `authd member set-role`.",
         );
     }
