@@ -90,14 +90,8 @@ impl Bounds {
         if written.is_err() {
             shelves.waiting.remove(attempt.id);
         } else if !shelves.waiting.holds(attempt.id) {
-            // It had to make room before it was written, so whoever came then did not find it.
-            let mut batch = Batch::new();
-            leave::<Attempt>(&cx.store, attempt.id, &mut batch).await?;
-            leave::<Trace>(&cx.store, attempt.id, &mut batch).await?;
-            match cx.store.commit(batch).await {
-                Err(refused) if !refused.is_race() => return Err(refused.into()),
-                _ => {}
-            }
+            // It had to make room before it was written, so whoever came then did not find all of it.
+            clear(cx, attempt.id).await?;
         }
         written
     }
@@ -123,6 +117,21 @@ impl Default for Bounds {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Removes an attempt with its trace, whoever else is at it.
+async fn clear(cx: &Context, id: AttemptId) -> Result<()> {
+    for _ in 0..RETRIES {
+        let mut batch = Batch::new();
+        leave::<Attempt>(&cx.store, id, &mut batch).await?;
+        leave::<Trace>(&cx.store, id, &mut batch).await?;
+        match cx.store.commit(batch).await {
+            Err(refused) if refused.is_race() => {}
+            done => return done.map(drop).map_err(Into::into),
+        }
+    }
+    // What is still there goes when its time is over.
+    Ok(())
 }
 
 /// Adds that the row goes, if it is still there.

@@ -67,14 +67,16 @@ async fn r_08_a_provider_of_another_connection_is_not_blamed() {
 /// Real time: the provider takes the request and never answers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r_08_stuck_sign_ins_end_in_time_and_slow_nobody_else() {
-    let stuck = if in_full() { 200 } else { 40 };
+    let stuck = if in_full() { 200u8 } else { 40 };
     let scene = Scene::new().await;
     let landed = scene.sign_in(&mut scene.authd.browser()).await;
     assert!(landed.query("code").is_some());
     scene.op.delay(Endpoint::Token, Duration::from_secs(3600));
     let mut backs = Vec::new();
-    for _ in 0..stuck {
+    for n in 0..stuck {
         let mut browser = scene.authd.browser();
+        // Of one address a hundred may wait at a time.
+        browser.ip.set_ip([192, 0, 2, n / 50].into());
         let left = scene.leave(&mut browser).await;
         backs.push((browser, scene.back(&left)));
     }
