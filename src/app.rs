@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::access::throttle::{self, Rule};
 use crate::access::{self, ApiKey, Caller, Catalogue, Context, Deployment, World};
 use crate::config::{Config, PublicUrl};
 use crate::connection::{self, Registry};
@@ -102,8 +103,23 @@ impl App {
         operation.perform(cx, input).await
     }
 
-    /// Who a bearer is: the holder of an API key, or of an access token for authd's own API. Errors: `not_signed_in`.
+    /// Who a bearer is: the holder of an API key, or of an access token for authd's own API. Errors: `not_signed_in`;
+    /// `rate_limited` instead where too many came from one address that open nothing. One that holds always opens.
     pub async fn authenticate(&self, bearer: &str, origin: Origin) -> Result<Caller> {
+        let known = self.known(bearer, origin.clone()).await;
+        if let Err(error) = &known
+            && error.is(&codes::NOT_SIGNED_IN)
+        {
+            let cx = self.context(Caller::Anonymous, origin);
+            throttle::check(&cx, Rule::Bearer, throttle::address(&cx)).await?;
+            let mut batch = Batch::new();
+            throttle::count(&cx, Rule::Bearer, throttle::address(&cx), &mut batch).await?;
+            self.world.store.commit(batch).await?;
+        }
+        known
+    }
+
+    async fn known(&self, bearer: &str, origin: Origin) -> Result<Caller> {
         if ApiKey::looks_like(bearer) {
             let caller = ApiKey::authenticate(&self.world.store, self.world.env.now(), bearer).await?;
             if let Some(organization) = caller.organization() {

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::panic::Location;
+use std::time::Duration;
 
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -56,6 +57,7 @@ pub struct Error {
     code: &'static Code,
     message: Cow<'static, str>,
     help: Cow<'static, str>,
+    retry_after: Option<Duration>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
     at: &'static Location<'static>,
 }
@@ -68,6 +70,7 @@ impl Error {
             code,
             message: Cow::Borrowed(code.message),
             help: Cow::Borrowed(code.help),
+            retry_after: None,
             source: None,
             at: Location::caller(),
         }
@@ -90,6 +93,18 @@ impl Error {
     pub fn help(mut self, help: impl Into<Cow<'static, str>>) -> Self {
         self.help = help.into();
         self
+    }
+
+    /// When another try makes sense, from now on.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    /// How long to wait before another try, where that is known.
+    pub fn wait(&self) -> Option<Duration> {
+        self.retry_after
     }
 
     /// The cause, for the log only.

@@ -1,6 +1,6 @@
 //! # access — grants, callers, API keys, and the shape of an operation
 //!
-//! *Owns* the closed list of grants, the built-in roles, API keys, `Caller`, `Context`, `Operation`, `Catalogue`.
+//! *Owns* the closed list of grants, the built-in roles, API keys, throttles, `Caller`, `Context`, `Operation`, `Catalogue`.
 //! *Gives* every door one way to act: an operation, performed by `app` for a caller.
 //! *Needs* the store and events. *Never* knows what any single operation does.
 
@@ -14,6 +14,7 @@ mod grant;
 mod operation;
 pub mod refusal;
 mod role;
+pub mod throttle;
 
 pub use api_key::{ApiKey, CreateApiKey, ListApiKeys, RevokeApiKey};
 pub use caller::Caller;

@@ -6,6 +6,7 @@
 //! *Needs* access, sessions' epochs, organizations. *Never* makes a person or a session: it says who the provider
 //! vouches for, and the directory decides.
 
+mod breaker;
 pub mod domain;
 pub mod oidc;
 mod ops;

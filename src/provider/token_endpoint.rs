@@ -11,6 +11,7 @@ use super::client_auth::{Failure, authenticate};
 use super::code::{self, AuthorizationCode};
 use super::http::Door;
 use super::parameters::Parameters;
+use crate::access::throttle::{self, Rule};
 use crate::access::{Context, refusal};
 use crate::crypto::base64url;
 use crate::directory::Membership;
@@ -45,7 +46,7 @@ async fn answer(cx: &Context, keyring: &Keyring, headers: &HeaderMap, request: R
         Ok(app) => app,
         Err(failure) => {
             let Failure { error, app, .. } = *failure;
-            return told(cx, app.as_ref(), error).await;
+            return stranger(cx, app.as_ref(), error).await;
         }
     };
     match parameters.get("grant_type") {
@@ -56,6 +57,28 @@ async fn answer(cx: &Context, keyring: &Keyring, headers: &HeaderMap, request: R
             told(cx, Some(&app), missing).await
         }
     }
+}
+
+/// An app that could not be authenticated. Too many from one address are turned away without leaving anything behind;
+/// the right secret was looked at before, so no stranger keeps an app from its tokens.
+async fn stranger(cx: &Context, app: Option<&App>, error: Error) -> Result<Value> {
+    if !error.is(&codes::INVALID_CLIENT) {
+        return told(cx, app, error).await;
+    }
+    let mut counts = vec![(Rule::AppsFromAddress, throttle::address(cx))];
+    if let Some(app) = app {
+        let named = throttle::Subject::new().and(app.id.bytes());
+        counts.push((Rule::AppFromAddress, named.clone().from(cx.origin.ip)));
+        counts.push((Rule::App, named));
+    }
+    let mut batch = Batch::new();
+    for (rule, subject) in counts {
+        throttle::check(cx, rule, subject.clone()).await?;
+        throttle::count(cx, rule, subject, &mut batch).await?;
+    }
+    refuse(cx, app, &error, &mut batch).await?;
+    cx.store.commit(batch).await?;
+    Err(error)
 }
 
 /// A refusal that touches no code: its event is all there is to commit.
@@ -79,6 +102,12 @@ async fn authorization_code(cx: &Context, keyring: &Keyring, app: &App, paramete
             if error.kind() != Kind::Invalid {
                 // Storage trouble says nothing about the code, and does not use it up.
                 return outcome;
+            }
+            if code::is_unknown(error) {
+                // A code that nobody was given is a guess; one that was used or has expired is none.
+                let subject = throttle::Subject::new().and(app.id.bytes()).from(cx.origin.ip);
+                throttle::check(cx, Rule::Code, subject.clone()).await?;
+                throttle::count(cx, Rule::Code, subject, &mut batch).await?;
             }
             refuse(cx, Some(app), error, &mut batch).await?;
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::epoch::{Epochs, Scope};
+use super::epoch::{Epochs, Scope, bump};
 use crate::access::Context;
 use crate::crypto::{Opaque, Secret, TokenHash};
 use crate::env::Timestamp;
@@ -174,6 +174,20 @@ impl Session {
         batch.create(&session).log(event.and("user", session.user));
         session.note_use(now, batch);
         Ok(Opened { session, cookie })
+    }
+
+    /// Ends the session that a browser had before, when the same person signs in to the same organization again: its
+    /// cookie is gone, so that nobody could sign out of it any more. Another person's is left alone.
+    pub async fn replace(&self, cx: &Context, earlier: Option<&Self>, batch: &mut Batch) -> Result<()> {
+        let Some(earlier) = earlier.filter(|earlier| {
+            earlier.id != self.id && (earlier.user, earlier.organization) == (self.user, self.organization)
+        }) else {
+            return Ok(());
+        };
+        bump(&cx.store, Scope::Session(earlier.id), batch).await?;
+        let event = cx.event(EventKind::SessionInvalidated).within(earlier.organization).about("session", earlier.id);
+        batch.log(event.and("user", earlier.user).with("reason", "signed_in_again"));
+        Ok(())
     }
 
     /// The live session that a cookie's value stands for, if any.

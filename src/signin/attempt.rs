@@ -1,5 +1,6 @@
 //! One try to sign in, between the browser's leaving and its coming back.
 
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use crate::connection::Connection;
@@ -72,6 +73,9 @@ pub struct Attempt {
     /// The request that began it.
     #[n(10)]
     pub request: RequestId,
+    /// The client that began it: the 16 bytes of its address, an IPv4 one mapped.
+    #[cbor(n(11), with = "minicbor::bytes")]
+    pub client: Option<Vec<u8>>,
 }
 
 impl Record for Attempt {
@@ -89,6 +93,20 @@ impl Record for Attempt {
 }
 
 impl Attempt {
+    /// The client that it is counted for; the unspecified address where none is known.
+    pub fn client(&self) -> IpAddr {
+        let bytes = self.client.as_ref().and_then(|bytes| <[u8; 16]>::try_from(bytes.as_slice()).ok());
+        bytes.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |bytes| IpAddr::V6(bytes.into()).to_canonical())
+    }
+
+    /// The address of a client as an attempt keeps it.
+    pub fn client_bytes(ip: IpAddr) -> Vec<u8> {
+        match ip {
+            IpAddr::V4(ip) => ip.to_ipv6_mapped().octets().to_vec(),
+            IpAddr::V6(ip) => ip.octets().to_vec(),
+        }
+    }
+
     /// Whether it belongs to that connection.
     pub fn is_of(&self, connection: &Connection) -> bool {
         self.connection == connection.id && self.organization == connection.organization

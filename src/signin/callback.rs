@@ -5,7 +5,7 @@ use axum::response::Response;
 
 use super::attempt::{Attempt, Intent, Step};
 use super::authorize::{again, app_name};
-use super::finish;
+use super::finish::{self, Vouched};
 use super::http::Signin;
 use super::trace::Trace;
 use crate::access::{Context, refusal};
@@ -80,9 +80,12 @@ async fn arrive(
 
     // Claimed before the network: whatever happens from here on, this answer is used up.
     let claimed = claim(cx, attempt).await?;
+    signin.bounds.returned(cx, claimed.id).await?;
     landing.attempt = Some(claimed.clone());
     let person = protocol.complete(cx, &answer, &claimed.kept, &mut landing.checks).await?;
-    finish::finish(signin, cx, &claimed, &connection, &person, &mut landing.checks, &mut landing.made).await
+    let earlier = signin.session(cx, headers).await?;
+    let vouched = Vouched { connection: &connection, person: &person, earlier: earlier.as_ref() };
+    finish::finish(signin, cx, &claimed, &vouched, &mut landing.checks, &mut landing.made).await
 }
 
 /// The parameters, each at most once. Errors: `state_mismatch` for what is no answer at all.
@@ -142,7 +145,7 @@ async fn refuse(signin: &Signin, cx: &Context, landing: Landing, error: Error) -
     reply::log(&error, cx.origin.request);
     let intent = landing.attempt.as_ref().map(|attempt| attempt.intent.clone());
     if error.kind() != Kind::Bug {
-        note(cx, landing, &error).await?;
+        note(signin, cx, landing, &error).await?;
     }
     let mut page = match error.kind() {
         Kind::Invalid if !error.is(&codes::UPSTREAM_DENIED) => {
@@ -161,7 +164,7 @@ async fn refuse(signin: &Signin, cx: &Context, landing: Landing, error: Error) -
     Ok(reply::html(reply::page_status(&error), page.render(), []))
 }
 
-async fn note(cx: &Context, landing: Landing, error: &Error) -> Result<()> {
+async fn note(signin: &Signin, cx: &Context, landing: Landing, error: &Error) -> Result<()> {
     let Landing { connection, attempt, checks, made } = landing;
     let mut trace = match &attempt {
         Some(attempt) => Trace::of(cx, attempt).await?,
@@ -179,17 +182,19 @@ async fn note(cx: &Context, landing: Landing, error: &Error) -> Result<()> {
     let event = event.failed(error.code());
     let mut batch = made;
     if let Some(attempt) = &attempt {
+        signin.bounds.returned(cx, attempt.id).await?;
         batch.delete::<Attempt>(crate::store::Record::key(&attempt.value), attempt.revision);
     }
     if refusal::tell(cx, event.clone(), &mut batch).await? || attempt.is_some() {
-        batch.put(&trace);
+        signin.bounds.trace(cx, &trace, &mut batch).await?;
     }
     match cx.store.commit(batch).await {
         Ok(_) => Ok(()),
         // The attempt went away in the meantime: the refusal is still told.
         Err(refused) if refused.is_race() => {
             let mut batch = Batch::new();
-            batch.put(&trace).log(event);
+            signin.bounds.trace(cx, &trace, &mut batch).await?;
+            batch.log(event);
             cx.store.commit(batch).await?;
             Ok(())
         }

@@ -23,14 +23,17 @@
 mod account;
 mod attempt;
 mod authorize;
+mod bounds;
 mod callback;
 mod explain;
 mod finish;
 mod http;
 mod route;
+mod shelf;
 mod ticket;
 mod trace;
 
+pub use bounds::Bounds;
 pub use explain::{ExplainSignin, TraceView};
 pub use http::{Signin, http};
 pub use trace::{Trace, trim};

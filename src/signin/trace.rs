@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::attempt::{Attempt, Intent};
+use super::attempt::{self, Attempt, Intent};
 use crate::access::Context;
 use crate::connection::protocol::{Check, Checks};
 use crate::env::Timestamp;
@@ -98,7 +98,8 @@ impl Record for Trace {
         indexes
     }
     fn expires_at(&self) -> Option<Timestamp> {
-        Some(self.started_at + LIFETIME)
+        // While the browser is away there is nothing to tell but that; it goes with the attempt.
+        Some(self.started_at + if self.ending == Ending::Pending { attempt::LIFETIME } else { LIFETIME })
     }
 }
 
@@ -181,12 +182,13 @@ pub async fn trim(store: &Store, connection: ConnectionId) -> Result<()> {
     loop {
         let query = Query::by("connection", connection.bytes()).newest_first().limit(PER_CONNECTION).after(cursor);
         let page = store.page::<Trace>(query).await?;
-        let surplus = page.items.iter().skip(keep);
+        // What waits is bounded elsewhere, and must not push out what has ended.
+        let ended: Vec<_> = page.items.iter().filter(|trace| trace.ending != Ending::Pending).collect();
         let mut batch = Batch::new();
-        for trace in surplus {
+        for trace in ended.iter().skip(keep) {
             batch.delete::<Trace>(trace.key(), trace.revision);
         }
-        keep = keep.saturating_sub(page.items.len());
+        keep = keep.saturating_sub(ended.len());
         if !batch.is_empty() {
             store.commit(batch).await?;
         }

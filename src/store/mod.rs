@@ -23,9 +23,9 @@ pub use log::{Checkpoint, LogEntry, LogRow};
 pub use query::{Page, Query};
 pub use record::{Index, Key, Life, Record, Revision, Seq, Stored};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use self::backend::{Ask, Backend, RawLog};
 use self::chain::{Signer, Walk};
@@ -49,6 +49,7 @@ struct Inner {
     backend: Arc<dyn Backend>,
     writer: Writer,
     signer: Arc<Signer>,
+    tallies: Mutex<HashMap<&'static str, (i64, u64)>>,
 }
 
 impl Store {
@@ -67,7 +68,7 @@ impl Store {
 
     fn on(backend: Arc<dyn Backend>, env: Env, seed: &[u8; 32]) -> Result<Self> {
         let (writer, signer) = (Writer::start(Arc::clone(&backend))?, Arc::new(Signer::new(seed)?));
-        Ok(Self { inner: Arc::new(Inner { env, backend, writer, signer }) })
+        Ok(Self { inner: Arc::new(Inner { env, backend, writer, signer, tallies: Mutex::default() }) })
     }
 
     /// The record with that key, unless it has expired.
@@ -128,6 +129,15 @@ impl Store {
     /// the number of the last commit. If the future is dropped, the batch may still be written.
     pub async fn commit(&self, batch: Batch) -> std::result::Result<Seq, Refused> {
         self.inner.writer.commit(batch).await
+    }
+
+    /// Adds one to a count of this process, and tells the sum; it begins anew with each `period`. It is in memory alone, and
+    /// exact however many add at the same time: for what must not be written in order to be counted.
+    pub fn tally(&self, what: &'static str, period: i64) -> u64 {
+        let mut tallies = self.inner.tallies.lock().unwrap_or_else(PoisonError::into_inner);
+        let tally = tallies.entry(what).or_default();
+        *tally = if tally.0 == period { (period, tally.1 + 1) } else { (period, 1) };
+        tally.1
     }
 
     /// Whether the last write went well: for health checks. Reads go on when it did not.

@@ -9,6 +9,8 @@ mod coverage;
 mod demo;
 mod domains;
 mod fetch;
+mod fuzz;
+mod limits;
 mod listen;
 mod oidc;
 mod pages;

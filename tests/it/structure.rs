@@ -35,7 +35,11 @@ const ORDER: &[&str] = &[
 const COMMITS: &[(&str, &str)] = &[
     ("access/operation.rs", "every operation, and its refusal"),
     ("access/refusal.rs", "the count of a flood that has ended"),
-    ("app.rs", "what a first start needs"),
+    (
+        "access/throttle.rs",
+        "a try that is taken before what it tries is looked at; a count from before the clock was set back",
+    ),
+    ("app.rs", "what a first start needs; the count of bearers that open nothing"),
     ("provider/token_endpoint.rs", "the redemption of a code"),
     ("provider/userinfo.rs", "the refusal of a token"),
     ("server/health.rs", "the probe of /readyz"),

@@ -11,6 +11,7 @@ use super::claim::{Challenge, Domain, Proof};
 use super::event;
 use super::ops::{claim, owner, touch};
 use super::owner::{free_for, take};
+use crate::access::throttle::{self, Rule, Subject};
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, Route};
 use crate::env::Timestamp;
 use crate::error::{Error, Result, codes};
@@ -135,7 +136,12 @@ impl Operation for VerifyDomain {
     }
 
     async fn look(&self, cx: &Context) -> Result<Self::Seen> {
-        if self.force { Ok(Shown::default()) } else { Shown::see(cx, self.connection, &self.domain).await }
+        if self.force {
+            return Ok(Shown::default());
+        }
+        // Each look asks name servers that somebody else pays for.
+        throttle::take(cx, &[(Rule::DomainProof, Subject::new().and(self.connection.bytes()))]).await?;
+        Shown::see(cx, self.connection, &self.domain).await
     }
 
     async fn apply(&self, cx: &Context, seen: &Self::Seen, batch: &mut Batch) -> Result<Self::Output> {

@@ -22,6 +22,12 @@ use tower::ServiceExt as _;
 /// Where this authd is reached.
 pub const PUBLIC_URL: &str = "http://127.0.0.1:8080";
 
+/// The loopback network is what lies outside.
+fn outside(env: Env) -> Env {
+    let rules = OutboundRules::parse(["127.0.0.0/8"]).unwrap();
+    env.with_outbound(Arc::new(Fetch::new(rules, Arc::new(NoDns), &[] as &[&str]).unwrap()))
+}
+
 /// A running authd.
 pub struct Authd {
     pub app: App,
@@ -36,11 +42,26 @@ impl Authd {
 
     /// In a world of one's own.
     pub async fn start_in(env: Env) -> Self {
-        let rules = OutboundRules::parse(["127.0.0.0/8"]).unwrap();
-        let env = env.with_outbound(Arc::new(Fetch::new(rules, Arc::new(NoDns), &[] as &[&str]).unwrap()));
+        let env = outside(env);
         let store = Store::in_memory(env.clone()).unwrap();
+        Self::start_on(store, env).await
+    }
+
+    /// On a store of one's own, in the same world.
+    pub async fn start_on(store: Store, env: Env) -> Self {
         let public_url = PublicUrl::parse(PUBLIC_URL).unwrap();
         let deployment = Deployment { public_url, master_key: MasterKey::generate(&env) };
+        Self::of(store, deployment, outside(env)).await
+    }
+
+    /// The same store in another process: what was kept in memory alone is gone.
+    pub async fn restarted(&self) -> Self {
+        let world = &self.app.world;
+        Self::of(world.store.clone(), (*world.deployment).clone(), world.env.clone()).await
+    }
+
+    /// With a deployment of one's own.
+    pub async fn of(store: Store, deployment: Deployment, env: Env) -> Self {
         let app = App::on(store, deployment, env).await.unwrap();
         let config = Config::load(&Environment::default(), &Flags::default()).unwrap();
         let router = Server::new(&app, &config, &["127.0.0.1:8080".parse().unwrap()]).public;
