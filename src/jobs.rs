@@ -1,8 +1,10 @@
 //! # jobs — clock-driven chores
 //!
-//! *Owns* what is done again and again without being asked: sweeping what has expired, signing the log's end, asking DNS
-//! again for the proofs of domains.
+//! *Owns* what is done again and again without being asked: sweeping what has expired or was ended, signing the log's
+//! end, asking DNS again for the proofs of domains.
 //! *Gives* `run`. *Needs* the world. *Never* holds a rule: what expires says so itself.
+
+pub mod ended;
 
 use std::time::Duration;
 
@@ -45,6 +47,9 @@ pub async fn run(world: World, stop: impl Future<Output = ()>) {
             _ = sweep.tick() => {
                 swept(&world).await;
                 counted(&world).await;
+                if let Err(error) = ended::remove(&world).await {
+                    tracing::warn!(code = error.code(), "ended organizations were not swept: {}", error.log_line());
+                }
             }
             _ = trim.tick() => if let Err(error) = trimmed(&world).await {
                 tracing::warn!(code = error.code(), "traces were not trimmed: {}", error.log_line());

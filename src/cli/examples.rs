@@ -22,7 +22,9 @@ The flag wins over the environment, the environment over the file.";
 
 const EXAMPLES: &[(&str, &str)] = &[
     ("organization.create", "  authd org create --name Acme\n  authd org create --name Acme --json"),
-    ("organization.list", "  authd org list\n  authd org list --limit 10 --json"),
+    ("organization.list", "  authd org list\n  authd org list --search acme --json"),
+    ("organization.update", "  authd org update org_… --name 'Acme Ltd'"),
+    ("organization.delete", "  authd org delete org_… --confirm 'Acme Ltd'"),
     ("organization.disable", "  authd org disable org_…"),
     (
         "api_key.create",
@@ -80,7 +82,10 @@ const EXAMPLES: &[(&str, &str)] = &[
     ),
     ("session.list", "  authd session list --org org_…\n  authd session list --org org_… --user usr_…"),
     ("session.revoke", "  authd session revoke ses_…"),
-    ("user.list", "  authd user list --org org_…"),
+    (
+        "user.list",
+        "  authd user list --org org_… --search 'ada love'\n  authd user list --org org_… --status suspended --sort name",
+    ),
     (
         "user.create",
         "  authd user create --org org_… --email ada@acme.example --role admin\n  authd user create --org org_… --email bob@acme.example --name Bob --connection conn_…",

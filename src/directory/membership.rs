@@ -139,6 +139,7 @@ impl Record for Membership {
         if let Some(Ok(email)) = self.email.as_deref().map(EmailAddress::parse) {
             indexes.push(Index::unique("email", Self::email_value(self.organization, &email)));
         }
+        indexes.extend(super::listing::member_indexes(self));
         indexes
     }
 }

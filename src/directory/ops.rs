@@ -4,9 +4,10 @@ mod organizations;
 mod users_list;
 
 pub use organizations::{
-    CreateOrganization, DisableOrganization, EnableOrganization, GetOrganization, ListOrganizations, OrganizationView,
+    CreateOrganization, DeleteOrganization, DisableOrganization, EnableOrganization, GetOrganization,
+    ListOrganizations, OrganizationView, UpdateOrganization,
 };
-pub use users_list::ListUsers;
+pub use users_list::{Direction, ListUsers, UserSort};
 
 use async_trait::async_trait;
 use schemars::JsonSchema;

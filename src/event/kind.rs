@@ -25,6 +25,8 @@ macro_rules! kinds {
 kinds! {
     OrganizationCreated = "organization.created", "An organization was created.";
     OrganizationUpdated = "organization.updated", "An organization was changed, disabled or enabled.";
+    OrganizationRemoved = "organization.removed", "An organization was ended for good.";
+    OrganizationSwept = "organization.swept", "Data of an ended organization was removed.";
     UserCreated = "user.created", "A person became known to an organization.";
     UserUpdated = "user.updated", "A person's profile, roles or status changed.";
     UserSuspended = "user.suspended", "An administrator ended a person's access.";

@@ -8,4 +8,4 @@ mod facts;
 mod record;
 
 pub use facts::{facts_of, facts_of_administrators};
-pub use record::policy_of;
+pub use record::{OrganizationPolicy, policy_of};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::epoch::{Epochs, Scope};
+use super::epoch::{Epochs, Scope, bump};
 use crate::access::Context;
 use crate::crypto::{Opaque, Secret, TokenHash};
 use crate::env::Timestamp;
@@ -66,6 +66,9 @@ pub struct Session {
     /// The person's address at the time, so that a list of sessions can be read.
     #[n(14)]
     pub email: Option<String>,
+    /// When it was ended by itself, not together with others.
+    #[n(15)]
+    pub ended_at: Option<Timestamp>,
 }
 
 impl Record for Session {
@@ -75,12 +78,18 @@ impl Record for Session {
         Key::from_bytes(self.id.bytes())
     }
     fn indexes(&self) -> Vec<Index> {
-        vec![
+        let mut indexes = vec![
             Index::unique("cookie", self.cookie.bytes()),
             Index::many("organization", self.organization.bytes()),
             Index::many("user", self.user.bytes()),
             Index::many("member", Self::member(self.organization, self.user)),
-        ]
+        ];
+        indexes.extend(self.connection.map(|id| Index::many("connection", id.bytes())));
+        if self.ended_at.is_none() {
+            let epoch = self.epochs.number_of(Scope::Organization(self.organization)).unwrap_or_default();
+            indexes.push(Index::many("live", Self::live(self.organization, epoch)));
+        }
+        indexes
     }
     fn expires_at(&self) -> Option<Timestamp> {
         Some(self.expires_at)
@@ -146,6 +155,22 @@ impl Session {
         [organization.bytes(), user.bytes()].concat()
     }
 
+    /// The value of the `live` index: sessions that were not ended by themselves, and not with all others of their
+    /// organization, because that is another epoch. More than these never live; some of these may have ended.
+    pub(super) fn live(organization: OrganizationId, epoch: u64) -> Vec<u8> {
+        [&organization.bytes()[..], &epoch.to_be_bytes()].concat()
+    }
+
+    /// Ends a session by itself. The caller adds the event.
+    pub async fn end(store: &Store, id: SessionId, now: Timestamp, batch: &mut Batch) -> Result<()> {
+        bump(store, Scope::Session(id), batch).await?;
+        if let Some(Stored { mut value, revision }) = store.get::<Self>(Key::from_bytes(id.bytes())).await? {
+            value.ended_at = Some(now);
+            batch.update(&value, revision);
+        }
+        Ok(())
+    }
+
     /// Opens a session; it is there once the batch is committed. A new id at every sign-in (session fixation).
     pub async fn open(cx: &Context, new: NewSession, batch: &mut Batch) -> Result<Opened> {
         let id = SessionId::new(&cx.env);
@@ -169,6 +194,7 @@ impl Session {
             ip: cx.origin.ip.map(|ip| ip.to_string()),
             user_agent: cx.origin.user_agent.clone(),
             email: new.email,
+            ended_at: None,
         };
         let event = cx.event(EventKind::SessionSignedIn).within(session.organization).about("session", id);
         batch.create(&session).log(event.and("user", session.user));

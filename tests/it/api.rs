@@ -125,7 +125,7 @@ impl World {
                     self.things["organization"].clone()
                 }
                 name if field.required || in_path => match name {
-                    "name" => "N".to_owned(),
+                    "name" | "confirm" => "N".to_owned(),
                     "grants" => "user.read".to_owned(),
                     "protocol" => "oidc".to_owned(),
                     "domain" | "domains" => "acme.example".to_owned(),

@@ -36,6 +36,7 @@ const COMMITS: &[(&str, &str)] = &[
     ("access/operation.rs", "every operation, and its refusal"),
     ("access/refusal.rs", "the count of a flood that has ended"),
     ("app.rs", "what a first start needs"),
+    ("jobs/ended.rs", "what an ended organization leaves, in chunks"),
     ("provider/token_endpoint.rs", "the redemption of a code"),
     ("provider/userinfo.rs", "the refusal of a token"),
     ("server/health.rs", "the probe of /readyz"),
