@@ -137,7 +137,7 @@ impl Crowd {
         FAMILY[(n as usize / GIVEN.len()) * 7 % FAMILY.len()]
     }
 
-    fn member(&self, world: &World, user: UserId, n: u32) -> Membership {
+    pub fn member(&self, world: &World, user: UserId, n: u32) -> Membership {
         Membership {
             status: if Self::suspended(n) { Status::Suspended } else { Status::Active },
             email: Some(format!("person{n}@crowd.test")),
