@@ -62,7 +62,8 @@ pub fn fold(text: &str) -> String {
 
 /// At most `LONGEST` bytes of a text.
 fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(LONGEST)]
+    let end = (0..=LONGEST.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+    &text[..end.unwrap_or_default()]
 }
 
 /// A word without what stands around it: brackets, commas, quotes.
