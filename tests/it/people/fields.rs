@@ -1,13 +1,13 @@
 //! Whose word counts: matching, linking, the fields of a profile, roles by mapping alone.
 
 use authd::access::Role;
-use authd::directory::{Field, Fields, Members, PersonProposal, Source};
+use authd::directory::{Field, Fields, Members, Membership, PersonProposal, Source, User};
 use authd::event::EventKind;
 use authd::id::ConnectionId;
 use authd::policy::{
     Authority, GroupsMode, Linking, ReuseUser, RolesMode, UpdateFromDirectory, UpdateProfile, Verdict,
 };
-use authd::store::Batch;
+use authd::store::{Batch, Key, Stored};
 use serde_json::json;
 
 use super::{Tenant, profile, role_names};
@@ -316,4 +316,108 @@ async fn a_newcomer_has_the_roles_of_newcomers_and_only_by_signing_in() {
     let bob = authd::directory::provision_person(&cx, own.sign_in("bob"), &facts, &mut batch).await.unwrap();
     assert_eq!(role_names(&bob.membership), ["admin"], "the connection's word goes before the policy's");
     assert!(role_names(&own.propose(own.scim("cleo")).await.unwrap().membership).is_empty());
+}
+
+#[tokio::test]
+async fn an_event_names_what_changed_and_nothing_else() {
+    let mut own = Tenant::new().await;
+    own.policy.provisioning.user.authority = Authority::Connection;
+    own.policy.provisioning.user.update_profile_on_login = UpdateProfile::Always;
+    own.policy.provisioning.groups.mode = GroupsMode::Sync;
+    own.policy.provisioning.groups.mapping.insert("staff".into(), vec![Role::Viewer.into()]);
+    let ada = own.propose(own.sign_in("ada")).await.unwrap().membership.user;
+    let mut said = own.sign_in("ada");
+    let changes: [(&str, &dyn Fn(&mut PersonProposal)); 7] = [
+        ("email", &|said| said.fields = said.fields.clone().set(Field::Email, "ada.l@own.test")),
+        ("name", &|said| said.fields = said.fields.clone().set(Field::Name, "Ada L")),
+        ("givenName", &|said| said.fields = said.fields.clone().set(Field::GivenName, "Ada")),
+        ("familyName", &|said| said.fields = said.fields.clone().set(Field::FamilyName, "Lovelace")),
+        ("image", &|said| said.fields = said.fields.clone().set(Field::Image, "https://p.test/1")),
+        ("groups", &|said| said.groups = Some(vec!["others".into()])),
+        ("extra", &|said| said.extra = Some([("k".to_owned(), json!(1))].into_iter().collect())),
+    ];
+    for (name, change) in changes {
+        change(&mut said);
+        own.propose(said.clone()).await.unwrap();
+        assert_eq!(own.last(EventKind::UserUpdated).await.data["changed"], json!([name]));
+        let quiet = own.events().await.len();
+        own.propose(said.clone()).await.unwrap();
+        assert_eq!(own.events().await.len(), quiet, "{name}: said again, it is nothing new");
+    }
+    let member = own.member(ada).await.unwrap();
+    assert_eq!(member.extra.as_deref(), Some(r#"{"k":1}"#));
+    own.propose(PersonProposal { extra: Some(Default::default()), ..own.sign_in("ada") }).await.unwrap();
+    assert_eq!(own.member(ada).await.unwrap().extra, None);
+
+    own.propose(PersonProposal { groups: Some(vec!["staff".into()]), ..own.sign_in("ada") }).await.unwrap();
+    let event = own.last(EventKind::UserUpdated).await;
+    assert_eq!((&event.data["gained"], event.data.get("lost")), (&json!(["viewer"]), None));
+    own.propose(PersonProposal { groups: Some(vec![]), ..own.sign_in("ada") }).await.unwrap();
+    let event = own.last(EventKind::UserUpdated).await;
+    assert_eq!((event.data.get("gained"), &event.data["lost"]), (None, &json!(["viewer"])));
+    assert_eq!(event.data["source"], "sign_in");
+
+    // The authority says what somebody else had said: nothing looks different, but it is the authority's now.
+    own.policy.provisioning.user.authority = Authority::Scim;
+    let same = Fields::none().set(Field::Name, own.member(ada).await.unwrap().name.unwrap());
+    own.propose(PersonProposal { fields: same.clone(), ..own.scim_about(ada) }).await.unwrap();
+    assert_eq!(own.last(EventKind::UserUpdated).await.data["changed"], json!(["authority"]));
+    let quiet = own.events().await.len();
+    own.propose(PersonProposal { fields: same, ..own.scim_about(ada) }).await.unwrap();
+    own.propose(PersonProposal { fields: Fields::none().clear(Field::Image), ..own.scim_about(ada) }).await.unwrap();
+    assert_eq!(own.events().await.len(), quiet + 1);
+    let other = Fields::none().set(Field::Name, "Other");
+    own.propose(PersonProposal { fields: other, ..own.sign_in("ada") }).await.unwrap();
+    assert_ne!(own.member(ada).await.unwrap().name.as_deref(), Some("Other"));
+}
+
+#[tokio::test]
+async fn a_handle_has_a_length_and_a_person_may_be_disabled_everywhere() {
+    let own = Tenant::new().await;
+    for (handle, fits) in [(String::new(), false), ("x".repeat(1_000), true), ("y".repeat(1_001), false)] {
+        let mut arrival = own.sign_in("ada");
+        arrival.subject = Some(handle.clone());
+        arrival.fields = Fields::none();
+        let subject = own.propose(arrival).await.map(drop);
+        let stated = PersonProposal { external_id: Some(handle.clone()), fields: Fields::none(), ..own.scim("x") };
+        let external = own.propose(stated).await.map(drop);
+        let expected = if fits { Ok(()) } else { Err("profile_invalid") };
+        assert_eq!((subject, external), (expected, expected), "{}", handle.len());
+    }
+    let ada = own.propose(own.sign_in("ada")).await.unwrap().membership.user;
+    let Stored { mut value, revision } = own.store().get::<User>(Key::from_bytes(ada.bytes())).await.unwrap().unwrap();
+    value.disabled_at = Some(own.world.env.now());
+    let mut batch = Batch::new();
+    batch.update(&value, revision).log(own.context(authd::access::Caller::System).event(EventKind::UserUpdated));
+    own.store().commit(batch).await.unwrap();
+    assert_eq!(own.propose(own.sign_in("ada")).await.unwrap_err(), "person_disabled");
+}
+
+#[tokio::test]
+async fn identities_of_another_tenant_say_nothing_here() {
+    let own = Tenant::new().await;
+    let other = Tenant::within(&own.world).await;
+    let ada = other.propose(other.sign_in("ada")).await.unwrap().membership;
+    let entered = Membership { organization: own.id, source: None, email_verified: false, ..ada.clone() };
+    let mut batch = Batch::new();
+    batch.create(&entered).log(own.context(authd::access::Caller::System).event(EventKind::UserCreated));
+    own.store().commit(batch).await.unwrap();
+    assert_eq!(own.propose(own.sign_in("ada")).await.unwrap().membership.user, ada.user);
+    let listed = own.with_role(Role::Viewer);
+    let shown = own.perform(&listed, "identity.list", json!({"user": ada.user})).await.unwrap();
+    assert_eq!(shown["items"].as_array().unwrap().len(), 1, "each tenant sees its own");
+}
+
+#[tokio::test]
+async fn who_was_linked_by_hand_is_not_waited_for() {
+    let own = Tenant::new().await;
+    let connection = json!({"organization": own.id, "protocol": "oidc", "name": "P"});
+    let connection = own.operate("connection.create", connection).await.unwrap()["id"].clone();
+    let created = own.operate("user.create", json!({"organization": own.id, "email": "ada@own.test"})).await.unwrap();
+    let link = json!({"user": created["id"], "connection": connection, "subject": "ada"});
+    own.operate("identity.link", link).await.unwrap();
+    assert_eq!(own.propose(own.sign_in("ada")).await.unwrap_err(), "email_conflict");
+    let through = connection.as_str().unwrap().parse().unwrap();
+    let arrived = own.propose(PersonProposal::sign_in(through, "ada", &profile("ada"))).await.unwrap();
+    assert_eq!(json!(arrived.membership.user), created["id"]);
 }

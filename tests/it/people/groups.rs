@@ -115,7 +115,13 @@ async fn roles_follow_the_groups_of_each_directory_by_itself() {
         external_id: None,
         ..own.group_of("x", Members::Keep)
     };
+    let changed_at = async || DirectoryGroup::load(own.store(), readers).await.unwrap().updated_at;
+    let before = changed_at().await;
+    own.world.env.advance(std::time::Duration::from_secs(1));
+    own.group(GroupProposal { name: None, ..named("x") }).await.unwrap();
+    assert_eq!(changed_at().await, before);
     own.group(named("lurkers")).await.unwrap();
+    assert!(changed_at().await > before);
     assert_eq!(roles().await, ["admin"]);
     assert!(role_names(&own.member(users[1]).await.unwrap()).is_empty());
     own.group(named("readers")).await.unwrap();
@@ -165,6 +171,14 @@ async fn a_directory_has_its_own_groups_and_the_organizations_own_people() {
         let wrong = GroupProposal { name, external_id: handle, ..own.group_of("x", Members::Keep) };
         assert_eq!(own.group(wrong).await.unwrap_err(), "invalid_input");
     }
+    let longest = GroupProposal {
+        name: Some("n".repeat(1_000)),
+        external_id: Some("h".repeat(1_000)),
+        ..own.group_of("x", Members::Keep)
+    };
+    own.group(longest).await.unwrap();
+    let unknown = GroupProposal { gone: true, ..own.group_of("nobody's", Members::Keep) };
+    assert_eq!(own.group(unknown).await.unwrap_err(), "not_found");
     let admins = GroupProposal { source: Source::Admin, ..own.group_of("x", Members::Keep) };
     assert_eq!(own.group(admins).await.unwrap_err(), "invalid_input");
     let row = DirectoryGroup::load(own.store(), group).await.unwrap();

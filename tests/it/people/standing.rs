@@ -23,6 +23,7 @@ async fn scim_08_only_who_ended_an_access_gives_it_back() {
     let before = own.epochs(ada).await;
     own.propose(word(Some(false))).await.unwrap();
     assert_eq!(status().await, Status::Deprovisioned);
+    assert_eq!(own.last(EventKind::UserDeprovisioned).await.data["source"], "scim");
     assert!(!before.hold(own.store()).await.unwrap(), "in the same commit");
     own.propose(word(None)).await.unwrap();
     assert_eq!(status().await, Status::Deprovisioned);
@@ -31,6 +32,7 @@ async fn scim_08_only_who_ended_an_access_gives_it_back() {
 
     // What an administrator has ended, no source gives back; whatever it says besides.
     own.operate("user.suspend", json!({"id": ada})).await.unwrap();
+    assert_eq!(own.last(EventKind::UserSuspended).await.data["source"], "administrator");
     for _ in 0..2 {
         assert_eq!(own.propose(word(Some(true))).await.unwrap_err(), "suspended_by_admin");
         own.propose(word(Some(false))).await.unwrap();
