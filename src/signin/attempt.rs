@@ -86,7 +86,7 @@ impl Record for Attempt {
         Key::from_bytes(self.id.bytes())
     }
     fn indexes(&self) -> Vec<Index> {
-        vec![Index::unique("state", self.state.bytes())]
+        vec![Index::unique("state", self.state.bytes()), Index::many("request", self.request.bytes())]
     }
     fn expires_at(&self) -> Option<Timestamp> {
         Some(self.created_at + LIFETIME)

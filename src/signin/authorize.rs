@@ -186,7 +186,7 @@ async fn send(
         request: cx.origin.request,
         client: bounds::client(cx).map(Attempt::client_bytes),
     };
-    signin.bounds.begin(cx, &attempt, &Trace::begun(cx, &attempt)).await?;
+    signin.bounds.begin(cx, &attempt).await?;
     Ok(with_cookie(reply::see_other(&url)?, cookie))
 }
 

@@ -1,8 +1,8 @@
 //! What strangers can make a sign-in keep: attempts that wait for a browser, and traces.
 //!
 //! Anybody can begin a sign-in. Per client address at most 100 wait at a time, 50,000 in all; the traces of what came
-//! back are at most 1,000 a connection. Both are bounded in bytes, too: a flood does not grow the file. The trace of an
-//! attempt that waits goes with it.
+//! back are at most 1,000 a connection. Both are bounded in bytes, too: a flood does not grow the file. An attempt that waits
+//! has no trace of its own: there is nothing to tell but the attempt itself.
 
 use std::net::IpAddr;
 
@@ -10,15 +10,17 @@ use tokio::sync::OnceCell;
 
 use super::attempt::{Attempt, LIFETIME, Step};
 use super::shelf::{Piece, Share, Shelf};
-use super::trace::{Ending, Trace};
+use super::trace::Trace;
 use crate::access::Context;
+use crate::env::Timestamp;
 use crate::error::{Error, Result};
 use crate::http::guard::same_client;
 use crate::id::{AttemptId, ConnectionId};
 use crate::store::{Batch, Key, Query, Record, Store};
 
-/// Attempts that wait: of one address, in all, and in bytes.
-const WAITING: Share = Share { group: 100, rows: 50_000, bytes: 8 * 1024 * 1024 };
+/// Attempts that wait: of one address, in all, and in bytes. The file needs up to four times these bytes, for its trees are
+/// never full; so a flood from any number of addresses grows it by less than 20 MiB.
+const WAITING: Share = Share { group: 100, rows: 50_000, bytes: 5 * 1024 * 1024 };
 /// Traces that are kept: of one connection (those without one are one group), in all, and in bytes.
 const TRACES: Share = Share { group: 1_000, rows: 100_000, bytes: 20 * 1024 * 1024 };
 /// What a row costs besides its own bytes: its keys, its entries in three or four indexes.
@@ -42,9 +44,9 @@ fn size(record: &impl minicbor::Encode<()>) -> Result<usize> {
     Ok(minicbor::to_vec(record).map_err(|error| Error::bug(error.to_string()))?.len() + ROW)
 }
 
-fn waiting(attempt: &Attempt, trace: &Trace) -> Result<Piece<IpAddr>> {
-    let bytes = size(attempt)? + size(trace)?;
-    Ok(Piece { group: attempt.client(), id: attempt.id, bytes, until: attempt.created_at + LIFETIME })
+fn waiting(attempt: &Attempt) -> Result<Piece<IpAddr>> {
+    let until = attempt.created_at + LIFETIME;
+    Ok(Piece { group: attempt.client(), id: attempt.id, bytes: size(attempt)?, until })
 }
 
 fn kept(trace: &Trace) -> Result<Piece<Option<ConnectionId>>> {
@@ -64,21 +66,20 @@ impl Bounds {
     }
 
     async fn shelves(&self, cx: &Context) -> Result<&Shelves> {
-        self.shelves.get_or_try_init(|| read(&cx.store, cx)).await
+        self.shelves.get_or_try_init(|| read(&cx.store, cx.env.now())).await
     }
 
-    /// Writes the attempt that begins, with its trace, in one commit; what has to make room goes in the same.
-    pub(super) async fn begin(&self, cx: &Context, attempt: &Attempt, trace: &Trace) -> Result<()> {
+    /// Writes the attempt that begins; what has to make room goes in the same commit.
+    pub(super) async fn begin(&self, cx: &Context, attempt: &Attempt) -> Result<()> {
         let shelves = self.shelves(cx).await?;
-        let displaced = shelves.waiting.put(waiting(attempt, trace)?, cx.env.now());
+        let displaced = shelves.waiting.put(waiting(attempt)?, cx.env.now());
         let mut tries = 0;
         let written = loop {
             let mut batch = Batch::new();
-            batch.create(attempt).put(trace);
+            batch.create(attempt);
             let room = async {
                 for id in &displaced {
                     leave::<Attempt>(&cx.store, *id, &mut batch).await?;
-                    leave::<Trace>(&cx.store, *id, &mut batch).await?;
                 }
                 cx.store.commit(batch).await.map(drop).map_err(Error::from)
             };
@@ -90,7 +91,7 @@ impl Bounds {
         if written.is_err() {
             shelves.waiting.remove(attempt.id);
         } else if !shelves.waiting.holds(attempt.id) {
-            // It had to make room before it was written, so whoever came then did not find all of it.
+            // It had to make room before it was written, so whoever came then did not find it.
             clear(cx, attempt.id).await?;
         }
         written
@@ -119,12 +120,11 @@ impl Default for Bounds {
     }
 }
 
-/// Removes an attempt with its trace, whoever else is at it.
+/// Removes an attempt, whoever else is at it.
 async fn clear(cx: &Context, id: AttemptId) -> Result<()> {
     for _ in 0..RETRIES {
         let mut batch = Batch::new();
         leave::<Attempt>(&cx.store, id, &mut batch).await?;
-        leave::<Trace>(&cx.store, id, &mut batch).await?;
         match cx.store.commit(batch).await {
             Err(refused) if refused.is_race() => {}
             done => return done.map(drop).map_err(Into::into),
@@ -144,13 +144,12 @@ async fn leave<T: Record>(store: &Store, id: AttemptId, batch: &mut Batch) -> Re
 }
 
 /// What lies in the store already. What is too much for a share is left to its expiry.
-async fn read(store: &Store, cx: &Context) -> Result<Shelves> {
+async fn read(store: &Store, now: Timestamp) -> Result<Shelves> {
     let shelves = Shelves { waiting: Shelf::new(WAITING), traces: Shelf::new(TRACES) };
-    let now = cx.env.now();
     let mut cursor = None;
     loop {
         let page = store.page::<Trace>(Query::all().limit(1_000).after(cursor)).await?;
-        for trace in page.items.iter().filter(|trace| trace.ending != Ending::Pending) {
+        for trace in &page.items {
             shelves.traces.put(kept(trace)?, now);
         }
         cursor = page.next;
@@ -161,7 +160,7 @@ async fn read(store: &Store, cx: &Context) -> Result<Shelves> {
     loop {
         let page = store.page::<Attempt>(Query::all().limit(1_000).after(cursor)).await?;
         for attempt in page.items.iter().filter(|attempt| attempt.step == Step::Sent) {
-            shelves.waiting.put(waiting(attempt, &Trace::begun(cx, attempt))?, now);
+            shelves.waiting.put(waiting(attempt)?, now);
         }
         cursor = page.next;
         if cursor.is_none() {

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+<<<<<<< ours
 use serde::{Deserialize, Serialize};
 
 use super::attempt::{self, Attempt, Intent};
+=======
+use super::attempt::{Attempt, Intent};
+>>>>>>> theirs
 use crate::access::Context;
 use crate::connection::protocol::{Authenticated, Check, Checks};
 use crate::directory::Profile;
@@ -113,21 +117,20 @@ impl Record for Trace {
         indexes
     }
     fn expires_at(&self) -> Option<Timestamp> {
-        // While the browser is away there is nothing to tell but that; it goes with the attempt.
-        Some(self.started_at + if self.ending == Ending::Pending { attempt::LIFETIME } else { LIFETIME })
+        Some(self.started_at + LIFETIME)
     }
 }
 
 impl Trace {
-    /// Of an attempt that has just been sent upstream.
-    pub fn begun(cx: &Context, attempt: &Attempt) -> Self {
+    /// Of an attempt whose browser is away. It is not kept: the attempt tells as much.
+    pub fn begun(attempt: &Attempt) -> Self {
         let app = match &attempt.intent {
             Intent::Authorize(request) => Some(request.app),
             Intent::Account => None,
         };
         Self {
             id: attempt.id,
-            requests: vec![cx.origin.request],
+            requests: vec![attempt.request],
             organization: Some(attempt.organization),
             connection: Some(attempt.connection),
             app,
@@ -166,7 +169,7 @@ impl Trace {
     /// The trace of an attempt, with this request in it.
     pub async fn of(cx: &Context, attempt: &Attempt) -> Result<Self> {
         let kept = cx.store.get::<Self>(Key::from_bytes(attempt.id.bytes())).await?;
-        let mut trace = kept.map_or_else(|| Self::begun(cx, attempt), |kept| kept.value);
+        let mut trace = kept.map_or_else(|| Self::begun(attempt), |kept| kept.value);
         if !trace.requests.contains(&cx.origin.request) {
             trace.requests.push(cx.origin.request);
         }
@@ -210,13 +213,12 @@ pub async fn trim(store: &Store, connection: ConnectionId) -> Result<()> {
     loop {
         let query = Query::by("connection", connection.bytes()).newest_first().limit(PER_CONNECTION).after(cursor);
         let page = store.page::<Trace>(query).await?;
-        // What waits is bounded elsewhere, and must not push out what has ended.
-        let ended: Vec<_> = page.items.iter().filter(|trace| trace.ending != Ending::Pending).collect();
+        let surplus = page.items.iter().skip(keep);
         let mut batch = Batch::new();
-        for trace in ended.iter().skip(keep) {
+        for trace in surplus {
             batch.delete::<Trace>(trace.key(), trace.revision);
         }
-        keep = keep.saturating_sub(ended.len());
+        keep = keep.saturating_sub(page.items.len());
         if !batch.is_empty() {
             store.commit(batch).await?;
         }

@@ -63,7 +63,7 @@ async fn dos_02_a_flood_of_sign_ins_from_one_address_does_not_fill_the_disk() {
     let page = sent(&disk, n, 1, &[], StatusCode::OK).await;
     let routed = sent(&disk, n, 1, &[("organization", &organization)], StatusCode::SEE_OTHER).await;
     let counts = disk.scene.authd.app.world.store.counts().await.unwrap();
-    assert_eq!((counts["attempt"], counts["trace"]), (100, 100));
+    assert_eq!((counts["attempt"], counts.get("trace").copied().unwrap_or(0)), (100, 0));
     assert!(page < 2 * 1024 * 1024, "a page is written nowhere: {page}");
     assert!(page + routed < GROWTH, "{page} + {routed}");
     println!("{n} without and {n} with an organization: {page} and {routed} bytes");
