@@ -133,7 +133,7 @@ async fn ask(world: &World, input: &Value, pages: usize) -> Run {
     let watch = Stopwatch::start(std::process::id());
     for _ in 0..pages {
         let page = perform(world, "user.list", input.clone()).await;
-        assert!(!page["items"].as_array().unwrap().is_empty());
+        assert!(!page["items"].as_array().unwrap().is_empty(), "{input}");
     }
     watch.stop(pages)
 }

@@ -71,8 +71,8 @@ async fn a_page_of_a_great_organization_reads_little_more_than_it_shows() {
     eprintln!("{size} members in {:?}", begun.elapsed());
 
     // How many rows one page may read: what it shows and one more, where indexes alone decide. What is rare is read
-    // wholly to be sorted, and up to 1,000 rows count as rare.
-    const RARE: u64 = 1_000;
+    // wholly to be sorted, and up to 3,000 rows count as rare.
+    const RARE: u64 = 3_000;
     let cases = [
         (json!({}), 100, 101),
         (json!({"limit": 1000}), 1000, 1_001),

@@ -19,16 +19,16 @@ use super::read::{Rows, listed};
 use crate::store::backend::{Also, Ask, Fault, Listing, Order, Span};
 use crate::store::record::Row;
 
-/// A condition with at most so many entries is rare: its rows are read and sorted.
-const RARE: usize = 1_000;
+/// A condition with at most so many entries is rare, where all its rows must be read to be sorted.
+const RARE: usize = 3_000;
 /// After so much effort for rows that are none of the list, keys are gathered: what fills a page at once needs none.
 const PATIENCE: usize = 1_000;
-/// Of a condition with at most so many entries, all keys are gathered.
+/// Of a condition with at most so many entries, all keys are gathered. It is rare, where keys alone are sorted.
 const GATHERED: usize = 10_000;
 /// What a page with conditions may cost, in steps over index entries.
-const EFFORT: usize = 40_000;
+const EFFORT: usize = 100_000;
 /// What reading a row costs in that measure.
-const ROW_COST: usize = 8;
+const ROW_COST: usize = 16;
 
 type Entries = ReadOnlyTable<&'static [u8], ()>;
 type Bytes = AccessGuard<'static, &'static [u8]>;
@@ -58,7 +58,7 @@ struct Lists {
 impl Lists {
     /// The keys of the rarest condition, if any is rare.
     fn rarest(&self, ask: &Ask) -> Result<Option<HashSet<Vec<u8>>>, Fault> {
-        let mut most = RARE;
+        let mut most = if matches!(ask.order, Order::Ordered(..)) { RARE } else { GATHERED };
         let mut rarest = None;
         for also in &ask.also {
             // Nothing is looked at twice as far as the rarest so far goes.
