@@ -8,20 +8,30 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::access::{self, ApiKey, Caller, Catalogue, Context, Deployment, World};
+use crate::access::throttle::{self, Rule};
+use crate::access::{self, Caller, Catalogue, Context, Deployment, World};
+use crate::care;
 use crate::config::{Config, PublicUrl};
 use crate::connection::{self, Registry};
 use crate::crypto::MasterKey;
-use crate::directory::{self, Organization};
+use crate::directory::{self, Membership};
 use crate::env::Env;
 use crate::error::{Error, Result, codes};
-use crate::event::Origin;
+use crate::event::{EventKind, Origin};
+use crate::governance;
 use crate::outbox::Outbox;
+use crate::people;
 use crate::provider::{self, backchannel::BackchannelLogout};
 use crate::session;
 use crate::signin;
-use crate::store::{Batch, Options, Store};
+use crate::store::{Batch, Options, Reencode, Store};
 use crate::token::{self, Keyring};
+
+mod backup;
+mod restore;
+
+pub use backup::CreateBackup;
+pub use restore::{Restore, Restored};
 
 /// What an app is opened with.
 pub struct Settings {
@@ -58,13 +68,31 @@ pub fn catalogue() -> Catalogue {
         session::catalogue,
         directory::catalogue,
         connection::catalogue,
+        governance::catalogue,
+        people::catalogue,
         token::catalogue,
         provider::catalogue,
         signin::catalogue,
+        care::catalogue,
     ] {
         catalogue = module(catalogue);
     }
-    catalogue
+    catalogue.with::<CreateBackup>()
+}
+
+/// The kinds whose rows an upgrade of the database writes anew: those that are encoded or found otherwise than in an
+/// earlier layout.
+fn reencoded() -> Vec<Reencode> {
+    vec![Reencode::of::<Membership>()]
+}
+
+/// How the store of this configuration is opened.
+fn options(config: &Config, master_key: &MasterKey) -> Options {
+    Options {
+        cache_bytes: config.store.cache_bytes,
+        reencode: reencoded(),
+        ..Options::new(*master_key.derive("checkpoint"))
+    }
 }
 
 impl App {
@@ -72,21 +100,25 @@ impl App {
     /// Errors: `data_dir_in_use`, `storage_corrupt`, `storage_newer`, `storage_full`, `storage_error`, `master_key_wrong`.
     pub async fn open(settings: Settings) -> Result<Self> {
         let Settings { config, public_url, master_key, env } = settings;
-        let options =
-            Options { cache_bytes: config.store.cache_bytes, checkpoint_seed: *master_key.derive("checkpoint") };
-        let store = Store::open(&config.data_dir.database(), env.clone(), options)?;
+        let store = Store::open(&config.data_dir.database(), env.clone(), options(&config, &master_key))?;
         Self::on(store, Deployment { public_url, master_key }, env).await
     }
 
     /// On a store that is open already. Errors: as `open`.
     pub async fn on(store: Store, deployment: Deployment, env: Env) -> Result<Self> {
         let mut batch = Batch::new();
-        access::check_master_key(&env, &store, &deployment, &mut batch).await?;
-        if !batch.is_empty() {
-            store.commit(batch).await?;
-        }
+        let seed = access::check_master_key(&env, &store, &deployment, &mut batch).await?;
         let world = World { env, store, deployment: Arc::new(deployment) };
         let cx = world.context(Caller::System, Origin::internal(&world.env));
+        if let Some(upgraded) = world.store.upgraded() {
+            let event = cx.event(EventKind::StoreUpgraded).with("from", upgraded.from).with("to", upgraded.to);
+            batch.log(event.with("rows", upgraded.rows));
+        }
+        if !batch.is_empty() {
+            world.store.commit(batch).await?;
+        }
+        world.store.sign_checkpoints_with(&seed)?;
+        care::finish_rotation(&cx).await;
         let keyring = Keyring::new();
         keyring.ensure(&cx).await?;
         let outbox = Outbox::new(vec![Box::new(BackchannelLogout::new(keyring.clone()))]);
@@ -104,17 +136,23 @@ impl App {
         operation.perform(cx, input).await
     }
 
-    /// Who a bearer is: the holder of an API key, or of an access token for authd's own API. Errors: `not_signed_in`.
+    /// Who a bearer is: the holder of an API key, or of an access token for authd's own API. Errors: `not_signed_in`;
+    /// `rate_limited` instead where too many came from one address that open nothing. One that holds always opens.
     pub async fn authenticate(&self, bearer: &str, origin: Origin) -> Result<Caller> {
-        if ApiKey::looks_like(bearer) {
-            let caller = ApiKey::authenticate(&self.world.store, self.world.env.now(), bearer).await?;
-            if let Some(organization) = caller.organization() {
-                Organization::open(&self.world.store, organization)
-                    .await
-                    .map_err(|error| Error::new(&codes::NOT_SIGNED_IN).because(error))?;
-            }
-            return Ok(caller);
+        let known = self.known(bearer, origin.clone()).await;
+        if let Err(error) = &known
+            && error.is(&codes::NOT_SIGNED_IN)
+        {
+            let cx = self.context(Caller::Anonymous, origin);
+            throttle::check(&cx, Rule::Bearer, throttle::address(&cx)).await?;
+            let mut batch = Batch::new();
+            throttle::count(&cx, Rule::Bearer, throttle::address(&cx), &mut batch).await?;
+            self.world.store.commit(batch).await?;
         }
-        token::verify_api(&self.context(Caller::Anonymous, origin), &self.keyring, bearer).await
+        known
+    }
+
+    async fn known(&self, bearer: &str, origin: Origin) -> Result<Caller> {
+        token::authenticate(&self.context(Caller::Anonymous, origin), &self.keyring, bearer).await
     }
 }

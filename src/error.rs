@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::panic::Location;
+use std::time::Duration;
 
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -56,6 +57,7 @@ pub struct Error {
     code: &'static Code,
     message: Cow<'static, str>,
     help: Cow<'static, str>,
+    retry_after: Option<Duration>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
     at: &'static Location<'static>,
 }
@@ -68,6 +70,7 @@ impl Error {
             code,
             message: Cow::Borrowed(code.message),
             help: Cow::Borrowed(code.help),
+            retry_after: None,
             source: None,
             at: Location::caller(),
         }
@@ -85,11 +88,30 @@ impl Error {
         Self::new(&codes::BUG).because(source)
     }
 
+    /// The same error with another sentence. As for `says`: nothing internal in it.
+    #[must_use]
+    pub fn saying(mut self, message: impl Into<Cow<'static, str>>) -> Self {
+        self.message = message.into();
+        self
+    }
+
     /// The next step for the person.
     #[must_use]
     pub fn help(mut self, help: impl Into<Cow<'static, str>>) -> Self {
         self.help = help.into();
         self
+    }
+
+    /// When another try makes sense, from now on.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    /// How long to wait before another try, where that is known.
+    pub fn wait(&self) -> Option<Duration> {
+        self.retry_after
     }
 
     /// The cause, for the log only.
@@ -191,6 +213,8 @@ pub mod codes {
         CONFIG_UNKNOWN_KEY = Invalid "config_unknown_key", "The configuration has a key that authd does not know.", "";
         MASTER_KEY_WRONG = Invalid "master_key_wrong", "The master key does not fit this database.", "Use the key that the database was made with (`master.key`, or AUTHD_MASTER_KEY).";
         MASTER_KEY_INVALID = Invalid "master_key_invalid", "The master key cannot be used.", "It is 32 bytes in base64url, in a file that only its owner can read.";
+        MASTER_KEY_FROM_ENVIRONMENT = Conflict "master_key_from_environment", "The master key comes from AUTHD_MASTER_KEY, which authd cannot change.", "Start authd again with a new key in AUTHD_MASTER_KEY and this one in AUTHD_MASTER_KEY_PREVIOUS; the start seals everything anew.";
+        MASTER_KEY_TURNING = Conflict "master_key_turning", "The master key is being rotated already.", "Wait until that is done; `authd master-key show` tells.";
         DATA_DIR_IN_USE = Conflict "data_dir_in_use", "Another authd is using this data directory.", "Stop it, or talk to it: the verbs of `authd` reach a running server by its socket.";
         LISTEN_FAILED = Invalid "listen_failed", "The address cannot be listened on.", "Choose another with `--listen`.";
 
@@ -199,6 +223,8 @@ pub mod codes {
         STORAGE_FULL = Unavailable "storage_full", "The disk is full.", "Free some space; authd goes on by itself.";
         STORAGE_CORRUPT = Unavailable "storage_corrupt", "The database file is damaged.", "Stop authd, and put a backup of the data directory in its place.";
         STORAGE_NEWER = Invalid "storage_newer", "The database was written by a newer authd.", "Run that version, or restore a backup of this one.";
+        BACKUP_INVALID = Invalid "backup_invalid", "That is no backup of authd, or it is damaged.", "Take another one; `authd backup verify FILE` tells whether it is whole.";
+        PASSPHRASE_WRONG = Invalid "passphrase_wrong", "The passphrase does not open the master key in this backup.", "";
         TAKEN = Conflict "taken", "That is taken already.", "";
 
         // access
@@ -206,6 +232,7 @@ pub mod codes {
         MISSING_GRANT = Forbidden "missing_grant", "The caller lacks the grant for this.", "";
         GRANT_EXCEEDS_CALLER = Forbidden "grant_exceeds_caller", "Nobody can give a grant that they do not hold.", "";
         OPERATOR_ONLY = Forbidden "operator_only", "Only the operator can do this, on the machine itself.", "Run `authd` on the server as the user that runs it.";
+        ROLE_IN_USE = Conflict "role_in_use", "Somebody or something still has this role.", "";
         ORGANIZATION_DISABLED = Forbidden "organization_disabled", "The organization is disabled.", "";
 
         // outbound
@@ -246,8 +273,8 @@ pub mod codes {
         EMAIL_CONFLICT = Forbidden "email_conflict", "Another person of the organization has this e-mail address.", "An administrator can link the two.";
         PROFILE_INVALID = Invalid "profile_invalid", "The profile of the person cannot be used.", "";
         NOT_A_MEMBER = Forbidden "not_a_member", "This person is not a member, and is not added by signing in.", "Ask your administrator.";
-        LAST_OWNER = Conflict "last_owner", "The organization would be left without an owner.", "Make somebody else an owner first.";
-        SUSPENDED_BY_ADMIN = Forbidden "suspended_by_admin", "An administrator has ended this person's access; no source gives it back.", "An administrator can.";
+        LAST_OWNER = Conflict "last_owner", "The organization would be left without an owner.", "Make somebody else an owner first: `authd member set-role`.";
+        SUSPENDED_BY_ADMIN = Forbidden "suspended_by_admin", "An administrator has ended this person's access; no source gives it back.", "An administrator can: `authd user reactivate`.";
         ENDED_BY_SOURCE = Conflict "ended_by_source", "Another source has ended this person's access.", "Let that source give it back; an administrator can insist with `--force`.";
         FIELD_OWNED = Conflict "field_owned", "Another source has the last word about this field.", "The policy's `provisioning.user.authority` says whose; change it there, or change the field at the source.";
         PERSON_DISABLED = Forbidden "person_disabled", "This person's access has ended.", "Ask your administrator.";

@@ -1,14 +1,17 @@
 //! # jobs — clock-driven chores
 //!
-//! *Owns* what is done again and again without being asked: sweeping what has expired, signing the log's end.
+//! *Owns* what is done again and again without being asked: sweeping what has expired or was ended, signing the log's
+//! end, asking DNS again for the proofs of domains.
 //! *Gives* `run`. *Needs* the world. *Never* holds a rule: what expires says so itself.
+
+pub mod ended;
 
 use std::time::Duration;
 
-use tokio::time::{MissedTickBehavior, interval_at};
+use tokio::time::{Interval, MissedTickBehavior, interval_at};
 
 use crate::access::{Caller, World, refusal};
-use crate::connection::Connection;
+use crate::connection::{Connection, domain};
 use crate::error::Result;
 use crate::event::Origin;
 use crate::signin;
@@ -20,6 +23,10 @@ const SWEEP: Duration = Duration::from_secs(30);
 const TRIM: Duration = Duration::from_secs(600);
 /// Between two signatures under the log.
 const CHECKPOINT: Duration = Duration::from_secs(3600);
+/// Between two looks at which proofs of domains are due.
+const RECHECK: Duration = Duration::from_secs(60);
+/// So many of them are asked for then: a thousand that are due at once take a quarter of an hour, not a second.
+const RECHECKED: usize = 64;
 
 /// Does the chores until `stop` is ready.
 pub async fn run(world: World, stop: impl Future<Output = ()>) {
@@ -30,13 +37,19 @@ pub async fn run(world: World, stop: impl Future<Output = ()>) {
         ticks
     };
     let (mut sweep, mut trim, mut checkpoint) = (ticks(SWEEP), ticks(TRIM), ticks(CHECKPOINT));
-    tokio::pin!(stop);
+    // Beside the others: name servers that do not answer hold nothing up.
+    let domains = rechecked(&world, ticks(RECHECK));
+    tokio::pin!(stop, domains);
     loop {
         tokio::select! {
             () = &mut stop => return,
+            () = &mut domains => {}
             _ = sweep.tick() => {
                 swept(&world).await;
                 counted(&world).await;
+                if let Err(error) = ended::remove(&world).await {
+                    tracing::warn!(code = error.code(), "ended organizations were not swept: {}", error.log_line());
+                }
             }
             _ = trim.tick() => if let Err(error) = trimmed(&world).await {
                 tracing::warn!(code = error.code(), "traces were not trimmed: {}", error.log_line());
@@ -83,5 +96,18 @@ async fn signed(world: &World) {
         Ok(None) => {}
         Ok(Some(checkpoint)) => tracing::debug!(seq = checkpoint.seq, "signed the log"),
         Err(error) => tracing::warn!(code = error.code(), "the log was not signed: {}", error.log_line()),
+    }
+}
+
+/// Goes on for ever.
+async fn rechecked(world: &World, mut ticks: Interval) {
+    loop {
+        ticks.tick().await;
+        let cx = world.context(Caller::System, Origin::internal(&world.env));
+        match domain::recheck_due(&cx, RECHECKED).await {
+            Ok(0) => {}
+            Ok(domains) => tracing::debug!(domains, "asked DNS for proofs of domains"),
+            Err(error) => tracing::warn!(code = error.code(), "domains were not rechecked: {}", error.log_line()),
+        }
     }
 }

@@ -12,6 +12,8 @@
 pub mod access;
 /// Every module, built once.
 pub mod app;
+/// The master key's rotation, and what the doctor asks.
+pub mod care;
 /// Verbs.
 pub mod cli;
 /// What is decided at start-up.
@@ -40,6 +42,8 @@ pub mod id;
 pub mod jobs;
 /// Calls that must go out, however often it takes.
 pub mod outbox;
+/// The operations on people: who is known, what they may, and how their access ends.
+pub mod people;
 /// What an owner allows, and the pure decision about it.
 pub mod policy;
 /// authd as an OpenID provider toward apps.

@@ -1,6 +1,7 @@
 //! Who calls, and what they may do where.
 
 use super::grant::{Grant, Grants};
+use crate::error::{Error, Result, codes};
 use crate::event::Actor;
 use crate::id::{ApiKeyId, OrganizationId, UserId};
 
@@ -12,13 +13,15 @@ pub enum Caller {
         /// The uid that the kernel named.
         uid: u32,
     },
-    /// A holder of an organization's API key.
+    /// A holder of an API key.
     ApiKey {
         /// The key.
         id: ApiKeyId,
         /// Its organization.
         organization: OrganizationId,
-        /// What it may do there.
+        /// The person whose key it is; none for a machine's.
+        user: Option<UserId>,
+        /// What it may do there; of a person's key, what the person may do now besides.
         grants: Grants,
     },
     /// A person with an access token for authd's own API.
@@ -66,6 +69,26 @@ impl Caller {
         match self {
             Self::ApiKey { organization, .. } | Self::User { organization, .. } => Some(*organization),
             Self::Operator { .. } | Self::System | Self::Anonymous => None,
+        }
+    }
+
+    /// The person who acts, by themself or by a key of theirs.
+    pub fn person(&self) -> Option<UserId> {
+        match self {
+            Self::ApiKey { user, .. } => *user,
+            Self::User { id, .. } => *id,
+            Self::Operator { .. } | Self::System | Self::Anonymous => None,
+        }
+    }
+
+    /// Refuses to give `grants`, to a role, to a key or to a person, when the caller lacks one of them: with what is
+    /// given in hand, a caller would do more than they may. Errors: `grant_exceeds_caller`.
+    pub fn may_give(&self, grants: &Grants) -> Result<()> {
+        match self.grants().lacks(grants) {
+            None => Ok(()),
+            Some(grant) => {
+                Err(Error::says(&codes::GRANT_EXCEEDS_CALLER, format!("You do not hold the grant `{grant}` yourself.")))
+            }
         }
     }
 

@@ -22,6 +22,7 @@ const NAMES: &[(&str, &str)] = &[
     ("domain", "domains"),
     ("app", "apps"),
     ("api_key", "api_keys"),
+    ("role", "roles"),
     ("authorization_code", "codes"),
     ("token_grant", "tokens"),
     ("signing_key", "signing_keys"),

@@ -163,14 +163,41 @@ impl Field {
         })
     }
 
+    /// The steps of a path within it. Where names are free, the rest of the path is one name, dots and all.
+    pub fn steps(&self, path: &[&str]) -> Vec<String> {
+        let mut here = &self.schema;
+        let mut steps = Vec::new();
+        for (place, name) in path.iter().enumerate() {
+            let object = alternatives(here).into_iter().find(|schema| has_type(schema, "object"));
+            let property = object.and_then(|object| object.get("properties")).and_then(|all| all.get(*name));
+            match (property, object.and_then(|object| object.get("additionalProperties"))) {
+                (Some(property), _) => here = property,
+                (None, Some(free))
+                    if *free != false && !alternatives(free).iter().any(|schema| has_type(schema, "object")) =>
+                {
+                    steps.push(path[place..].join("."));
+                    return steps;
+                }
+                (None, _) => {
+                    steps.extend(path[place..].iter().map(|name| (*name).to_owned()));
+                    return steps;
+                }
+            }
+            steps.push((*name).to_owned());
+        }
+        steps
+    }
+
     /// The value of a field within it, from a text. Errors: `invalid_input`, `unknown_field`.
     pub fn read_at(&self, path: &[&str], text: &str) -> Result<Value> {
+        let steps = self.steps(path);
         let mut here = &self.schema;
-        for name in path {
+        for name in &steps {
+            let name = name.as_str();
             let object = alternatives(here).into_iter().find(|schema| has_type(schema, "object"));
             let inner = object.and_then(|object| {
-                let properties = object.get("properties").and_then(|all| all.get(*name));
-                properties.or_else(|| object.get("additionalProperties").filter(|any| any.is_object()))
+                let properties = object.get("properties").and_then(|all| all.get(name));
+                properties.or_else(|| object.get("additionalProperties").filter(|any| **any != false))
             });
             here = inner.ok_or_else(|| {
                 let known: Vec<&str> = object
@@ -184,8 +211,19 @@ impl Field {
                     .help(if known.is_empty() { String::new() } else { format!("There are: {}.", known.join(", ")) })
             })?;
         }
+        // Where anything may stand, a list, an object and a yes or no are JSON; digits may be an id, so they are a text.
+        if *here == true {
+            let read = serde_json::from_str(text).ok();
+            let structured = read.filter(|value: &Value| value.is_array() || value.is_object() || value.is_boolean());
+            return Ok(structured.unwrap_or_else(|| Value::String(text.to_owned())));
+        }
         read(here, &[text.to_owned()], true).ok_or_else(|| {
-            Error::says(&codes::INVALID_INPUT, format!("`{}.{}` cannot be read.", self.name, path.join(".")))
+            let field = Self { name: path.join("."), schema: here.clone(), ..self.clone() };
+            let help = match field.choices() {
+                choices if choices.is_empty() => String::new(),
+                choices => format!("It is one of: {}.", choices.join(", ")),
+            };
+            Error::says(&codes::INVALID_INPUT, format!("`{}.{}` cannot be read.", self.name, path.join("."))).help(help)
         })
     }
 }

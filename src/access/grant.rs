@@ -49,6 +49,8 @@ grants! {
     AppManage = "app.manage", 17, "Register and change apps.";
     ApiKeyRead = "api_key.read", 18, "See API keys, without the keys themselves.";
     ApiKeyManage = "api_key.manage", 19, "Create and revoke API keys.";
+    RoleRead = "role.read", 20, "See the roles of the organization.";
+    RoleManage = "role.manage", 21, "Create, change and delete roles of the organization's own.";
 }
 
 impl std::fmt::Display for Grant {
@@ -108,6 +110,12 @@ impl Grants {
     /// The first grant of `asked` that this set lacks.
     pub fn lacks(&self, asked: &Self) -> Option<Grant> {
         asked.0.difference(&self.0).next().copied()
+    }
+
+    /// What is in both.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        Self(self.0.intersection(&other.0).copied().collect())
     }
 
     /// Both together.

@@ -1,10 +1,9 @@
-//! # access — grants, callers, API keys, and the shape of an operation
+//! # access — grants, roles, callers, and the shape of an operation
 //!
-//! *Owns* the closed list of grants, the built-in roles, API keys, `Caller`, `Context`, `Operation`, `Catalogue`.
+//! *Owns* the closed list of grants, the roles, throttles, `Caller`, `Context`, `Operation`, `Catalogue`.
 //! *Gives* every door one way to act: an operation, performed by `app` for a caller.
 //! *Needs* the store and events. *Never* knows what any single operation does.
 
-mod api_key;
 mod caller;
 mod canary;
 mod context;
@@ -14,10 +13,10 @@ mod grant;
 mod operation;
 pub mod refusal;
 mod role;
+pub mod throttle;
 
-pub use api_key::{ApiKey, CreateApiKey, ListApiKeys, RevokeApiKey};
 pub use caller::Caller;
-pub use canary::check_master_key;
+pub use canary::{Canary, check_master_key};
 pub use context::{Context, Deployment, World};
 pub use counts::ShowCounts;
 pub use form::{Field, Fill, Form};
@@ -29,5 +28,5 @@ pub use role::{CustomRole, Role, RoleName, grants_of_role, grants_of_roles, may_
 
 /// Adds the operations of this module.
 pub fn catalogue(catalogue: Catalogue) -> Catalogue {
-    catalogue.with::<ShowCounts>().with::<CreateApiKey>().with::<ListApiKeys>().with::<RevokeApiKey>()
+    catalogue.with::<ShowCounts>()
 }

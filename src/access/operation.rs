@@ -22,7 +22,7 @@ use super::refusal;
 use crate::error::{Error, Result, codes};
 use crate::event::EventKind;
 use crate::id::OrganizationId;
-use crate::store::{Batch, Page, Query};
+use crate::store::{Batch, Page, Query, Record};
 
 /// How often an operation is applied again when what it read was stale by the time of its commit.
 const STALE_RETRIES: usize = 3;
@@ -45,6 +45,13 @@ pub enum Owner {
     Organization(OrganizationId),
 }
 
+impl Owner {
+    /// Of a list: the organization that it is narrowed to, or the deployment when it is not.
+    pub fn of_list(cx: &Context, named: Option<OrganizationId>) -> Self {
+        cx.narrowed(named).map_or(Self::Deployment, Self::Organization)
+    }
+}
+
 /// An HTTP method of `/v1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names of RFC 9110")]
@@ -65,6 +72,22 @@ pub struct Route {
     pub path: &'static str,
 }
 
+const fn ends_with(text: &[u8], end: &[u8]) -> bool {
+    match text.len().checked_sub(end.len()) {
+        None => false,
+        Some(start) => {
+            let mut at = 0;
+            while at < end.len() {
+                if text[start + at] != end[at] {
+                    return false;
+                }
+                at += 1;
+            }
+            true
+        }
+    }
+}
+
 /// A thing that can be asked of authd. The doc comment of the struct and of each field is the text of `--help`,
 /// of OpenAPI and of the terminal's form.
 #[async_trait]
@@ -79,6 +102,8 @@ pub trait Operation: Serialize + DeserializeOwned + JsonSchema + Send + Sync + '
     const ACCESS: Access;
     /// Where it stands in `/v1`.
     const ROUTE: Route;
+    /// Whether its POST makes a new thing, and so answers 201. What is called `create` does.
+    const CREATES: bool = ends_with(Self::NAME.as_bytes(), b".create");
 
     /// To whom the object belongs. Missing objects are `not_found` here.
     async fn owner(&self, cx: &Context) -> Result<Owner>;
@@ -130,15 +155,30 @@ impl Paging {
         }
         Ok(query.limit(self.limit.unwrap_or(100)).after(cursor))
     }
+
+    /// The page of a query that is meant. Errors: `invalid_input` for a cursor that is none.
+    pub async fn read<R: Record>(&self, cx: &Context, query: Query) -> Result<Page<R>> {
+        cx.store.page(self.page(query)?).await
+    }
+
+    /// The page of an organization's records that is meant, of all records where the list is not narrowed. Their index
+    /// is `organization`.
+    pub async fn of_organization<R: Record>(&self, cx: &Context, named: Option<OrganizationId>) -> Result<Page<R>> {
+        let narrowed = cx.narrowed(named);
+        self.read(cx, narrowed.map_or_else(Query::all, |id| Query::by("organization", id.bytes()))).await
+    }
 }
 
 impl<T> Pages<T> {
     /// From a page of records.
     pub fn of<R>(page: Page<R>, mut view: impl FnMut(R) -> T) -> Self {
-        Self {
-            items: page.items.into_iter().map(|stored| view(stored.value)).collect(),
-            next: page.next.map(|key| crate::crypto::base64url(&key)),
-        }
+        let items = page.items.into_iter().map(|stored| view(stored.value)).collect();
+        Self::with(items, page.next)
+    }
+
+    /// From items that were shown one by one, and where their page ends.
+    pub fn with(items: Vec<T>, next: Option<Vec<u8>>) -> Self {
+        Self { items, next: next.map(|key| crate::crypto::base64url(&key)) }
     }
 }
 
@@ -220,6 +260,8 @@ pub trait AnyOperation: Send + Sync {
     fn access(&self) -> Access;
     /// See `Operation::ROUTE`.
     fn route(&self) -> Route;
+    /// Whether its answer is that something was made: 201.
+    fn creates(&self) -> bool;
     /// The JSON schema of the input, with its texts.
     fn input(&self) -> Value;
     /// The JSON schema of the answer.
@@ -240,6 +282,9 @@ impl<O: Operation> AnyOperation for Typed<O> {
     }
     fn route(&self) -> Route {
         O::ROUTE
+    }
+    fn creates(&self) -> bool {
+        O::CREATES && O::ROUTE.method == Method::Post
     }
     fn input(&self) -> Value {
         schemars::schema_for!(O).into()

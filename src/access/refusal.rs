@@ -1,7 +1,9 @@
-//! What a refusal leaves behind: one event and a trace; above ten a minute from one address, a count.
+//! What a refusal leaves behind: one event and a trace; above ten a minute from one address, a count. Of strangers at many
+//! addresses together at most 300 a minute are told, so that no number of addresses fills the log.
 
 use std::net::IpAddr;
 
+use super::caller::Caller;
 use super::context::Context;
 use crate::env::Timestamp;
 use crate::error::Result;
@@ -10,6 +12,12 @@ use crate::store::{Batch, Key, Life, Query, Record, Stored};
 
 /// So many refusals a minute of one address are told one by one.
 const TOLD: u64 = 10;
+/// So many of all strangers together.
+const TOLD_OF_ALL: u64 = 300;
+/// What stands for all strangers where an address would.
+const ALL: &[u8] = b"all";
+/// Their count in memory.
+const STRANGERS: &str = "refusals of strangers";
 
 /// The refusals of one address in one minute.
 #[derive(Clone, Debug, minicbor::Encode, minicbor::Decode)]
@@ -34,6 +42,13 @@ impl Record for Refusals {
     }
 }
 
+impl Refusals {
+    /// So many of them were told one by one.
+    fn told(&self) -> u64 {
+        if self.address == ALL { TOLD_OF_ALL } else { TOLD }
+    }
+}
+
 /// An IPv6 host holds a whole /64, so that counts as one address.
 fn address(ip: Option<IpAddr>) -> Vec<u8> {
     match ip {
@@ -49,7 +64,7 @@ pub async fn flush(cx: &Context) -> Result<()> {
     let page = cx.store.page::<Refusals>(Query::all().limit(1_000)).await?;
     let mut batch = Batch::new();
     for kept in page.items.iter().filter(|kept| kept.minute < minute) {
-        if kept.count > TOLD {
+        if kept.count > kept.told() {
             batch.log(flood(cx, &kept.value));
         }
         batch.delete::<Refusals>(kept.key(), kept.revision);
@@ -67,28 +82,40 @@ pub async fn flush(cx: &Context) -> Result<()> {
 fn flood(cx: &Context, of: &Refusals) -> Event {
     cx.event(EventKind::RefusalsCounted)
         .failed("rate_limited")
-        .with("refusalsNotTold", of.count - TOLD)
+        .with("refusalsNotTold", of.count.saturating_sub(of.told()))
         .with("minute", Timestamp::from_seconds(of.minute * 60).to_string())
+}
+
+/// Adds to the batch the count of an address as it is with this refusal, and what an earlier minute has to tell.
+/// Answers whether this one is told in full.
+async fn count(cx: &Context, address: Vec<u8>, exactly: Option<u64>, batch: &mut Batch) -> Result<bool> {
+    let minute = cx.env.now().seconds() / 60;
+    let before: Option<Stored<Refusals>> = cx.store.get(Key::from_bytes(address.clone())).await?;
+    let mut now = Refusals { address, minute, count: exactly.unwrap_or(1) };
+    if let Some(before) = before {
+        if before.minute == minute {
+            now.count = exactly.unwrap_or(before.count + 1).max(before.count);
+        } else if before.count > before.told() && exactly.is_none_or(|count| count == 1) {
+            batch.log(flood(cx, &before.value));
+        }
+    }
+    batch.put(&now);
+    Ok(exactly.unwrap_or(now.count) <= now.told())
 }
 
 /// Adds the event of a refusal, or counts it. Answers whether it was told in full, so that a flood leaves no traces either.
 /// The first refusal after a flood brings one event with the flood's count.
 pub async fn tell(cx: &Context, event: Event, batch: &mut Batch) -> Result<bool> {
-    let minute = cx.env.now().seconds() / 60;
-    let key = Key::from_bytes(address(cx.origin.ip));
-    let before: Option<Stored<Refusals>> = cx.store.get(key).await?;
-    let mut now = Refusals { address: address(cx.origin.ip), minute, count: 1 };
-    if let Some(before) = before {
-        if before.minute == minute {
-            now.count = before.count + 1;
-        } else if before.count > TOLD {
-            batch.log(flood(cx, &before.value));
-        }
-    }
-    let told = now.count <= TOLD;
+    let told = if cx.caller == Caller::Anonymous {
+        // Counted in memory: of refusals at the same moment each reads the same row. Where all strangers together are
+        // too many, not even a row for each address is kept.
+        let all = cx.store.tally(STRANGERS, cx.env.now().seconds() / 60);
+        count(cx, ALL.to_vec(), Some(all), batch).await? && count(cx, address(cx.origin.ip), None, batch).await?
+    } else {
+        count(cx, address(cx.origin.ip), None, batch).await?
+    };
     if told {
         batch.log(event);
     }
-    batch.put(&now);
     Ok(told)
 }

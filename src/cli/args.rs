@@ -124,9 +124,9 @@ mod tests {
         let catalogue = crate::app::catalogue();
         let flags = Flag::of(catalogue.find("api_key.create").unwrap());
         let names: Vec<_> = flags.iter().map(|flag| flag.name.as_str()).collect();
-        assert_eq!(names, ["org", "name", "grant", "expires-at"]);
+        assert_eq!(names, ["org", "name", "user", "grant", "expires-at", "expires-in"]);
         assert_eq!(flags[0].aliases, ["organization"]);
-        assert_eq!(flags[2].aliases, ["grants"]);
+        assert_eq!(flags[3].aliases, ["grants"]);
         assert!(Flag::of(catalogue.find("api_key.revoke").unwrap())[0].positional);
     }
 }

@@ -4,29 +4,37 @@ use clap::builder::Styles;
 use clap::builder::styling::{AnsiColor, Style};
 use clap::{Arg, ArgAction, ColorChoice, Command};
 
-use super::examples;
-use super::{serve, verb};
+use super::{backup, doctor, examples, restore, serve, verb};
 use crate::access::{AnyOperation, Catalogue};
 
 /// Where an operation stands besides, or instead of, `noun verb` by its name.
 const PLACES: &[(&str, &[&[&str]])] = &[
     ("counts.show", &[&["counts"], &["admin", "counts"]]),
     ("signin.explain", &[&["explain"], &["signin", "explain"]]),
+    // `authd doctor` asks it, and looks around by itself.
+    ("doctor.examine", &[]),
+    // `authd backup FILE` is a verb of its own.
+    ("backup.create", &[]),
 ];
 
 /// What a noun is about.
 const NOUNS: &[(&str, &str)] = &[
     ("org", "Organizations: the tenants"),
     ("user", "People"),
+    ("member", "What people may in an organization"),
+    ("identity", "By which identities people sign in"),
     ("group", "Groups that directories have made known"),
     ("connection", "Connections: how an organization's people sign in"),
     ("domain", "Domains of connections"),
+    ("policy", "Policies of organizations: strangers, linking, profiles, roles by groups"),
     ("app", "Apps that sign people in through authd"),
-    ("api-key", "API keys of organizations"),
+    ("api-key", "API keys, of machines and of people"),
+    ("role", "Roles of an organization's own"),
     ("session", "Who is signed in"),
     ("token", "Tokens for authd's own API"),
     ("signin", "Sign-ins, looked at afterwards"),
     ("signing-key", "The keys that tokens are signed with"),
+    ("master-key", "The key that everything kept secret is sealed under"),
     ("admin", "The whole deployment"),
 ];
 
@@ -40,6 +48,7 @@ control socket in its data directory, or open the database themselves when no se
 
 /// The verbs, by their words.
 pub struct Tree<'a> {
+    catalogue: &'a Catalogue,
     verbs: Vec<(Vec<String>, &'a dyn AnyOperation)>,
 }
 
@@ -49,7 +58,12 @@ impl<'a> Tree<'a> {
         let verbs = catalogue
             .iter()
             .flat_map(|operation| paths(operation.name()).into_iter().map(move |path| (path, operation)));
-        Self { verbs: verbs.collect() }
+        Self { catalogue, verbs: verbs.collect() }
+    }
+
+    /// What it was made from.
+    pub fn catalogue(&self) -> &'a Catalogue {
+        self.catalogue
     }
 
     /// The operation of a verb.
@@ -74,11 +88,14 @@ impl<'a> Tree<'a> {
             .subcommand_help_heading("Verbs")
             .args(shared())
             .subcommand(serve::command())
+            .subcommand(doctor::command())
             .subcommand(
                 Command::new("tui")
                     .about("Watch the running server in the terminal")
                     .long_about("Watch the running server in the terminal: counts, sign-ins as they happen, sessions.\n\nKeys: q quits, r looks again."),
-            );
+            )
+            .subcommand(backup::command())
+            .subcommand(restore::command());
         for name in self.words_below(&[]) {
             command = command.subcommand(self.below(&[name]));
         }

@@ -20,16 +20,54 @@ Examples:
 Every flag can also stand in authd.toml (`tls.cert`) or in the environment (AUTHD_TLS_CERT).
 The flag wins over the environment, the environment over the file.";
 
+/// For `authd doctor`.
+pub const DOCTOR: &str = "\
+Examples:
+  authd doctor
+  authd doctor --data-dir /var/lib/authd --json";
+/// For `authd backup`.
+pub const BACKUP: &str = "\
+Examples:
+  authd backup /var/backups/authd-$(date +%F).backup
+  authd backup off-site.backup --with-key --passphrase-file passphrase.txt
+  authd backup nightly.backup --force --json
+  authd backup verify nightly.backup
+
+By HTTP on the control socket: POST /v1/backups";
+
+/// For `authd backup verify`.
+pub const BACKUP_VERIFY: &str = "\
+Examples:
+  authd backup verify nightly.backup
+  authd backup verify nightly.backup --json";
+
+/// For `authd restore`.
+pub const RESTORE: &str = "\
+Examples:
+  authd restore nightly.backup --data-dir /var/lib/authd
+  authd restore off-site.backup --passphrase-file passphrase.txt     on a machine without the master key
+  authd restore nightly.backup --replace";
+
 const EXAMPLES: &[(&str, &str)] = &[
     ("organization.create", "  authd org create --name Acme\n  authd org create --name Acme --json"),
-    ("organization.list", "  authd org list\n  authd org list --limit 10 --json"),
+    ("organization.list", "  authd org list\n  authd org list --search acme --json"),
+    ("organization.update", "  authd org update org_… --name 'Acme Ltd'"),
+    ("organization.delete", "  authd org delete org_… --confirm 'Acme Ltd'"),
     ("organization.disable", "  authd org disable org_…"),
     (
         "api_key.create",
-        "  authd api-key create --org org_… --name ci --grant user.read,session.read\n  authd api-key create --org org_… --name backend --grant '*' --expires-at 2027-12-31T00:00:00Z",
+        "  authd api-key create --org org_… --name ci --grant user.read,session.read\n  authd api-key create --org org_… --name backend --grant '*' --expires-in 90d\n  authd api-key create --org org_… --name laptop --user usr_… --grant user.read",
     ),
-    ("api_key.list", "  authd api-key list --org org_…"),
+    ("api_key.list", "  authd api-key list --org org_…\n  authd api-key list --org org_… --user usr_…"),
     ("api_key.revoke", "  authd api-key revoke key_…"),
+    (
+        "role.create",
+        "  authd role create --org org_… --name auditor --about 'Reads the log' --grant connection.audit.read,user.read",
+    ),
+    ("role.list", "  authd role list --org org_…"),
+    ("role.get", "  authd role get owner --org org_…\n  authd role get auditor --org org_…"),
+    ("role.update", "  authd role update auditor --org org_… --grant connection.audit.read"),
+    ("role.delete", "  authd role delete auditor --org org_…"),
     (
         "connection.create",
         "  authd connection create --org org_… --protocol oidc --name 'Acme Okta' --issuer https://acme.okta.com \\\n      --client-id 0oa… --client-secret-file secret.txt --domain acme.example --activate\n  authd connection create --org org_… --protocol oidc --name Entra --file entra.json\n  authd connection create … --set oidc.security.clockToleranceSeconds=60",
@@ -56,8 +94,26 @@ const EXAMPLES: &[(&str, &str)] = &[
         "domain.verify",
         "  authd domain verify --connection conn_… --domain acme.example\n  authd domain verify --connection conn_… --domain acme.example --force     vouch for it, without DNS",
     ),
+    ("domain.confirm", "  authd domain confirm --connection conn_… --domain acme.example"),
+    ("domain.recheck", "  authd domain recheck --connection conn_… --domain acme.example"),
+    (
+        "domain.set",
+        "  authd domain set --connection conn_… --domain acme.example,acme.test\n  authd domain set --connection conn_… --file domains.json     {\"domains\": [{\"domain\": \"acme.example\", \"isPrimary\": true}]}",
+    ),
+    ("domain.set_primary", "  authd domain set-primary --connection conn_… --domain acme.example"),
     ("domain.list", "  authd domain list --connection conn_…"),
     ("domain.remove", "  authd domain remove --connection conn_… --domain acme.example"),
+    ("policy.get", "  authd policy get --org org_…"),
+    (
+        "policy.update",
+        "  authd policy update --org org_… --set provisioning.jit.mode=off --dry-run\n  authd policy update --org org_… --set provisioning.groups.mode=sync --set provisioning.groups.mapping.Admins=admin\n  authd policy update --org org_… --set provisioning.jit.mode=null     the default again\n  authd policy update --org org_… --patch patch.json",
+    ),
+    ("policy.validate", "  authd policy validate --org org_…"),
+    ("policy.reset", "  authd policy reset --org org_…"),
+    (
+        "policy.explain",
+        "  authd policy explain --connection conn_… --input profile.json\n  authd policy explain --attempt att_…\n  authd policy explain --connection conn_… --set input.sub=42 --set input.email=ada@acme.example --set input.email_verified=true\n  authd policy explain --connection conn_… --input profile.json --set provisioning.jit.mode=off     a policy not in force",
+    ),
     (
         "app.create",
         "  authd app create --org org_… --name Wiki --redirect-uri https://wiki.example.com/callback\n  authd app create --org org_… --name Product --redirect-uri https://app.example.com/cb --organizations all",
@@ -73,8 +129,31 @@ const EXAMPLES: &[(&str, &str)] = &[
     ),
     ("session.list", "  authd session list --org org_…\n  authd session list --org org_… --user usr_…"),
     ("session.revoke", "  authd session revoke ses_…"),
-    ("user.list", "  authd user list --org org_…"),
+    (
+        "user.create",
+        "  authd user create --org org_… --email ada@acme.example --role admin\n  authd user create --org org_… --email bob@acme.example --name Bob --connection conn_…",
+    ),
+    ("user.suspend", "  authd user suspend usr_… --org org_…"),
+    ("user.reactivate", "  authd user reactivate usr_… --org org_…\n  authd user reactivate usr_… --org org_… --force"),
+    ("user.delete", "  authd user delete usr_… --org org_…"),
+    (
+        "member.set_role",
+        "  authd member set-role --org org_… --user usr_… --role admin\n  authd member set-role --org org_… --user usr_… --role viewer --role support",
+    ),
+    ("member.remove", "  authd member remove --org org_… --user usr_…"),
+    ("identity.list", "  authd identity list usr_… --org org_…"),
+    (
+        "identity.link",
+        "  authd identity link usr_… --org org_… --connection conn_… --subject 'https://idp.example|1234'",
+    ),
+    ("group.list", "  authd group list --org org_…"),
+    (
+        "user.list",
+        "  authd user list --org org_… --search 'ada love'\n  authd user list --org org_… --status suspended --sort name",
+    ),
     ("user.get", "  authd user get usr_… --org org_…"),
+    ("master_key.show", "  authd master-key show"),
+    ("master_key.rotate", "  authd master-key rotate"),
     ("counts.show", "  authd counts --json"),
     ("signin.explain", "  authd explain req_…"),
 ];

@@ -5,12 +5,16 @@
 //! *Never* knows what an operation does: a new one is a new verb by itself. Only `show` prints.
 
 mod args;
+mod backup;
 mod command;
 mod demo;
+mod doctor;
 mod examples;
 mod logging;
 mod missing;
+mod passphrase;
 pub mod reference;
+mod restore;
 mod serve;
 mod show;
 mod verb;
@@ -92,6 +96,15 @@ fn act(tree: &command::Tree<'_>, matches: &ArgMatches, environment: &Environment
     };
     match matches.subcommand() {
         Some(("serve", given)) => serve::run(given, &shared, environment, show).map(|()| OK),
+        Some(("doctor", _)) => doctor::run(&shared, environment, tree.catalogue(), show),
+        Some(("backup", given)) => {
+            let config = Config::load(environment, &shared)?;
+            backup::run(given, &config, environment, show).map(|()| OK)
+        }
+        Some(("restore", given)) => {
+            let config = Config::load(environment, &shared)?;
+            restore::run(given, &config, environment, show).map(|()| OK)
+        }
         Some(("tui", _)) => {
             let config = Config::load(environment, &shared)?;
             crate::tui::run(&config, show.is_terminal()).map(|()| OK)
@@ -112,17 +125,33 @@ fn act(tree: &command::Tree<'_>, matches: &ArgMatches, environment: &Environment
             }
             let answer = alone(async {
                 let console = Console::open(&config, environment).await?;
-                let answer = console.perform(operation, input.clone()).await;
+                let answer = patiently(show, console.perform(operation, input.clone())).await;
                 console.close().await;
                 answer
             })
             .map_err(|error| missing::named(error, tree, &path, &input))?;
             show.answer(operation.name(), &answer)?;
             // The report is the answer; that it is a bad one, a script learns by the exit code.
-            let judges = matches!(operation.name(), "connection.validate" | "connection.test");
+            let judges = ["connection.validate", "connection.test", "domain.confirm", "policy.validate"];
+            let judges = judges.contains(&operation.name());
             Ok(if judges && answer["ok"] == false { YOURS } else { OK })
         }
     }
+}
+
+/// Tells a person who waits for more than a second that it goes on.
+async fn patiently<T>(show: &Show, work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    for seconds in 1_u64.. {
+        tokio::select! {
+            done = &mut work => {
+                show.waited(seconds - 1);
+                return done;
+            }
+            () = tokio::time::sleep(std::time::Duration::from_secs(1)) => show.waits(seconds),
+        }
+    }
+    work.await
 }
 
 /// The verb that was chosen, and what was given to it.

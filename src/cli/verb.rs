@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::args::Flag;
 use super::examples;
 use super::show::Show;
-use crate::access::{AnyOperation, Fill, Form, Method};
+use crate::access::{AnyOperation, Field, Fill, Form, Method};
 use crate::config::Environment;
 use crate::error::{Error, Result, codes};
 
@@ -109,7 +109,9 @@ fn arguments(flag: &Flag, body: bool) -> Vec<Arg> {
                     .conflicts_with(id.clone()),
             );
         }
-        Fill::Nested => arg = arg.value_name("JSON").hide_short_help(true),
+        Fill::Nested => {
+            arg = arg.value_name("JSON|FILE").hide_short_help(!field.required && field.extension("x-file").is_none())
+        }
         Fill::One => {}
     }
     let choices = field.choices();
@@ -146,7 +148,7 @@ fn help(flag: &Flag) -> String {
     match flag.field.fill() {
         Fill::Many if flag.field.splits() => text.push_str(" (repeat it, or separate by commas)"),
         Fill::Many => text.push_str(" (repeat it for several)"),
-        Fill::Nested => text.push_str(" (JSON; or `--set`, or `--file`)"),
+        Fill::Nested => text.push_str(" (JSON, or a file with it; or `--set`)"),
         _ => {}
     }
     text
@@ -181,7 +183,7 @@ pub fn input(
                 input.insert(name.to_owned(), Value::String(secret));
             }
         } else if !texts.is_empty() {
-            let value = flag.field.read(&texts).map_err(|error| {
+            let value = nested(flag, &texts)?.map_or_else(|| flag.field.read(&texts), Ok).map_err(|error| {
                 let help = error.next_step().unwrap_or_default().to_owned();
                 Error::says(&codes::INVALID_INPUT, format!("`--{}` cannot be read: `{}`.", flag.name, texts.join(",")))
                     .help(help)
@@ -222,12 +224,16 @@ fn secret(
         return Ok(Some(text));
     }
     if let Some(path) = given_text(given, &format!("{}-file", flag.field.name)) {
-        let text = read(&path)?;
-        // Editors and `echo` end a file with a line break that is no part of the secret.
-        let text = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
-        return Ok(Some(text.to_owned()));
+        return read_secret(&path).map(Some);
     }
     Ok(environment.get(&flag.variable()).map(str::to_owned))
+}
+
+/// A secret from a file, or from standard input with `-`. Errors: `invalid_input`.
+pub fn read_secret(path: &str) -> Result<String> {
+    let text = read(path)?;
+    // Editors and `echo` end a file with a line break that is no part of the secret.
+    Ok(text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line)).to_owned())
 }
 
 fn read(path: &str) -> Result<String> {
@@ -259,6 +265,18 @@ fn merge_file(input: &mut Map<String, Value>, path: &str) -> Result<()> {
     }
 }
 
+/// A field with fields of its own may come from a file: its name, or `-` for standard input, in place of the JSON.
+fn nested(flag: &Flag, texts: &[String]) -> Result<Option<Value>> {
+    match texts {
+        [path] if flag.field.fill() == Fill::Nested && !path.trim_start().starts_with(['{', '[']) => {
+            let mut inner = Map::new();
+            merge_file(&mut inner, path)?;
+            Ok(Some(Value::Object(inner)))
+        }
+        _ => Ok(None),
+    }
+}
+
 /// `a.b=v`: the field within the field.
 fn set(input: &mut Map<String, Value>, form: &Form, assignment: &str) -> Result<()> {
     let wrong = || {
@@ -266,10 +284,20 @@ fn set(input: &mut Map<String, Value>, form: &Form, assignment: &str) -> Result<
             .help("It has the form `--set a.b=value`.")
     };
     let (path, text) = assignment.split_once('=').ok_or_else(wrong)?;
-    let names: Vec<&str> = path.split('.').collect();
+    let mut names: Vec<&str> = path.split('.').collect();
+    // A field whose own fields are what the verb is about may be left out: `--set provisioning.jit.mode=off`.
+    let root = form.fields.iter().find(|field| field.extension("x-set") == Some("root"));
+    if let Some(root) = root.filter(|root| names[0] != root.name && form.field(names[0]).is_none()) {
+        names.insert(0, &root.name);
+    }
     let (first, within) = names.split_first().ok_or_else(wrong)?;
     let field = form.field(first).ok_or_else(|| form.unknown(first))?;
-    let value = field.read_at(within, text)?;
+    let (within, value) = match field.extension("x-set") {
+        // What there is, the operation says, by the whole path.
+        Some(_) => (field.steps(within), loose(field, within, text)),
+        None => (field.steps(within), field.read_at(within, text)?),
+    };
+    let names: Vec<&str> = [*first].into_iter().chain(within.iter().map(String::as_str)).collect();
     let mut here = input;
     for name in &names[..names.len() - 1] {
         let inner = here.entry((*name).to_owned()).or_insert_with(|| Value::Object(Map::new()));
@@ -279,4 +307,12 @@ fn set(input: &mut Map<String, Value>, form: &Form, assignment: &str) -> Result<
         here.insert((*last).to_owned(), value);
     }
     Ok(())
+}
+
+/// `null` is null, what the schema can read is read, and anything else goes as it is.
+fn loose(field: &Field, within: &[&str], text: &str) -> Value {
+    if text == "null" {
+        return Value::Null;
+    }
+    field.read_at(within, text).unwrap_or_else(|_| Value::String(text.to_owned()))
 }

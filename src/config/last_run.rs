@@ -4,6 +4,7 @@
 //! same rules for what it calls. What the server had from flags is nowhere else.
 
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::data_dir::DataDir;
 use super::public_url::PublicUrl;
-use super::{Config, Outbound, plain};
+use super::{Config, Outbound, Tls, plain};
 use crate::error::{Error, Result, codes};
 
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,15 +20,29 @@ struct LastRun {
     public_url: String,
     outbound_allow: Vec<String>,
     outbound_ca_file: Option<PathBuf>,
+    /// What follows only the doctor asks for.
+    #[serde(default)]
+    listen: Option<SocketAddr>,
+    #[serde(default)]
+    tls: Option<(PathBuf, PathBuf)>,
+    #[serde(default)]
+    trusted_proxies: Vec<String>,
+    #[serde(default)]
+    log_level: Option<String>,
 }
 
 impl Config {
     /// Notes what this server runs with. Errors: `storage_error`.
     pub fn note_run(&self, public_url: &PublicUrl) -> Result<()> {
+        let absolute = |path: &PathBuf| std::path::absolute(path).ok();
         let run = LastRun {
             public_url: public_url.issuer().to_owned(),
             outbound_allow: self.outbound.allow.clone(),
-            outbound_ca_file: self.outbound.ca_file.as_ref().and_then(|path| std::path::absolute(path).ok()),
+            outbound_ca_file: self.outbound.ca_file.as_ref().and_then(absolute),
+            listen: Some(self.listen),
+            tls: self.tls.as_ref().and_then(|tls| Some((absolute(&tls.cert)?, absolute(&tls.key)?))),
+            trusted_proxies: self.trusted_proxies.iter().map(ToString::to_string).collect(),
+            log_level: Some(self.log.level.clone()),
         };
         if LastRun::read(&self.data_dir).as_ref() == Some(&run) {
             return Ok(());
@@ -57,6 +72,23 @@ impl Config {
             self.outbound = Outbound { allow: run.outbound_allow, ca_file: run.outbound_ca_file };
         }
         self
+    }
+
+    /// As `or_as_last_run`, with what only a server has: its listener, its certificate, its log.
+    #[must_use]
+    pub fn as_served(self) -> Self {
+        let mut config = self.or_as_last_run();
+        let Some(run) = LastRun::read(&config.data_dir) else { return config };
+        let told = config.listen != Self::LISTEN || config.tls.is_some() || !config.trusted_proxies.is_empty();
+        if !told {
+            config.listen = run.listen.unwrap_or(config.listen);
+            config.tls = run.tls.map(|(cert, key)| Tls { cert, key });
+            config.trusted_proxies = run.trusted_proxies.iter().filter_map(|text| text.parse().ok()).collect();
+        }
+        if let Some(level) = run.log_level.filter(|_| config.log.level == Self::LOG_LEVEL) {
+            config.log.level = level;
+        }
+        config
     }
 }
 

@@ -9,6 +9,9 @@ use super::key::{self, KEYS, Shape};
 use super::plain;
 use crate::error::{Error, Result, codes};
 
+/// The data directory unless another is named.
+pub(super) const DATA_DIR: &str = "authd-data";
+
 /// Where a value stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Source {
@@ -91,7 +94,7 @@ impl Layers {
         }
         // The data directory can only be named by a file that was itself named: the other one lies in it.
         let data_dir = given_dir.or_else(|| values.remove("data_dir").and_then(|mut given: Vec<Given>| given.pop()));
-        let data_dir = DataDir::new(data_dir.map_or_else(|| PathBuf::from("authd-data"), |given| given.path()));
+        let data_dir = DataDir::new(data_dir.map_or_else(|| PathBuf::from(DATA_DIR), |given| given.path()));
         let file = match named {
             Some(path) => Some(path),
             None if data_dir.config_file().exists() => {

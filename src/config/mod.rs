@@ -19,9 +19,9 @@ use ipnet::IpNet;
 
 pub use data_dir::{DataDir, own_uid};
 pub use environment::Environment;
-pub use key::{KEYS, Key, Shape};
+pub use key::{KEYS, Key, Shape, meant};
 pub use layers::{Flags, Given};
-pub use master_key::master_key;
+pub use master_key::{keep_master_key, kept_master_key, master_key, master_keys_in, replace_master_keys};
 pub use public_url::PublicUrl;
 
 use crate::error::{Error, Result, codes};
@@ -96,13 +96,18 @@ pub struct StoreConfig {
 }
 
 impl Config {
+    /// Where it listens unless told otherwise.
+    const LISTEN: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 8080));
+    /// What is logged unless told otherwise.
+    const LOG_LEVEL: &'static str = "info";
+
     /// Reads and checks everything. Errors: `config_invalid`, `config_unknown_key`, each naming the file and key,
     /// the variable or the flag that is wrong.
     pub fn load(environment: &Environment, flags: &Flags) -> Result<Self> {
         let layers = Layers::read(environment, flags)?;
         let listen = match layers.text("listen") {
             Some(given) => address(given)?,
-            None => SocketAddr::from(([127, 0, 0, 1], 8080)),
+            None => Self::LISTEN,
         };
         let public_url = layers
             .text("public_url")
@@ -138,6 +143,12 @@ impl Config {
             store: StoreConfig { cache_bytes: layers.text("store.cache").map_or(Ok(32 << 20), |given| size(&given))? },
             file: layers.file,
         })
+    }
+
+    /// The data directory that is meant, also where the rest of the configuration cannot be read.
+    pub fn data_dir_of(environment: &Environment, flags: &Flags) -> DataDir {
+        let named = flags.data_dir.as_deref().or_else(|| environment.get("AUTHD_DATA_DIR"));
+        DataDir::new(named.unwrap_or(layers::DATA_DIR))
     }
 
     /// The public URL: as configured, or else that of the address that is really listened on.
@@ -203,7 +214,7 @@ fn readable(given: Given) -> Result<PathBuf> {
 
 fn log(layers: &Layers) -> Result<Log> {
     let level = layers.text("log.level").map_or_else(
-        || Ok("info".to_owned()),
+        || Ok(Config::LOG_LEVEL.to_owned()),
         |given| match tracing_subscriber::EnvFilter::try_new(&given.value) {
             Ok(_) => Ok(given.value),
             Err(e) => Err(given

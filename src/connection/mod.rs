@@ -6,6 +6,7 @@
 //! *Needs* access, sessions' epochs, organizations. *Never* makes a person or a session: it says who the provider
 //! vouches for, and the directory decides.
 
+mod breaker;
 pub mod domain;
 pub mod oidc;
 mod ops;
@@ -23,13 +24,13 @@ pub use ops::{
     DisableConnection, GetConnection, GetOidc, ListConnections, ReadStatus, RestoreConnection, SetOidc, TestConnection,
     UpdateConnection, ValidateConnection, Validation,
 };
-pub use record::{Connection, LastLook, ProtocolKind, Status, TOMBSTONE, callback_url};
+pub use record::{Connection, LastLook, Mapping, ProtocolKind, Status, TOMBSTONE, callback_url};
 pub use registry::Registry;
 pub use settings::{
     ClientSettings, ClientView, DiscoverySettings, MappingSettings, OidcSettings, OidcView, ProfileSettings,
     RequestSettings, SecuritySettings,
 };
-pub use view::{ChallengeView, ConnectionView, DomainView};
+pub use view::{ChallengeView, ConnectionView, DomainView, RecordView};
 
 use crate::access::Catalogue;
 

@@ -1,5 +1,6 @@
 //! A connection: one upstream identity provider of one organization.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -7,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::oidc;
 use crate::access::RoleName;
 use crate::config::PublicUrl;
-use crate::env::Timestamp;
+use crate::crypto::{MasterKey, Sealing};
+use crate::env::{Env, Timestamp};
 use crate::error::{Error, Result, codes};
 use crate::id::{ConnectionId, OrganizationId};
 use crate::store::{Index, Key, Life, Record, Store, Stored};
@@ -65,6 +67,9 @@ impl Status {
     }
 }
 
+/// Names of a source, and the roles of authd that follow from each.
+pub type Mapping = BTreeMap<String, Vec<RoleName>>;
+
 /// What a look at a provider found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct LastLook {
@@ -118,6 +123,12 @@ pub struct Connection {
     /// What the last look at the provider found that came with a change of the connection.
     #[n(12)]
     pub looked: Option<LastLook>,
+    /// The provider's groups, and the roles that follow from each; unset, the policy decides.
+    #[n(13)]
+    pub group_mapping: Option<Mapping>,
+    /// The provider's roles, and the roles of authd that follow from each; unset, the policy decides.
+    #[n(14)]
+    pub role_mapping: Option<Mapping>,
 }
 
 impl Record for Connection {
@@ -140,6 +151,15 @@ impl Record for Connection {
 
     fn expires_at(&self) -> Option<Timestamp> {
         self.deleted_at.map(|at| at + TOMBSTONE)
+    }
+}
+
+impl Sealing for Connection {
+    fn reseal(&mut self, env: &Env, key: &MasterKey) -> Result<bool> {
+        match self.oidc.as_mut().and_then(|oidc| oidc.client.secret.as_mut()) {
+            Some(secret) => key.reseal(env, &oidc::secret_place(self.id), secret),
+            None => Ok(false),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::breaker::{Breakers, Guarded};
 use super::oidc;
 use super::protocol::Protocol;
 use super::record::{Connection, ProtocolKind};
@@ -14,6 +15,7 @@ use crate::error::{Error, Result, codes};
 #[derive(Clone)]
 pub struct Registry {
     oidc: Arc<oidc::Caches>,
+    breakers: Arc<Breakers>,
 }
 
 impl Default for Registry {
@@ -25,7 +27,7 @@ impl Default for Registry {
 impl Registry {
     /// With nothing remembered yet.
     pub fn new() -> Self {
-        Self { oidc: Arc::new(oidc::Caches::new()) }
+        Self { oidc: Arc::new(oidc::Caches::new()), breakers: Arc::default() }
     }
 
     /// The protocol of a connection, whatever its status. Errors: `connection_not_ready`, naming what is missing.
@@ -34,7 +36,9 @@ impl Registry {
             ProtocolKind::Oidc => {
                 settings::complete(connection)?;
                 let config = connection.oidc.clone().ok_or_else(|| Error::new(&codes::CONNECTION_NOT_READY))?;
-                Ok(Box::new(oidc::Oidc::new(connection.id, config, Arc::clone(&self.oidc))))
+                let breaker = self.breakers.of(connection.id, &config);
+                let protocol = Box::new(oidc::Oidc::new(connection.id, config, Arc::clone(&self.oidc)));
+                Ok(Box::new(Guarded::new(protocol, breaker)))
             }
         }
     }

@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::domain::{self, Domain, Proof};
-use super::record::{Connection, ProtocolKind, Status, callback_url};
+use super::domain::{self, Domain, DomainCheck, Proof};
+use super::record::{Connection, Mapping, ProtocolKind, Status, callback_url};
 use super::settings::OidcView;
 use crate::access::{Context, RoleName};
 use crate::env::Timestamp;
@@ -36,6 +36,12 @@ pub struct ConnectionView {
     /// The role of a person who is added by signing in; absent, the policy decides.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_role: Option<RoleName>,
+    /// The provider's groups, and the roles that follow from each; absent, the policy decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_mapping: Option<Mapping>,
+    /// The provider's roles, and the roles of authd that follow from each; absent, the policy decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role_mapping: Option<Mapping>,
     /// The OpenID Connect configuration.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oidc: Option<OidcView>,
@@ -69,14 +75,48 @@ pub struct DomainView {
     /// What to set in DNS to prove it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub challenge: Option<ChallengeView>,
+    /// When DNS said last whether the record that proves it is there. It is asked every week.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_checked_at: Option<Timestamp>,
+    /// Since when the record is not there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failing_since: Option<Timestamp>,
+    /// When the proof is lost if the record stays away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loses_at: Option<Timestamp>,
     /// When it was claimed.
     pub created_at: Timestamp,
+}
+
+/// A record to be set in DNS.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RecordView {
+    /// `TXT`.
+    pub record_type: String,
+    /// `_authd-verification.<domain>`.
+    pub record_name: String,
+    /// The text of the record.
+    pub record_value: String,
+}
+
+impl RecordView {
+    /// The record that proves a domain.
+    pub(super) fn of(domain: &str, value: &str) -> Self {
+        Self {
+            record_type: "TXT".to_owned(),
+            record_name: domain::Challenge::record_name(domain),
+            record_value: value.to_owned(),
+        }
+    }
 }
 
 /// What to set in DNS to prove a domain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ChallengeView {
+    /// The domain.
+    pub domain: String,
     /// `TXT`.
     pub record_type: String,
     /// `_authd-verification.<domain>`.
@@ -97,16 +137,35 @@ impl From<&Domain> for DomainView {
             verified: domain.verified_at.is_some(),
             verified_at: domain.verified_at,
             verified_by: domain.proof,
-            challenge: domain.challenge.as_ref().filter(|_| domain.verified_at.is_none()).map(|challenge| {
+            challenge: domain.challenge.as_ref().map(|challenge| {
+                let RecordView { record_type, record_name, record_value } =
+                    RecordView::of(&domain.name, &challenge.value);
                 ChallengeView {
-                    record_type: "TXT".to_owned(),
-                    record_name: domain::Challenge::record_name(&domain.name),
-                    record_value: challenge.value.clone(),
+                    domain: domain.name.clone(),
+                    record_type,
+                    record_name,
+                    record_value,
                     requested_at: challenge.requested_at,
                     expires_at: challenge.expires_at,
                 }
             }),
+            last_checked_at: None,
+            failing_since: None,
+            loses_at: None,
             created_at: domain.created_at,
+        }
+    }
+}
+
+impl DomainView {
+    /// With what DNS said of its proof.
+    pub(super) fn checked(self, check: Option<&DomainCheck>) -> Self {
+        let failing = check.and_then(|check| check.failing).filter(|_| self.verified);
+        Self {
+            last_checked_at: check.and_then(|check| check.checked_at),
+            failing_since: failing.map(|failing| failing.since),
+            loses_at: failing.map(|failing| failing.loses_at),
+            ..self
         }
     }
 }
@@ -125,6 +184,8 @@ impl ConnectionView {
             domains,
             jit: connection.jit,
             default_role: connection.default_role.clone(),
+            group_mapping: connection.group_mapping.clone(),
+            role_mapping: connection.role_mapping.clone(),
             oidc: connection.oidc.as_ref().map(OidcView::from),
             callback_url: callback_url(&cx.deployment.public_url, connection.id),
             created_at: connection.created_at,
@@ -135,7 +196,10 @@ impl ConnectionView {
 
     /// With the domains that are kept.
     pub(super) async fn of(cx: &Context, connection: &Connection) -> Result<Self> {
-        let domains = domain::all_of(&cx.store, connection.id).await?;
-        Ok(Self::with(cx, connection, domains.iter().map(|stored| DomainView::from(&stored.value)).collect()))
+        let mut domains = Vec::new();
+        for claim in domain::all_of(&cx.store, connection.id).await? {
+            domains.push(domain::view(cx, &claim).await?);
+        }
+        Ok(Self::with(cx, connection, domains))
     }
 }

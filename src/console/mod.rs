@@ -71,6 +71,15 @@ impl Console {
 
     /// Performs an operation as the operator. Errors: those of the operation; `unavailable` ones of the socket.
     pub async fn perform(&self, operation: &dyn AnyOperation, input: Value) -> Result<Value> {
+        self.act(operation, input, false).await
+    }
+
+    /// The same, for one that may take hours. Errors: as `perform`.
+    pub async fn perform_at_length(&self, operation: &dyn AnyOperation, input: Value) -> Result<Value> {
+        self.act(operation, input, true).await
+    }
+
+    async fn act(&self, operation: &dyn AnyOperation, input: Value, at_length: bool) -> Result<Value> {
         match self {
             Self::Here(app) => {
                 let origin = Origin::internal(&app.world.env);
@@ -78,8 +87,12 @@ impl Console {
                 app.perform(&cx, operation.name(), input).await
             }
             Self::There(socket) => {
-                let request = Request::of(operation, input)?;
-                socket.ask(request.method, &request.target, request.body).await
+                let Request { method, target, body } = Request::of(operation, input)?;
+                if at_length {
+                    socket.ask_at_length(method, &target, body).await
+                } else {
+                    socket.ask(method, &target, body).await
+                }
             }
         }
     }

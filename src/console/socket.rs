@@ -18,6 +18,8 @@ use crate::error::{Code, Error, Result, codes};
 const ANSWER: usize = 16 << 20;
 /// An operation may talk to a slow identity provider; the server gives that up much earlier.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// A backup of everything, on a slow disk.
+const LONG: Duration = Duration::from_secs(6 * 3600);
 
 /// A running server's control socket.
 #[derive(Clone, Debug)]
@@ -52,8 +54,17 @@ impl Socket {
 
     /// One request and its answer. Errors: the server's own, by their codes; `shutting_down` when it went away.
     pub async fn ask(&self, method: &str, target: &str, body: Option<Value>) -> Result<Value> {
+        self.ask_within(PATIENCE, method, target, body).await
+    }
+
+    /// The same, for an answer that takes as long as there is much to do. Errors: as `ask`.
+    pub async fn ask_at_length(&self, method: &str, target: &str, body: Option<Value>) -> Result<Value> {
+        self.ask_within(LONG, method, target, body).await
+    }
+
+    async fn ask_within(&self, patience: Duration, method: &str, target: &str, body: Option<Value>) -> Result<Value> {
         let (status, bytes) =
-            tokio::time::timeout(PATIENCE, self.exchange(method, target, body)).await.map_err(unreachable)??;
+            tokio::time::timeout(patience, self.exchange(method, target, body)).await.map_err(unreachable)??;
         let value: Value = if bytes.is_empty() {
             Value::Null
         } else {

@@ -1,18 +1,22 @@
 //! # crypto — secrets, sealed values, opaque tokens, keys
 //!
 //! *Owns* every use of cryptography that is not TLS. *Gives* `Secret` (redacts itself), `Sealed` (encrypted at
-//! rest under the `MasterKey`), `Opaque` tokens kept as hashes, JWS verification.
+//! rest under the `MasterKey`, a ring that can turn), `Opaque` tokens kept as hashes, JWS verification.
 //! *Needs* `Env` for randomness. *Never* prints, logs or returns key material.
 
 pub mod json;
 mod jwk;
 pub mod jws;
+mod master_key;
 mod opaque;
+mod passphrase;
 mod sealed;
 mod secret;
 
+pub use master_key::{Home, MasterKey};
 pub use opaque::{Opaque, TokenHash};
-pub use sealed::{MasterKey, Sealed};
+pub use passphrase::{PassphraseKey, SHORTEST as SHORTEST_PASSPHRASE, Wrapped};
+pub use sealed::{Sealed, Sealing};
 pub use secret::Secret;
 
 use base64::Engine as _;
@@ -26,6 +30,14 @@ pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     }
     let mut out = [0; 32];
     out.copy_from_slice(context.finish().as_ref());
+    out
+}
+
+/// HMAC-SHA-256 (RFC 2104).
+pub fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
+    let tag = aws_lc_rs::hmac::sign(&aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, key), message);
+    let mut out = [0; 32];
+    out.copy_from_slice(tag.as_ref());
     out
 }
 

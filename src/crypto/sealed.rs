@@ -1,12 +1,24 @@
-//! Values encrypted at rest, and the master key that lives outside the database file.
+//! Values encrypted at rest, and what a record with such values must be able to do.
+//!
+//! ```text
+//!  now      1 │ key id (4) │ nonce (12) │ AES-256-GCM text and tag     associated: 1, key id, place
+//!  before                    nonce (12) │ AES-256-GCM text and tag     associated: place
+//! ```
+//!
+//! The older layout does not say which key it was sealed under; every key of the ring is tried.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use aws_lc_rs::hkdf;
 use zeroize::Zeroizing;
 
-use super::{Secret, base64url, from_base64url, sha256};
+use super::master_key::MasterKey;
 use crate::env::Env;
-use crate::error::{Error, Result, codes};
+use crate::error::{Error, Result};
+
+/// The layout that is written.
+const LAYOUT: u8 = 1;
+
+/// Enough of a key's fingerprint to tell which key of a ring a value needs.
+pub(super) type KeyId = [u8; 4];
 
 /// An encrypted value. It can only be opened with the key and for the place that it was sealed for.
 #[derive(Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
@@ -19,121 +31,66 @@ impl std::fmt::Debug for Sealed {
     }
 }
 
-/// The key over all secrets at rest: 32 bytes, from a file beside the database or from the environment.
-#[derive(Clone)]
-pub struct MasterKey(Zeroizing<[u8; 32]>);
-
-struct Bytes(usize);
-
-impl hkdf::KeyType for Bytes {
-    fn len(&self) -> usize {
-        self.0
-    }
+/// A record that holds sealed values. Whoever keeps one says here where they are, so that the master key can change.
+pub trait Sealing {
+    /// Seals anew, under the current key, each value that is sealed under an older one; true if there was one.
+    /// Errors: `master_key_wrong` for a value that no key of the ring opens.
+    fn reseal(&mut self, env: &Env, key: &MasterKey) -> Result<bool>;
 }
 
-impl MasterKey {
-    /// A new one.
-    pub fn generate(env: &Env) -> Self {
-        Self(Zeroizing::new(env.random()))
+fn header(id: KeyId) -> [u8; 5] {
+    [LAYOUT, id[0], id[1], id[2], id[3]]
+}
+
+fn cipher(key: &[u8; 32]) -> Result<LessSafeKey> {
+    let key = UnboundKey::new(&AES_256_GCM, key).map_err(|e| Error::bug(e.to_string()))?;
+    Ok(LessSafeKey::new(key))
+}
+
+impl Sealed {
+    pub(super) fn seal(env: &Env, id: KeyId, key: &[u8; 32], place: &str, plain: &[u8]) -> Result<Self> {
+        let nonce: [u8; 12] = env.random();
+        let mut out = [&header(id)[..], &nonce].concat();
+        let mut text = plain.to_vec();
+        let bound = Aad::from([&header(id)[..], place.as_bytes()].concat());
+        cipher(key)?
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), bound, &mut text)
+            .map_err(|e| Error::bug(e.to_string()))?;
+        out.append(&mut text);
+        Ok(Self(out))
     }
 
-    /// Reads the 43 letters of base64url that `encoded` writes. Errors: `master_key_invalid`.
-    pub fn parse(text: &str) -> Result<Self> {
-        let bytes = Zeroizing::new(from_base64url(text.trim()).unwrap_or_default());
-        let bytes: [u8; 32] = bytes.as_slice().try_into().map_err(|_| Error::new(&codes::MASTER_KEY_INVALID))?;
-        Ok(Self(Zeroizing::new(bytes)))
+    /// What was sealed under that key, in the layout of now. `None` for everything else.
+    pub(super) fn open(&self, id: KeyId, key: &[u8; 32], place: &str) -> Option<Zeroizing<Vec<u8>>> {
+        let text = self.0.strip_prefix(&header(id))?;
+        decrypt(key, text, &[&header(id)[..], place.as_bytes()].concat())
     }
 
-    /// The key as text, for its file.
-    pub fn encoded(&self) -> Secret {
-        Secret::new(base64url(&*self.0))
+    /// What was sealed under that key, in the layout before.
+    pub(super) fn open_older(&self, key: &[u8; 32], place: &str) -> Option<Zeroizing<Vec<u8>>> {
+        decrypt(key, &self.0, place.as_bytes())
     }
 
-    /// Eight letters that tell keys apart and say nothing about them.
-    pub fn fingerprint(&self) -> String {
-        base64url(&sha256(&[b"authd master key fingerprint", &*self.derive("fingerprint")]))[..8].to_owned()
-    }
-
-    /// A key for one purpose (HKDF-SHA-256); the purposes' keys say nothing about each other.
-    pub fn derive(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
-        let mut key = Zeroizing::new([0; 32]);
-        let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, b"authd 1");
-        let info = [purpose.as_bytes()];
-        // 32 bytes are far below HKDF's bound (255 × 32), the only error `expand` and `fill` have.
-        if let Ok(okm) = salt.extract(&*self.0).expand(&info, Bytes(32)) {
-            let _ = okm.fill(&mut *key);
-        }
-        key
-    }
-
-    fn cipher(&self) -> Result<LessSafeKey> {
-        let key = UnboundKey::new(&AES_256_GCM, &*self.derive("seal")).map_err(|e| Error::bug(e.to_string()))?;
-        Ok(LessSafeKey::new(key))
-    }
-
-    /// Encrypts `plain` for `place` (kind, key and field of the record it will stand in), AES-256-GCM.
-    pub fn seal(&self, env: &Env, place: &str, plain: &[u8]) -> Result<Sealed> {
+    /// Sealed as values were before they named their key.
+    #[cfg(test)]
+    pub(super) fn seal_older(env: &Env, key: &[u8; 32], place: &str, plain: &[u8]) -> Self {
         let nonce: [u8; 12] = env.random();
         let mut text = plain.to_vec();
-        self.cipher()?
-            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(place.as_bytes()), &mut text)
-            .map_err(|e| Error::bug(e.to_string()))?;
-        let mut out = nonce.to_vec();
-        out.append(&mut text);
-        Ok(Sealed(out))
+        let bound = Aad::from(place.as_bytes());
+        cipher(key).unwrap().seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), bound, &mut text).unwrap();
+        Self([&nonce[..], &text].concat())
     }
 
-    /// Decrypts what was sealed for the same `place`. Errors: `master_key_wrong`.
-    pub fn open(&self, place: &str, sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>> {
-        let wrong = || Error::new(&codes::MASTER_KEY_WRONG);
-        let (nonce, text) = sealed.0.split_at_checked(12).ok_or_else(wrong)?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| wrong())?;
-        let mut text = Zeroizing::new(text.to_vec());
-        let plain = self.cipher()?.open_in_place(nonce, Aad::from(place.as_bytes()), &mut text).map_err(|_| wrong())?;
-        Ok(Zeroizing::new(plain.to_vec()))
-    }
-
-    /// Decrypts a text. Errors: `master_key_wrong`.
-    pub fn open_secret(&self, place: &str, sealed: &Sealed) -> Result<Secret> {
-        let plain = self.open(place, sealed)?;
-        let text = std::str::from_utf8(&plain).map_err(|_| Error::new(&codes::MASTER_KEY_WRONG))?;
-        Ok(Secret::new(text))
+    #[cfg(test)]
+    pub(super) fn bytes(&mut self) -> &mut Vec<u8> {
+        &mut self.0
     }
 }
 
-impl std::fmt::Debug for MasterKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "MasterKey({})", self.fingerprint())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn opens_only_with_its_key_at_its_place_and_unchanged() {
-        let env = Env::frozen();
-        let key = MasterKey::generate(&env);
-        let sealed = key.seal(&env, "connection/1/secret", b"s3cret").unwrap();
-        assert_eq!(&**key.open("connection/1/secret", &sealed).unwrap(), b"s3cret");
-        assert!(key.open("connection/2/secret", &sealed).is_err());
-        assert!(MasterKey::generate(&env).open("connection/1/secret", &sealed).is_err());
-        for place in 0..sealed.0.len() {
-            let mut forged = sealed.clone();
-            forged.0[place] ^= 1;
-            assert!(key.open("connection/1/secret", &forged).is_err());
-        }
-        assert!(key.open("connection/1/secret", &Sealed(vec![1; 5])).is_err());
-    }
-
-    #[test]
-    fn a_key_survives_its_file_and_purposes_differ() {
-        let key = MasterKey::generate(&Env::frozen());
-        let again = MasterKey::parse(&format!("{}\n", key.encoded().expose())).unwrap();
-        assert_eq!(again.fingerprint(), key.fingerprint());
-        assert_ne!(*key.derive("a"), *key.derive("b"));
-        assert_ne!(*key.derive("a"), [0; 32]);
-        assert!(MasterKey::parse("short").is_err());
-    }
+fn decrypt(key: &[u8; 32], sealed: &[u8], bound: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let (nonce, text) = sealed.split_at_checked(12)?;
+    let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+    let mut text = Zeroizing::new(text.to_vec());
+    let plain = cipher(key).ok()?.open_in_place(nonce, Aad::from(bound), &mut text).ok()?;
+    Some(Zeroizing::new(plain.to_vec()))
 }

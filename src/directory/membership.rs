@@ -125,6 +125,9 @@ pub struct Membership {
     /// Who wrote a field last.
     #[cbor(n(17), default)]
     pub writers: BTreeMap<Field, Source>,
+    /// The source's own roles, as it stated them last: names of the source, never roles of authd by themselves.
+    #[cbor(n(18), default)]
+    pub upstream_roles: Vec<String>,
 }
 
 impl Record for Membership {
@@ -139,6 +142,7 @@ impl Record for Membership {
         if let Some(Ok(email)) = self.email.as_deref().map(EmailAddress::parse) {
             indexes.push(Index::unique("email", Self::email_value(self.organization, &email)));
         }
+        indexes.extend(super::listing::member_indexes(self));
         indexes
     }
 }
@@ -165,6 +169,7 @@ impl Membership {
             mapped: BTreeMap::new(),
             ended_by: None,
             writers: BTreeMap::new(),
+            upstream_roles: Vec::new(),
         }
     }
 

@@ -6,11 +6,13 @@
 //! *Needs* the pure policy for its verdicts. *Never* knows a protocol: a source arrives as a `Proposal`.
 
 mod email;
+mod ended;
 mod external;
 mod field;
 mod group;
 mod group_ops;
 mod identity;
+mod listing;
 mod membership;
 mod ops;
 mod organization;
@@ -22,6 +24,7 @@ mod source;
 mod user;
 
 pub use email::{EmailAddress, domain_name};
+pub use ended::EndedOrganization;
 pub use external::ExternalId;
 pub use field::{Field, Fields, Wish};
 pub use group::{DirectoryGroup, GroupMember};
@@ -29,8 +32,8 @@ pub use group_ops::{GetGroup, GroupDetail, GroupView, ListGroups};
 pub use identity::Identity;
 pub use membership::{EndedBy, Membership, Statement, Status};
 pub use ops::{
-    CreateOrganization, DisableOrganization, EnableOrganization, GetOrganization, GetUser, ListOrganizations,
-    ListUsers, OrganizationView, UserView,
+    CreateOrganization, DeleteOrganization, Direction, DisableOrganization, EnableOrganization, GetOrganization,
+    GetUser, ListOrganizations, ListUsers, OrganizationView, UpdateOrganization, UserSort, UserView,
 };
 pub use organization::Organization;
 pub use owners::Owners;
@@ -50,8 +53,10 @@ pub fn catalogue(catalogue: Catalogue) -> Catalogue {
         .with::<CreateOrganization>()
         .with::<ListOrganizations>()
         .with::<GetOrganization>()
+        .with::<UpdateOrganization>()
         .with::<DisableOrganization>()
         .with::<EnableOrganization>()
+        .with::<DeleteOrganization>()
         .with::<ListUsers>()
         .with::<GetUser>()
         .with::<ListGroups>()

@@ -4,9 +4,10 @@ mod organizations;
 mod users_list;
 
 pub use organizations::{
-    CreateOrganization, DisableOrganization, EnableOrganization, GetOrganization, ListOrganizations, OrganizationView,
+    CreateOrganization, DeleteOrganization, DisableOrganization, EnableOrganization, GetOrganization,
+    ListOrganizations, OrganizationView, UpdateOrganization,
 };
-pub use users_list::ListUsers;
+pub use users_list::{Direction, ListUsers, UserSort};
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
@@ -101,7 +102,8 @@ impl Operation for GetUser {
 }
 
 impl GetUser {
-    async fn member(&self, cx: &Context) -> Result<Membership> {
+    /// The member that is meant. Errors: `not_found`; `invalid_input` where it is not clear in which organization.
+    pub async fn member(&self, cx: &Context) -> Result<Membership> {
         let memberships = cx.store.page::<Membership>(Query::by("user", self.id.bytes())).await?;
         let named = self.organization.or_else(|| cx.caller.organization());
         let mut found = memberships.items.into_iter().filter(|member| named.is_none_or(|id| id == member.organization));

@@ -1,9 +1,10 @@
 //! A tenant.
 
+use super::listing;
 use crate::env::Timestamp;
 use crate::error::{Error, Result, codes};
 use crate::id::OrganizationId;
-use crate::store::{Key, Life, Record, Store, Stored};
+use crate::store::{Index, Key, Life, Record, Store, Stored};
 
 /// An organization.
 #[derive(Clone, Debug, minicbor::Encode, minicbor::Decode)]
@@ -29,14 +30,22 @@ impl Record for Organization {
     const KIND: &'static str = "organization";
     const LIFE: Life = Life::Kept;
     fn key(&self) -> Key {
-        Key::from_bytes(self.id.bytes())
+        Self::key_of(self.id)
+    }
+    fn indexes(&self) -> Vec<Index> {
+        listing::organization_words(&self.name).iter().map(|word| Index::ordered(listing::SEARCH, word)).collect()
     }
 }
 
 impl Organization {
+    /// The key of an organization.
+    pub fn key_of(id: OrganizationId) -> Key {
+        Key::from_bytes(id.bytes())
+    }
+
     /// The one of that id. Errors: `not_found`.
     pub async fn load(store: &Store, id: OrganizationId) -> Result<Stored<Self>> {
-        store.get(Key::from_bytes(id.bytes())).await?.ok_or_else(|| Error::new(&codes::NOT_FOUND))
+        store.get(Self::key_of(id)).await?.ok_or_else(|| Error::new(&codes::NOT_FOUND))
     }
 
     /// The one of that id, if people may come in. Errors: `not_found`, `organization_disabled`.

@@ -114,7 +114,8 @@ pub trait Outbound: Send + Sync {
 pub trait Dns: Send + Sync {
     /// Every address of a host. Errors: `upstream_unavailable`.
     async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>>;
-    /// Every TXT record of a name; an empty list when there is none. Errors: `upstream_unavailable`.
+    /// Every TXT record of a name, as it is now; an empty list only when a name server says that there is none.
+    /// Errors: `upstream_unavailable` when none gave an answer.
     async fn txt(&self, name: &str) -> Result<Vec<String>>;
 }
 
@@ -125,12 +126,19 @@ pub struct Env {
     rng: Arc<dyn Rng>,
     outbound: Arc<dyn Outbound>,
     dns: Arc<dyn Dns>,
+    run: u64,
+}
+
+/// A number that no other clock of this process, and no other process, is likely to have.
+fn new_run() -> u64 {
+    use std::hash::BuildHasher as _;
+    std::hash::RandomState::new().hash_one(std::process::id())
 }
 
 impl Env {
     /// From its four parts.
     pub fn new(clock: Arc<dyn Clock>, rng: Arc<dyn Rng>, outbound: Arc<dyn Outbound>, dns: Arc<dyn Dns>) -> Self {
-        Self { clock, rng, outbound, dns }
+        Self { clock, rng, outbound, dns, run: new_run() }
     }
 
     /// For tests: the clock stands at 2026-01-01T00:00:00Z until it is advanced, the random source is seeded,
@@ -146,10 +154,18 @@ impl Env {
         self
     }
 
+    /// The same world, with something around its outbound client.
+    #[must_use]
+    pub fn around_outbound(mut self, wrap: impl FnOnce(Arc<dyn Outbound>) -> Arc<dyn Outbound>) -> Self {
+        self.outbound = wrap(self.outbound);
+        self
+    }
+
     /// The same world with another clock.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
+        self.run = new_run();
         self
     }
 
@@ -168,6 +184,11 @@ impl Env {
     /// Time that never goes back.
     pub fn monotonic(&self) -> Duration {
         self.clock.monotonic()
+    }
+
+    /// Which run of the clock `monotonic` belongs to: moments of two runs cannot be compared.
+    pub fn run(&self) -> u64 {
+        self.run
     }
 
     /// Moves a test's clock; does nothing to the system's.

@@ -28,6 +28,12 @@ impl Timestamp {
         self.0.div_euclid(1000)
     }
 
+    /// Whether it lies ahead of `now` by more than clocks differ. What was made then was made by a clock that ran wrong
+    /// and was set back since; if it counted, it would live on until that time comes.
+    pub fn is_ahead_of(self, now: Self) -> bool {
+        self.0 > now.0.saturating_add(60_000)
+    }
+
     /// How long ago `earlier` was; zero if it lies ahead.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))

@@ -25,6 +25,8 @@ macro_rules! kinds {
 kinds! {
     OrganizationCreated = "organization.created", "An organization was created.";
     OrganizationUpdated = "organization.updated", "An organization was changed, disabled or enabled.";
+    OrganizationRemoved = "organization.removed", "An organization was ended for good.";
+    OrganizationSwept = "organization.swept", "Data of an ended organization was removed.";
     UserCreated = "user.created", "A person became known to an organization.";
     UserUpdated = "user.updated", "A person's profile, roles or status changed.";
     UserSuspended = "user.suspended", "An administrator ended a person's access.";
@@ -43,11 +45,16 @@ kinds! {
     ConnectionUpdated = "connection.updated", "A connection was changed, activated or disabled.";
     ConnectionRemoved = "connection.removed", "A connection was deleted; it can be restored for 30 days.";
     ConnectionOidcSet = "connection.oidc.set", "The OpenID Connect configuration of a connection was set.";
+    PolicyUpdated = "connection.policy.updated", "The policy of an organization was changed.";
     ConnectionLoginSucceeded = "connection.login.succeeded", "A sign-in through a connection succeeded.";
     ConnectionLoginFailed = "connection.login.failed", "A sign-in through a connection was refused.";
     DomainClaimed = "connection.domain.claimed", "A domain was added to a connection, not yet verified.";
     DomainVerificationRequested = "connection.domain.verification_requested", "The proof of a domain was asked for.";
     DomainVerified = "connection.domain.verified", "A domain was verified, or vouched for.";
+    DomainRecheckFailed = "connection.domain.recheck_failed", "The record that proves a domain is not in DNS any more; told once a day.";
+    DomainRecovered = "connection.domain.recovered", "The record that proves a domain is in DNS again.";
+    DomainLossNear = "connection.domain.loss_near", "The proof of a domain is lost within seven days, or within one.";
+    DomainLost = "connection.domain.lost", "The record that proves a domain stayed away from DNS; the domain is a mere claim again.";
     DomainRemoved = "connection.domain.removed", "A domain was taken off a connection.";
     SigninRefused = "signin.refused", "A sign-in was refused before its connection was known.";
     RefusalsCounted = "refusals.counted", "More refusals came from one address within a minute than are told one by one.";
@@ -66,9 +73,17 @@ kinds! {
     GrantRevoked = "oauth.grant.revoked", "What an app had been given was revoked.";
     ApiKeyCreated = "api_key.created", "An API key was created.";
     ApiKeyRevoked = "api_key.revoked", "An API key was revoked.";
+    RoleCreated = "role.created", "A role was created.";
+    RoleUpdated = "role.updated", "What a role grants, or what is said about it, was changed.";
+    RoleDeleted = "role.deleted", "A role was deleted.";
     SigningKeyCreated = "signing_key.created", "A signing key was made.";
+    MasterKeyResealed = "master_key.resealed", "Values that are kept were sealed anew, under the new master key.";
+    MasterKeyRotated = "master_key.rotated", "Everything is sealed under a new master key; the old one is no longer needed.";
     OperationRefused = "operation.refused", "Somebody asked for what they may not do.";
     ServerStarted = "server.started", "The server started.";
+    BackupCreated = "backup.created", "A backup of everything was written.";
+    BackupRestored = "backup.restored", "The database was put back from a backup; what was signed in then has ended.";
+    StoreUpgraded = "store.upgraded", "The database was brought to the layout of this version.";
     ServerStopped = "server.stopped", "The server stopped in order.";
 }
 

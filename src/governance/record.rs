@@ -33,12 +33,20 @@ impl OrganizationPolicy {
     pub fn key_of(organization: OrganizationId) -> Key {
         Key::from_bytes(organization.bytes())
     }
+
+    /// What it says. Errors: `storage_corrupt`.
+    pub fn read(&self) -> Result<Policy> {
+        serde_json::from_str(&self.policy).map_err(|error| Error::new(&codes::STORAGE_CORRUPT).because(error))
+    }
+}
+
+/// The row of an organization, if its owner wrote one.
+pub(super) async fn stored(store: &Store, organization: OrganizationId) -> Result<Option<Stored<OrganizationPolicy>>> {
+    store.get(OrganizationPolicy::key_of(organization)).await
 }
 
 /// The policy that holds in an organization now. Errors: `storage_corrupt` for one that cannot be read: what an
 /// owner forbade must not come back by a default.
 pub async fn policy_of(store: &Store, organization: OrganizationId) -> Result<Policy> {
-    let found: Option<Stored<OrganizationPolicy>> = store.get(OrganizationPolicy::key_of(organization)).await?;
-    let Some(found) = found else { return Ok(Policy::default()) };
-    serde_json::from_str(&found.policy).map_err(|error| Error::new(&codes::STORAGE_CORRUPT).because(error))
+    stored(store, organization).await?.map_or_else(|| Ok(Policy::default()), |found| found.value.read())
 }

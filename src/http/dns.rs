@@ -8,9 +8,10 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{NameServerConfig, ResolverConfig};
-use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::proto::rr::RData;
+use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::op::ResponseCode;
+use hickory_resolver::proto::rr::{RData, RecordType};
 
 use super::address::is_localhost;
 use crate::env::Dns;
@@ -75,6 +76,17 @@ fn unresolved(error: NetError) -> Error {
     Error::says(&codes::UPSTREAM_UNAVAILABLE, says).because(error)
 }
 
+/// Whether a name server said that there is no such record. One that only names others to ask (a referral: servers, and
+/// no start of authority) has said nothing; and so has one that refuses, fails or is silent.
+fn says_none(error: &NetError) -> bool {
+    match error {
+        NetError::Dns(DnsError::NoRecordsFound(none)) => {
+            none.response_code == ResponseCode::NXDomain || none.soa.is_some() || none.ns.is_none()
+        }
+        _ => false,
+    }
+}
+
 fn late() -> Error {
     Error::says(&codes::UPSTREAM_UNAVAILABLE, "The host name could not be resolved in time.")
 }
@@ -97,9 +109,11 @@ impl Dns for SystemDns {
     async fn txt(&self, name: &str) -> Result<Vec<String>> {
         let resolver = self.resolver()?;
         let name = format!("{}.", name.trim_end_matches('.'));
+        // Whoever has just set a record must not be told for hours what was there before.
+        resolver.clear_lookup_cache(name.as_str(), RecordType::TXT);
         let found = match tokio::time::timeout(TIMEOUT, resolver.txt_lookup(name)).await.map_err(|_| late())? {
             Ok(found) => found,
-            Err(error) if error.is_nx_domain() || error.is_no_records_found() => return Ok(Vec::new()),
+            Err(error) if says_none(&error) => return Ok(Vec::new()),
             Err(error) => return Err(unresolved(error)),
         };
         let text = |record: &hickory_resolver::proto::rr::Record| match &record.data {
@@ -122,6 +136,24 @@ mod tests {
             assert!(dns.addresses(name).await.unwrap().iter().all(IpAddr::is_loopback), "{name}");
         }
         assert_eq!(dns.addresses("10.0.0.1").await.unwrap(), [IpAddr::from([10, 0, 0, 1])]);
+    }
+
+    #[test]
+    fn only_a_word_that_there_is_no_record_is_one() {
+        use hickory_resolver::net::NoRecords;
+        use hickory_resolver::proto::op::Query;
+
+        let none = |code| NetError::Dns(DnsError::NoRecordsFound(NoRecords::new(Query::default(), code)));
+        assert!(says_none(&none(ResponseCode::NXDomain)));
+        assert!(says_none(&none(ResponseCode::NoError)));
+        let mut referral = NoRecords::new(Query::default(), ResponseCode::NoError);
+        referral.ns = Some(Vec::new().into());
+        assert!(!says_none(&NetError::Dns(DnsError::NoRecordsFound(referral))), "go and ask somebody else");
+        for code in [ResponseCode::ServFail, ResponseCode::Refused, ResponseCode::FormErr, ResponseCode::NotImp] {
+            assert!(!says_none(&NetError::Dns(DnsError::ResponseCode(code))), "{code}");
+        }
+        assert!(!says_none(&NetError::Timeout));
+        assert!(!says_none(&NetError::NoConnections));
     }
 
     #[test]

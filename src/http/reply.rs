@@ -52,6 +52,17 @@ pub fn page_status(error: &Error) -> StatusCode {
     }
 }
 
+/// RFC 9110 §10.2.3: whole seconds, at least one, where it is known when another try makes sense.
+pub fn retry_after(mut response: Response, error: &Error) -> Response {
+    if let Some(wait) = error.wait() {
+        let seconds = wait.as_millis().div_ceil(1000).max(1);
+        if let Ok(value) = HeaderValue::try_from(seconds.to_string()) {
+            response.headers_mut().insert(header::RETRY_AFTER, value);
+        }
+    }
+    response
+}
+
 /// Writes an error to the log, with its cause, once, at the door where it leaves.
 pub fn log(error: &Error, id: RequestId) {
     let line = error.log_line();
@@ -83,7 +94,7 @@ pub fn problem(error: &Error, id: RequestId) -> Response {
         // RFC 9110 §11.6.1: a 401 names what would do.
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
-    response
+    retry_after(response, error)
 }
 
 /// JSON, not to be cached.
@@ -175,7 +186,7 @@ pub fn oauth_error(error: &Error, id: RequestId, basic: bool) -> Response {
             .headers_mut()
             .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"authd\", charset=\"UTF-8\""));
     }
-    response
+    retry_after(response, error)
 }
 
 /// RFC 6750 §3: how a resource (`/userinfo`) refuses a token. Without a token at all (`not_signed_in`) it names no error.

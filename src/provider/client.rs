@@ -334,6 +334,11 @@ impl App {
         text
     }
 
+    /// When the secret before the last one ends, while both are good.
+    pub fn secret_ends_at(&self) -> Option<Timestamp> {
+        self.secrets.iter().filter_map(|secret| secret.expires_at).max()
+    }
+
     /// Whether `text` is a secret of it; every secret is compared, in constant time.
     pub(super) fn knows_secret(&self, now: Timestamp, text: &str) -> bool {
         self.secrets.iter().fold(false, |known, secret| {

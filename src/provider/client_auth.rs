@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::client::App;
 use super::parameters::Parameters;
+use crate::access::throttle::{self, Rule};
 use crate::access::{Context, refusal};
 use crate::crypto::{Secret, TokenHash};
 use crate::error::{Error, Result, codes};
@@ -76,17 +77,42 @@ pub(super) async fn calling(cx: &Context, request: Request) -> Result<(App, Para
         Ok(app) => Ok((app, parameters)),
         Err(failure) => {
             let Failure { error, app } = *failure;
-            let mut event =
-                Event::new(&cx.env, EventKind::TokenRefused, &Actor::Anonymous, &cx.origin).failed(error.code());
-            if let Some(app) = app {
-                event = event.within(app.organization).about("app", app.id);
-            }
-            let mut batch = Batch::new();
-            refusal::tell(cx, event, &mut batch).await?;
-            cx.store.commit(batch).await?;
-            Err(error)
+            Err(stranger(cx, app.as_ref(), error).await)
         }
     }
+}
+
+/// What an app that could not be authenticated is told; its event, or its count, is written. Too many from one
+/// address are turned away without leaving anything behind; the right secret was looked at before, so no stranger
+/// keeps an app from its tokens.
+pub(super) async fn stranger(cx: &Context, app: Option<&App>, error: Error) -> Error {
+    match note(cx, app, &error).await {
+        Ok(()) => error,
+        Err(other) => other,
+    }
+}
+
+async fn note(cx: &Context, app: Option<&App>, error: &Error) -> Result<()> {
+    let mut batch = Batch::new();
+    if error.is(&codes::INVALID_CLIENT) {
+        let mut counts = vec![(Rule::AppsFromAddress, throttle::address(cx))];
+        if let Some(app) = app {
+            let named = throttle::Subject::new().and(app.id.bytes());
+            counts.push((Rule::AppFromAddress, named.clone().from(cx.origin.ip)));
+            counts.push((Rule::App, named));
+        }
+        for (rule, subject) in counts {
+            throttle::check(cx, rule, subject.clone()).await?;
+            throttle::count(cx, rule, subject, &mut batch).await?;
+        }
+    }
+    let mut event = Event::new(&cx.env, EventKind::TokenRefused, &Actor::Anonymous, &cx.origin).failed(error.code());
+    if let Some(app) = app {
+        event = event.within(app.organization).about("app", app.id);
+    }
+    refusal::tell(cx, event.with("reason", error.message().to_owned()), &mut batch).await?;
+    cx.store.commit(batch).await?;
+    Ok(())
 }
 
 /// Exactly one way of saying who one is. Errors: `invalid_client`.

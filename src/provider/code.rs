@@ -147,6 +147,14 @@ pub async fn mint(cx: &Context, request: &AuthorizeRequest, session: &Session, b
     Ok(extend(&request.redirect_uri, &pairs))
 }
 
+/// What is said of a code that nobody was given.
+const UNKNOWN: &str = "The code is not known.";
+
+/// Whether the error tells of a code that nobody was given.
+pub(super) fn is_unknown(error: &Error) -> bool {
+    error.is(&codes::INVALID_GRANT) && error.message() == UNKNOWN
+}
+
 fn refused<T>(why: &'static str) -> Result<T> {
     Err(Error::says(&codes::INVALID_GRANT, why))
 }
@@ -168,7 +176,7 @@ pub(super) async fn present(
     let found: Option<Stored<AuthorizationCode>> =
         cx.store.get(Key::from_bytes(*TokenHash::of(presented).bytes())).await?;
     let Some(Stored { value: mut code, revision }) = found else {
-        return refused("The code is not known.");
+        return refused(UNKNOWN);
     };
     let now = cx.env.now();
     if code.used_at.is_some() {
@@ -189,7 +197,7 @@ pub(super) async fn present(
     // One try is all there is: from here on the code is used up, whatever it turns out to be worth.
     code.used_at = Some(now);
     batch.update(&code, revision);
-    if now.since(code.minted_at) >= GOOD_FOR {
+    if now.since(code.minted_at) >= GOOD_FOR || code.minted_at.is_ahead_of(now) {
         return refused("The code has expired.");
     }
     if code.app != app.id {

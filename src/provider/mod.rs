@@ -32,6 +32,7 @@ mod userinfo;
 
 pub use client::{App, AuthMethod, GrantType, Organizations, Reach};
 pub use http::http;
+pub use refresh::RefreshFamily;
 pub use ops::{AppView, CreateApp, CreatedApp, DeleteApp, GetApp, ListApps, RotateAppSecret, UpdateApp};
 
 use crate::access::Catalogue;

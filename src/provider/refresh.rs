@@ -15,8 +15,8 @@ use aws_lc_rs::hmac;
 use super::client::{App, GrantType};
 use super::code::AuthorizationCode;
 use crate::access::Context;
-use crate::crypto::{Sealed, Secret, base64url, from_base64url};
-use crate::env::Timestamp;
+use crate::crypto::{MasterKey, Sealed, Sealing, Secret, base64url, from_base64url};
+use crate::env::{Env, Timestamp};
 use crate::error::{Error, Result, codes};
 use crate::event::{Actor, Event, EventKind};
 use crate::id::{AppId, GrantId, OrganizationId, SessionId, UserId};
@@ -33,7 +33,7 @@ pub(super) const OFFLINE: &str = "offline_access";
 
 /// All refresh tokens of one authorization.
 #[derive(Clone, Debug, minicbor::Encode, minicbor::Decode)]
-pub(super) struct RefreshFamily {
+pub struct RefreshFamily {
     /// The authorization; the tokens carry its letters.
     #[n(0)]
     pub grant: GrantId,
@@ -102,6 +102,12 @@ impl Record for RefreshFamily {
     fn expires_at(&self) -> Option<Timestamp> {
         // A member that comes after the end of an idle family must still be known for what it is.
         Some(self.expires_at)
+    }
+}
+
+impl Sealing for RefreshFamily {
+    fn reseal(&mut self, env: &Env, key: &MasterKey) -> Result<bool> {
+        key.reseal(env, &Self::place(self.grant), &mut self.key)
     }
 }
 
@@ -217,6 +223,14 @@ pub(super) struct Turn {
     pub rotated: bool,
 }
 
+/// What is said of a refresh token that nobody was given.
+const UNKNOWN: &str = "The refresh token is not known.";
+
+/// Whether the error tells of a refresh token that nobody was given.
+pub(super) fn is_unknown(error: &Error) -> bool {
+    error.is(&codes::INVALID_GRANT) && error.message() == UNKNOWN
+}
+
 fn refused<T>(why: &'static str) -> Result<T> {
     Err(Error::says(&codes::INVALID_GRANT, why))
 }
@@ -253,7 +267,7 @@ impl RefreshFamily {
 /// both cases. Errors: `invalid_grant`.
 pub(super) async fn turn(cx: &Context, app: &App, presented: &str, batch: &mut Batch) -> Result<Turn> {
     let Some((Stored { value: mut family, revision }, generation)) = known(cx, presented).await? else {
-        return refused("The refresh token is not known.");
+        return refused(UNKNOWN);
     };
     let now = cx.env.now();
     if !family.epochs.hold(&cx.store).await? {
@@ -300,7 +314,6 @@ pub(super) async fn turn(cx: &Context, app: &App, presented: &str, batch: &mut B
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::env::Env;
 
     #[test]
     fn a_token_has_one_form() {

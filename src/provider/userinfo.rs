@@ -9,6 +9,7 @@ use super::claims;
 use super::client::App;
 use super::http::Door;
 use super::parameters::Parameters;
+use crate::access::throttle::{self, Rule};
 use crate::access::{Context, refusal};
 use crate::directory::Membership;
 use crate::error::{Error, Kind, Result, codes};
@@ -42,6 +43,8 @@ async fn refused(cx: &Context, error: &Error) -> Result<()> {
         return Ok(());
     }
     let mut batch = Batch::new();
+    throttle::check(cx, Rule::Bearer, throttle::address(cx)).await?;
+    throttle::count(cx, Rule::Bearer, throttle::address(cx), &mut batch).await?;
     refusal::tell(cx, cx.event(EventKind::TokenRefused).failed(error.code()), &mut batch).await?;
     cx.store.commit(batch).await?;
     Ok(())

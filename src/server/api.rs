@@ -22,6 +22,8 @@ struct Entry {
     name: &'static str,
     method: Method,
     form: Form,
+    /// The status of an answer with a body.
+    done: StatusCode,
     /// Unknown fields of the body are refused here, because the operation's own reader does not.
     lenient: bool,
 }
@@ -42,6 +44,7 @@ pub fn router(app: &App) -> Router {
             name: operation.name(),
             method: route.method,
             form: Form::of(operation),
+            done: if operation.creates() { StatusCode::CREATED } else { StatusCode::OK },
             lenient: operation.input().get("additionalProperties") != Some(&Value::Bool(false)),
         };
         let handler: MethodRouter = on(filter, serve).with_state(Arc::new(entry));
@@ -74,10 +77,7 @@ async fn answer(entry: &Entry, path: Vec<(String, String)>, request: Request) ->
     let output = entry.app.perform(&cx, entry.name, Value::Object(input)).await?;
     Ok(match output {
         Value::Null => StatusCode::NO_CONTENT.into_response(),
-        output => {
-            let created = entry.method == Method::Post && entry.name.ends_with(".create");
-            reply::json(if created { StatusCode::CREATED } else { StatusCode::OK }, &output)?
-        }
+        output => reply::json(entry.done, &output)?,
     })
 }
 

@@ -94,9 +94,9 @@ fn describe(operation: &dyn AnyOperation, components: &mut Map<String, Value>) -
     }
     let mut output = operation.output();
     adopt(components, &mut output);
-    let status = match (&output, operation.name().ends_with(".create")) {
+    let status = match (&output, operation.creates()) {
         (schema, _) if schema.get("type").and_then(Value::as_str) == Some("null") => "204",
-        (_, true) if route.method == Method::Post => "201",
+        (_, true) => "201",
         _ => "200",
     };
     let mut responses = Map::new();

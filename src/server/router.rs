@@ -39,7 +39,7 @@ impl Server {
             .merge(api::router(app))
             .merge(health::router(world.clone(), app.keyring.clone()))
             .merge(description(app));
-        let signin = Signin { world: world.clone(), registry: app.registry.clone(), site: Arc::clone(&site) };
+        let signin = Signin::new(world.clone(), app.registry.clone(), Arc::clone(&site));
         let people = Router::new()
             .route("/", get(front))
             .route("/static/{*path}", get(asset))

@@ -66,7 +66,8 @@ impl Record for Epoch {
     }
 }
 
-async fn number(store: &Store, scope: &Scope) -> Result<u64> {
+/// The number that a scope has now.
+pub(super) async fn number(store: &Store, scope: &Scope) -> Result<u64> {
     let row: Option<Stored<Epoch>> = store.get(scope.key()).await?;
     Ok(row.map_or(0, |row| row.number))
 }
@@ -95,6 +96,11 @@ impl Epochs {
     pub fn without(mut self, scope: Scope) -> Self {
         self.0.retain(|(held, _)| *held != scope);
         self
+    }
+
+    /// The number that a scope had.
+    pub(super) fn number_of(&self, scope: Scope) -> Option<u64> {
+        self.0.iter().find(|(held, _)| *held == scope).map(|(_, number)| *number)
     }
 
     /// False as soon as one of the scopes was ended.

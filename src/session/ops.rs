@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::epoch::{Scope, bump};
+use super::epoch::{self, Scope};
 use super::record::Session;
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, Pages, Paging, Route};
 use crate::env::Timestamp;
@@ -66,7 +66,11 @@ impl SessionView {
     }
 }
 
-/// List the sessions of an organization, or of one of its people. The newest come first.
+/// At most so many sessions are looked at for one page.
+const LOOKED_AT: usize = 500;
+
+/// List the sessions of an organization, or of one of its people. The newest come first. A page that would take too
+/// long to fill is shorter, and has a `next` all the same.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ListSessions {
@@ -76,6 +80,9 @@ pub struct ListSessions {
     /// Only those of this person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<UserId>,
+    /// Only those that came through this connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<ConnectionId>,
     /// Ended sessions, too.
     #[serde(default)]
     pub all: bool,
@@ -93,25 +100,51 @@ impl Operation for ListSessions {
     const ROUTE: Route = Route { method: Method::Get, path: "/v1/sessions" };
 
     async fn owner(&self, cx: &Context) -> Result<Owner> {
-        Ok(cx.narrowed(self.organization).map_or(Owner::Deployment, Owner::Organization))
+        Ok(Owner::of_list(cx, self.organization))
     }
 
     async fn apply(&self, cx: &Context, (): &(), _: &mut Batch) -> Result<Self::Output> {
-        let query = match (cx.narrowed(self.organization), self.user) {
-            (Some(organization), Some(user)) => Query::by("member", Session::member(organization, user)),
-            (Some(organization), None) => Query::by("organization", organization.bytes()),
-            (None, Some(user)) => Query::by("user", user.bytes()),
-            (None, None) => Query::all(),
-        };
-        let page = cx.store.page::<Session>(self.paging.page(query.newest_first())?).await?;
-        let mut items = Vec::with_capacity(page.items.len());
-        for stored in page.items {
-            let view = SessionView::of(cx, stored.value).await?;
-            if view.live || self.all {
-                items.push(view);
+        let mut query = self.paging.page(self.query(cx).await?)?;
+        let limit = self.paging.limit.unwrap_or(100).min(1_000);
+        let (mut items, mut looked_at) = (Vec::with_capacity(limit), 0);
+        loop {
+            // Never more than there is room for, so that a cursor never passes what was not shown.
+            let page = cx.store.page::<Session>(query.clone().limit(limit - items.len())).await?;
+            looked_at += page.items.len();
+            for stored in page.items {
+                let view = SessionView::of(cx, stored.value).await?;
+                if view.live || self.all {
+                    items.push(view);
+                }
             }
+            if page.next.is_none() || items.len() == limit || looked_at >= LOOKED_AT {
+                return Ok(Pages { items, next: page.next.map(|place| crate::crypto::base64url(&place)) });
+            }
+            query = query.after(page.next);
         }
-        Ok(Pages { items, next: page.next.map(|key| crate::crypto::base64url(&key)) })
+    }
+}
+
+impl ListSessions {
+    async fn query(&self, cx: &Context) -> Result<Query> {
+        let organization = cx.narrowed(self.organization);
+        let mut query = match organization {
+            Some(organization) if self.all => Query::by("organization", organization.bytes()),
+            Some(organization) => {
+                let epoch = epoch::number(&cx.store, &Scope::Organization(organization)).await?;
+                Query::by("live", Session::live(organization, epoch))
+            }
+            None => Query::all(),
+        };
+        query = match (organization, self.user) {
+            (Some(organization), Some(user)) => query.with("member", Session::member(organization, user)),
+            (None, Some(user)) => query.with("user", user.bytes()),
+            (_, None) => query,
+        };
+        if let Some(connection) = self.connection {
+            query = query.with("connection", connection.bytes());
+        }
+        Ok(query.newest_first())
     }
 }
 
@@ -138,7 +171,7 @@ impl Operation for RevokeSession {
     async fn apply(&self, cx: &Context, (): &(), batch: &mut Batch) -> Result<Self::Output> {
         let mut view = SessionView::of(cx, self.session(cx).await?).await?;
         if view.live {
-            bump(&cx.store, Scope::Session(view.id), batch).await?;
+            Session::end(&cx.store, view.id, cx.env.now(), batch).await?;
             let event = cx.event(EventKind::SessionInvalidated).within(view.organization).about("session", view.id);
             batch.log(event.and("user", view.user));
             view.live = false;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::epoch::{Epochs, Scope};
+use super::epoch::{Epochs, Scope, bump};
 use crate::access::Context;
 use crate::crypto::{Opaque, Secret, TokenHash};
 use crate::env::Timestamp;
@@ -66,6 +66,9 @@ pub struct Session {
     /// The person's address at the time, so that a list of sessions can be read.
     #[n(14)]
     pub email: Option<String>,
+    /// When it was ended by itself, not together with others.
+    #[n(15)]
+    pub ended_at: Option<Timestamp>,
 }
 
 impl Record for Session {
@@ -81,7 +84,11 @@ impl Record for Session {
             Index::many("user", self.user.bytes()),
             Index::many("member", Self::member(self.organization, self.user)),
         ];
-        indexes.extend(self.connection.map(|connection| Index::many("connection", connection.bytes())));
+        indexes.extend(self.connection.map(|id| Index::many("connection", id.bytes())));
+        if self.ended_at.is_none() {
+            let epoch = self.epochs.number_of(Scope::Organization(self.organization)).unwrap_or_default();
+            indexes.push(Index::many("live", Self::live(self.organization, epoch)));
+        }
         indexes
     }
     fn expires_at(&self) -> Option<Timestamp> {
@@ -148,6 +155,22 @@ impl Session {
         [organization.bytes(), user.bytes()].concat()
     }
 
+    /// The value of the `live` index: sessions that were not ended by themselves, and not with all others of their
+    /// organization, because that is another epoch. More than these never live; some of these may have ended.
+    pub(super) fn live(organization: OrganizationId, epoch: u64) -> Vec<u8> {
+        [&organization.bytes()[..], &epoch.to_be_bytes()].concat()
+    }
+
+    /// Ends a session by itself. The caller adds the event.
+    pub async fn end(store: &Store, id: SessionId, now: Timestamp, batch: &mut Batch) -> Result<()> {
+        bump(store, Scope::Session(id), batch).await?;
+        if let Some(Stored { mut value, revision }) = store.get::<Self>(Key::from_bytes(id.bytes())).await? {
+            value.ended_at = Some(now);
+            batch.update(&value, revision);
+        }
+        Ok(())
+    }
+
     /// Opens a session; it is there once the batch is committed. A new id at every sign-in (session fixation).
     pub async fn open(cx: &Context, new: NewSession, batch: &mut Batch) -> Result<Opened> {
         let id = SessionId::new(&cx.env);
@@ -171,11 +194,26 @@ impl Session {
             ip: cx.origin.ip.map(|ip| ip.to_string()),
             user_agent: cx.origin.user_agent.clone(),
             email: new.email,
+            ended_at: None,
         };
         let event = cx.event(EventKind::SessionSignedIn).within(session.organization).about("session", id);
         batch.create(&session).log(event.and("user", session.user));
         session.note_use(now, batch);
         Ok(Opened { session, cookie })
+    }
+
+    /// Ends the session that a browser had before, when the same person signs in to the same organization again: its
+    /// cookie is gone, so that nobody could sign out of it any more. Another person's is left alone.
+    pub async fn replace(&self, cx: &Context, earlier: Option<&Self>, batch: &mut Batch) -> Result<()> {
+        let Some(earlier) = earlier.filter(|earlier| {
+            earlier.id != self.id && (earlier.user, earlier.organization) == (self.user, self.organization)
+        }) else {
+            return Ok(());
+        };
+        bump(&cx.store, Scope::Session(earlier.id), batch).await?;
+        let event = cx.event(EventKind::SessionInvalidated).within(earlier.organization).about("session", earlier.id);
+        batch.log(event.and("user", earlier.user).with("reason", "signed_in_again"));
+        Ok(())
     }
 
     /// The live session that a cookie's value stands for, if any.
@@ -193,7 +231,8 @@ impl Session {
     /// Whether it has neither ended nor gone unused for too long.
     pub async fn alive(&self, store: &Store, now: Timestamp) -> Result<bool> {
         let used = self.last_used(store).await?;
-        Ok(self.expires_at > now && now.since(used) < IDLE && self.epochs.hold(store).await?)
+        let made = !self.created_at.is_ahead_of(now);
+        Ok(made && self.expires_at > now && now.since(used) < IDLE && self.epochs.hold(store).await?)
     }
 
     /// When it was last used, to the minute.

@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::event::{Actor, Event, EventKind};
 use crate::http::page::{Account, SignedOut};
 use crate::http::reply;
-use crate::session::{Scope, Session, bump};
+use crate::session::Session;
 use crate::store::Batch;
 
 /// Shows it, or asks who it is.
@@ -52,7 +52,7 @@ pub(super) async fn sign_out(signin: &Signin, cx: &Context, headers: &HeaderMap)
         let mut tries = 0;
         loop {
             let mut batch = Batch::new();
-            bump(&cx.store, Scope::Session(session.id), &mut batch).await?;
+            Session::end(&cx.store, session.id, cx.env.now(), &mut batch).await?;
             let event = Event::new(&cx.env, EventKind::SessionSignedOut, &Actor::User(session.user), &cx.origin);
             batch.log(event.within(session.organization).about("session", session.id).and("user", session.user));
             match cx.store.commit(batch).await {

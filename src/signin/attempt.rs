@@ -1,10 +1,12 @@
 //! One try to sign in, between the browser's leaving and its coming back.
 
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
-use crate::connection::Connection;
-use crate::crypto::TokenHash;
-use crate::env::Timestamp;
+use crate::connection::{Connection, oidc};
+use crate::crypto::{MasterKey, Sealing, TokenHash};
+use crate::env::{Env, Timestamp};
+use crate::error::Result;
 use crate::id::{AttemptId, ConnectionId, OrganizationId, RequestId};
 use crate::provider::authorize::AuthorizeRequest;
 use crate::session::Epochs;
@@ -72,6 +74,9 @@ pub struct Attempt {
     /// The request that began it.
     #[n(10)]
     pub request: RequestId,
+    /// The client that began it: the 16 bytes of its address, an IPv4 one mapped.
+    #[cbor(n(11), with = "minicbor::bytes")]
+    pub client: Option<Vec<u8>>,
 }
 
 impl Record for Attempt {
@@ -81,14 +86,39 @@ impl Record for Attempt {
         Key::from_bytes(self.id.bytes())
     }
     fn indexes(&self) -> Vec<Index> {
-        vec![Index::unique("state", self.state.bytes())]
+        vec![Index::unique("state", self.state.bytes()), Index::many("request", self.request.bytes())]
     }
     fn expires_at(&self) -> Option<Timestamp> {
         Some(self.created_at + LIFETIME)
     }
 }
 
+impl Sealing for Attempt {
+    fn reseal(&mut self, env: &Env, key: &MasterKey) -> Result<bool> {
+        // An answer is being checked, and what is kept was read for it. Nobody opens it a second time.
+        if self.step == Step::Claimed {
+            return Ok(false);
+        }
+        let anew = oidc::reseal_kept(env, key, self.connection, &self.kept)?;
+        Ok(anew.map(|kept| self.kept = kept).is_some())
+    }
+}
+
 impl Attempt {
+    /// The client that it is counted for; the unspecified address where none is known.
+    pub fn client(&self) -> IpAddr {
+        let bytes = self.client.as_ref().and_then(|bytes| <[u8; 16]>::try_from(bytes.as_slice()).ok());
+        bytes.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |bytes| IpAddr::V6(bytes.into()).to_canonical())
+    }
+
+    /// The address of a client as an attempt keeps it.
+    pub fn client_bytes(ip: IpAddr) -> Vec<u8> {
+        match ip {
+            IpAddr::V4(ip) => ip.to_ipv6_mapped().octets().to_vec(),
+            IpAddr::V6(ip) => ip.octets().to_vec(),
+        }
+    }
+
     /// Whether it belongs to that connection.
     pub fn is_of(&self, connection: &Connection) -> bool {
         self.connection == connection.id && self.organization == connection.organization

@@ -4,11 +4,13 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
 use super::attempt::{Attempt, Intent, Step};
+use super::bounds;
 use super::finish;
 use super::http::{Signin, with_cookie};
 use super::route::{Routed, Wish, route};
 use super::ticket::Ticket;
 use super::trace::Trace;
+use crate::access::throttle::{self, Rule};
 use crate::access::{Context, refusal};
 use crate::connection::Connection;
 use crate::connection::protocol::{Begin, BeginRequest, Checks};
@@ -121,7 +123,16 @@ pub(super) async fn go(
         Intent::Authorize(request) => App::load(&cx.store, request.app).await?.reach(),
         Intent::Account => Reach::All,
     };
-    match route(cx, &reach, wish).await {
+    // Which domains are served is told to whoever signs in, not listed to whoever asks for many.
+    let searches = wish.email.is_some() && wish.connection.is_none();
+    let routed = match searches {
+        true => match throttle::check(cx, Rule::EmailRoute, throttle::address(cx)).await {
+            Ok(()) => route(cx, &reach, wish).await,
+            Err(error) => Err(error),
+        },
+        false => route(cx, &reach, wish).await,
+    };
+    match routed {
         Ok(Routed::To(connection)) => match send(signin, cx, headers, &intent, &connection, wish.email).await {
             Ok(response) => Ok(response),
             Err(error) => refuse(signin, cx, Some(&intent), Some(&connection), error).await,
@@ -173,10 +184,9 @@ async fn send(
         step: Step::Sent,
         created_at: cx.env.now(),
         request: cx.origin.request,
+        client: bounds::client(cx).map(Attempt::client_bytes),
     };
-    let mut batch = Batch::new();
-    batch.create(&attempt).put(&Trace::begun(cx, &attempt));
-    cx.store.commit(batch).await?;
+    signin.bounds.begin(cx, &attempt).await?;
     Ok(with_cookie(reply::see_other(&url)?, cookie))
 }
 
@@ -234,7 +244,7 @@ async fn nowhere(signin: &Signin, cx: &Context, intent: &Intent, domain: String)
     let error = Error::new(&codes::NO_CONNECTION);
     let mut checks = Checks::new();
     checks.compare("domain", false, "the verified domain of an active connection", &domain);
-    note(cx, Some(intent), None, &error, checks).await?;
+    note(signin, cx, Some(intent), None, &error, checks).await?;
     let page = NoConnection {
         domain,
         app_name: app_name(cx, Some(intent)).await,
@@ -274,6 +284,7 @@ pub(super) async fn app_name(cx: &Context, intent: Option<&Intent>) -> Option<St
 
 /// Writes the event and the trace of a sign-in that is refused before there is an attempt.
 async fn note(
+    signin: &Signin,
     cx: &Context,
     intent: Option<&Intent>,
     connection: Option<&Connection>,
@@ -284,7 +295,6 @@ async fn note(
     if error.kind() == Kind::Bug {
         return Ok(());
     }
-    let mut batch = Batch::new();
     let mut event = cx.event(EventKind::SigninRefused).failed(error.code());
     let mut trace = Trace::stray(cx, connection.map(|connection| (connection.id, connection.organization)));
     if let Some(connection) = connection {
@@ -295,12 +305,24 @@ async fn note(
         event = event.and("app", request.app);
         trace.app = Some(request.app);
     }
+    // A failed guess at which domains are served here.
+    let guess = error.is(&codes::NO_CONNECTION) && checks.rows().iter().any(|check| check.name == "domain");
     trace.refuse(cx.env.now(), checks, error);
-    if refusal::tell(cx, event, &mut batch).await? {
-        batch.put(&trace);
+    let mut tries = 0;
+    loop {
+        let mut batch = Batch::new();
+        if guess {
+            throttle::count(cx, Rule::EmailRoute, throttle::address(cx), &mut batch).await?;
+        }
+        if refusal::tell(cx, event.clone(), &mut batch).await? {
+            signin.bounds.trace(cx, &trace, &mut batch).await?;
+        }
+        match cx.store.commit(batch).await {
+            // A trace that had to make room went by itself.
+            Err(refused) if refused.is_race() && tries < 3 => tries += 1,
+            done => return done.map(drop).map_err(Into::into),
+        }
     }
-    cx.store.commit(batch).await?;
-    Ok(())
 }
 
 /// Notes the refusal, and shows its page.
@@ -312,7 +334,10 @@ pub(super) async fn refuse(
     error: Error,
 ) -> Result<Response> {
     reply::log(&error, cx.origin.request);
-    note(cx, intent, connection, &error, Checks::new()).await?;
+    // What is refused for its number leaves nothing behind, or the refusals would be the flood.
+    if error.kind() != Kind::TooMany {
+        note(signin, cx, intent, connection, &error, Checks::new()).await?;
+    }
     let mut page = Failure::from_error(&error, cx.origin.request.to_string());
     if let Some(intent) = intent {
         page = page.retry(again(signin, intent));
@@ -320,5 +345,5 @@ pub(super) async fn refuse(
     if let Some(name) = app_name(cx, intent).await {
         page = page.app(name);
     }
-    Ok(reply::html(reply::page_status(&error), page.render(), []))
+    Ok(reply::retry_after(reply::html(reply::page_status(&error), page.render(), []), &error))
 }

@@ -5,12 +5,12 @@ use axum::response::Response;
 
 use super::attempt::{Attempt, Intent, Step};
 use super::authorize::{again, app_name};
-use super::finish;
+use super::finish::{self, Vouched};
 use super::http::Signin;
 use super::trace::Trace;
 use crate::access::{Context, refusal};
 use crate::connection::Connection;
-use crate::connection::protocol::{Answer, Checks};
+use crate::connection::protocol::{Answer, Authenticated, Checks};
 use crate::crypto::TokenHash;
 use crate::directory::Organization;
 use crate::error::{Error, Kind, Result, codes};
@@ -20,6 +20,9 @@ use crate::http::page::Failure;
 use crate::http::reply;
 use crate::store::{Batch, Refused, Stored};
 
+/// How often an attempt is claimed again when its row was changed under it.
+const RETRIES: usize = 3;
+
 /// What is known when a callback is refused.
 #[derive(Default)]
 struct Landing {
@@ -27,6 +30,8 @@ struct Landing {
     connection: Option<Connection>,
     /// The attempt, once the browser has shown that it is its own.
     attempt: Option<Stored<Attempt>>,
+    /// Who arrived, once the provider has said it.
+    person: Option<Authenticated>,
     checks: Checks,
     /// What is to be kept of a person who does not get in.
     made: Batch,
@@ -80,9 +85,13 @@ async fn arrive(
 
     // Claimed before the network: whatever happens from here on, this answer is used up.
     let claimed = claim(cx, attempt).await?;
+    signin.bounds.returned(cx, claimed.id).await?;
     landing.attempt = Some(claimed.clone());
     let person = protocol.complete(cx, &answer, &claimed.kept, &mut landing.checks).await?;
-    finish::finish(signin, cx, &claimed, &connection, &person, &mut landing.checks, &mut landing.made).await
+    let earlier = signin.session(cx, headers).await?;
+    let person = landing.person.insert(person);
+    let vouched = Vouched { connection: &connection, person, earlier: earlier.as_ref() };
+    finish::finish(signin, cx, &claimed, &vouched, &mut landing.checks, &mut landing.made).await
 }
 
 /// The parameters, each at most once. Errors: `state_mismatch` for what is no answer at all.
@@ -118,23 +127,32 @@ async fn own_attempt(
     if !own {
         return Err(mismatch());
     }
-    let fresh = attempt.step == Step::Sent;
+    let fresh = attempt.step == Step::Sent && !attempt.created_at.is_ahead_of(cx.env.now());
     landing.checks.state("unused", fresh);
     if fresh { Ok(attempt) } else { Err(mismatch()) }
 }
 
-/// Marks the attempt as answered. Of two answers at once, one is too late.
-async fn claim(cx: &Context, attempt: Stored<Attempt>) -> Result<Stored<Attempt>> {
-    let claimed = Attempt { step: Step::Claimed, ..attempt.value };
-    let mut batch = Batch::new();
-    batch.update(&claimed, attempt.revision);
-    match cx.store.commit(batch).await {
-        Ok(_) => {}
-        Err(Refused::Stale { .. }) => return Err(Error::new(&codes::STATE_MISMATCH)),
-        Err(refused) => return Err(refused.into()),
+/// Marks the attempt as answered. Of two answers at once, one is too late. A row that was only sealed anew meanwhile
+/// still waits for its answer.
+async fn claim(cx: &Context, mut attempt: Stored<Attempt>) -> Result<Stored<Attempt>> {
+    let mismatch = || Error::new(&codes::STATE_MISMATCH);
+    let mut tries = 0;
+    loop {
+        let claimed = Attempt { step: Step::Claimed, ..attempt.value };
+        let mut batch = Batch::new();
+        batch.update(&claimed, attempt.revision);
+        let written = cx.store.commit(batch).await;
+        let found = cx.store.get::<Attempt>(crate::store::Record::key(&claimed)).await?;
+        match written {
+            Ok(_) => return found.ok_or_else(|| Error::new(&codes::ATTEMPT_EXPIRED)),
+            Err(Refused::Stale { .. }) if tries < RETRIES => {
+                tries += 1;
+                attempt = found.filter(|found| found.step == Step::Sent).ok_or_else(mismatch)?;
+            }
+            Err(Refused::Stale { .. }) => return Err(mismatch()),
+            Err(refused) => return Err(refused.into()),
+        }
     }
-    let found = cx.store.get::<Attempt>(crate::store::Record::key(&claimed)).await?;
-    found.ok_or_else(|| Error::new(&codes::ATTEMPT_EXPIRED))
 }
 
 /// One event, the trace, the attempt gone: one commit. Then the page: the same sentence for every reason.
@@ -142,7 +160,7 @@ async fn refuse(signin: &Signin, cx: &Context, landing: Landing, error: Error) -
     reply::log(&error, cx.origin.request);
     let intent = landing.attempt.as_ref().map(|attempt| attempt.intent.clone());
     if error.kind() != Kind::Bug {
-        note(cx, landing, &error).await?;
+        note(signin, cx, landing, &error).await?;
     }
     let mut page = match error.kind() {
         Kind::Invalid if !error.is(&codes::UPSTREAM_DENIED) => {
@@ -161,12 +179,15 @@ async fn refuse(signin: &Signin, cx: &Context, landing: Landing, error: Error) -
     Ok(reply::html(reply::page_status(&error), page.render(), []))
 }
 
-async fn note(cx: &Context, landing: Landing, error: &Error) -> Result<()> {
-    let Landing { connection, attempt, checks, made } = landing;
+async fn note(signin: &Signin, cx: &Context, landing: Landing, error: &Error) -> Result<()> {
+    let Landing { connection, attempt, person, checks, made } = landing;
     let mut trace = match &attempt {
         Some(attempt) => Trace::of(cx, attempt).await?,
         None => Trace::stray(cx, connection.as_ref().map(|connection| (connection.id, connection.organization))),
     };
+    if let Some(person) = &person {
+        trace.keep(person);
+    }
     trace.refuse(cx.env.now(), checks, error);
     let event = match &connection {
         Some(connection) => cx
@@ -179,17 +200,19 @@ async fn note(cx: &Context, landing: Landing, error: &Error) -> Result<()> {
     let event = event.failed(error.code());
     let mut batch = made;
     if let Some(attempt) = &attempt {
+        signin.bounds.returned(cx, attempt.id).await?;
         batch.delete::<Attempt>(crate::store::Record::key(&attempt.value), attempt.revision);
     }
     if refusal::tell(cx, event.clone(), &mut batch).await? || attempt.is_some() {
-        batch.put(&trace);
+        signin.bounds.trace(cx, &trace, &mut batch).await?;
     }
     match cx.store.commit(batch).await {
         Ok(_) => Ok(()),
         // The attempt went away in the meantime: the refusal is still told.
         Err(refused) if refused.is_race() => {
             let mut batch = Batch::new();
-            batch.put(&trace).log(event);
+            signin.bounds.trace(cx, &trace, &mut batch).await?;
+            batch.log(event);
             cx.store.commit(batch).await?;
             Ok(())
         }

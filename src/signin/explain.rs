@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::attempt::Attempt;
 use super::trace::{Ending, Trace};
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, Route};
 use crate::connection::protocol::Check;
@@ -109,8 +110,14 @@ impl Operation for ExplainSignin {
 
 impl ExplainSignin {
     async fn trace(&self, cx: &Context) -> Result<Trace> {
-        let page = cx.store.page::<Trace>(Query::by("request", self.id.bytes()).limit(1)).await?;
-        page.items.into_iter().next().map(|trace| trace.value).ok_or_else(|| {
+        let by_request = || Query::by("request", self.id.bytes()).limit(1);
+        let kept = cx.store.page::<Trace>(by_request()).await?.items.into_iter().next().map(|trace| trace.value);
+        let found = match kept {
+            Some(trace) => Some(trace),
+            // The browser is still away.
+            None => cx.store.page::<Attempt>(by_request()).await?.items.first().map(|attempt| Trace::begun(attempt)),
+        };
+        found.ok_or_else(|| {
             if !cx.caller.is_operator() {
                 return Error::new(&codes::NOT_FOUND);
             }

@@ -30,17 +30,25 @@ pub(super) async fn reuse(cx: &Context, request: &AuthorizeRequest, session: &Se
     reply::see_other(&url)
 }
 
+/// Who is let in: whom the provider of a connection vouches for, and whose browser it is so far.
+pub(super) struct Vouched<'a> {
+    pub connection: &'a Connection,
+    pub person: &'a Authenticated,
+    /// The live session that the browser brought.
+    pub earlier: Option<&'a Session>,
+}
+
 /// Lets the person in. Errors: those of the policy's verdict; the caller tells them, in one commit with what is `made`:
 /// somebody may become known who does not get in.
 pub(super) async fn finish(
     signin: &Signin,
     cx: &Context,
     attempt: &Stored<Attempt>,
-    connection: &Connection,
-    person: &Authenticated,
+    vouched: &Vouched<'_>,
     checks: &mut Checks,
     made: &mut Batch,
 ) -> Result<Response> {
+    let Vouched { connection, person, earlier } = *vouched;
     let facts = governance::facts_of(cx, connection, person.profile.email.as_deref()).await?;
     let proposal = PersonProposal::sign_in(connection.id, &person.subject, &person.profile);
     let mut tries = 0;
@@ -72,6 +80,7 @@ pub(super) async fn finish(
             email: member.email.clone(),
         };
         let Opened { session, cookie } = Session::open(cx, new, &mut batch).await?;
+        session.replace(cx, earlier, &mut batch).await?;
         let target = match &attempt.intent {
             Intent::Authorize(request) => code::mint(cx, request, &session, &mut batch).await?,
             Intent::Account => signin.world.deployment.public_url.at("/signin"),
@@ -79,9 +88,10 @@ pub(super) async fn finish(
         let mut trace = Trace::of(cx, attempt).await?;
         let mut all = checks.clone();
         all.pass("policy", if provisioned.created { "created" } else { "admitted" });
+        trace.keep(person);
         trace.succeed(cx.env.now(), &all, member.user, session.id);
         conclude(cx, attempt, connection, &provisioned, &session, &mut batch);
-        batch.put(&trace);
+        signin.bounds.trace(cx, &trace, &mut batch).await?;
         match cx.store.commit(batch).await {
             Ok(_) => return Ok(with_cookie(reply::see_other(&target)?, Some(signin.session_cookie(cookie.expose())?))),
             Err(refused) if retry(&refused) && tries < RETRIES => tries += 1,

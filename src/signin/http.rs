@@ -9,6 +9,7 @@ use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::{get, post};
 
+use super::bounds::Bounds;
 use super::{account, authorize, callback};
 use crate::access::{Caller, Context, World};
 use crate::connection::Registry;
@@ -35,9 +36,16 @@ pub struct Signin {
     pub registry: Registry,
     /// The public URL, for forms.
     pub site: Arc<Site>,
+    /// What strangers can make it keep.
+    pub bounds: Arc<Bounds>,
 }
 
 impl Signin {
+    /// For a server that is reached at `site`.
+    pub fn new(world: World, registry: Registry, site: Arc<Site>) -> Self {
+        Self { world, registry, site, bounds: Arc::new(Bounds::new()) }
+    }
+
     pub(super) fn cookies(&self) -> Cookies {
         Cookies::new(self.site.is_https())
     }
@@ -108,7 +116,7 @@ pub(super) fn with_cookie(mut response: Response, cookie: Option<HeaderValue>) -
 pub(super) fn failure(cx: &Context, error: &Error) -> Response {
     reply::log(error, cx.origin.request);
     let page = Failure::from_error(error, cx.origin.request.to_string());
-    reply::html(reply::page_status(error), page.render(), [])
+    reply::retry_after(reply::html(reply::page_status(error), page.render(), []), error)
 }
 
 /// The routes.

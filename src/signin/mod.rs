@@ -23,15 +23,21 @@
 mod account;
 mod attempt;
 mod authorize;
+mod bounds;
 mod callback;
 mod explain;
+mod explain_policy;
 mod finish;
 mod http;
 mod route;
+mod shelf;
 mod ticket;
 mod trace;
 
+pub use attempt::Attempt;
+pub use bounds::Bounds;
 pub use explain::{ExplainSignin, TraceView};
+pub use explain_policy::{ExplainPolicy, PolicyExplanation};
 pub use http::{Signin, http};
 pub use trace::{Trace, trim};
 
@@ -39,5 +45,5 @@ use crate::access::Catalogue;
 
 /// Adds the operations of this module.
 pub fn catalogue(catalogue: Catalogue) -> Catalogue {
-    catalogue.with::<ExplainSignin>()
+    catalogue.with::<ExplainSignin>().with::<ExplainPolicy>()
 }

@@ -47,7 +47,7 @@ impl Ticket {
         if browser != Some(ticket.browser) {
             return Err(Error::new(&codes::FLOW_MISMATCH));
         }
-        if ticket.made_at + LIFETIME <= cx.env.now() {
+        if ticket.made_at + LIFETIME <= cx.env.now() || ticket.made_at.is_ahead_of(cx.env.now()) {
             return Err(Error::new(&codes::ATTEMPT_EXPIRED));
         }
         Ok(ticket)

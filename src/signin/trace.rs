@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::attempt::{Attempt, Intent};
 use crate::access::Context;
-use crate::connection::protocol::{Check, Checks};
+use crate::connection::protocol::{Authenticated, Check, Checks};
+use crate::directory::Profile;
 use crate::env::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::{AppId, AttemptId, ConnectionId, OrganizationId, RequestId, SessionId, UserId};
@@ -84,6 +87,18 @@ pub struct Trace {
     /// The session it opened.
     #[n(12)]
     pub session: Option<SessionId>,
+    /// Who arrived, as the source describes them: a JSON object. It goes with the trace, after 7 days.
+    #[n(13)]
+    pub arrived: Option<String>,
+}
+
+/// Who arrived: what a policy weighs, and nothing that opens a door.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Arrived {
+    /// The source's own identifier.
+    pub subject: String,
+    /// What the source says of them.
+    pub profile: Profile,
 }
 
 impl Record for Trace {
@@ -103,15 +118,15 @@ impl Record for Trace {
 }
 
 impl Trace {
-    /// Of an attempt that has just been sent upstream.
-    pub fn begun(cx: &Context, attempt: &Attempt) -> Self {
+    /// Of an attempt whose browser is away. It is not kept: the attempt tells as much.
+    pub fn begun(attempt: &Attempt) -> Self {
         let app = match &attempt.intent {
             Intent::Authorize(request) => Some(request.app),
             Intent::Account => None,
         };
         Self {
             id: attempt.id,
-            requests: vec![cx.origin.request],
+            requests: vec![attempt.request],
             organization: Some(attempt.organization),
             connection: Some(attempt.connection),
             app,
@@ -123,6 +138,7 @@ impl Trace {
             ended_at: None,
             user: None,
             session: None,
+            arrived: None,
         }
     }
 
@@ -142,17 +158,29 @@ impl Trace {
             ended_at: None,
             user: None,
             session: None,
+            arrived: None,
         }
     }
 
     /// The trace of an attempt, with this request in it.
     pub async fn of(cx: &Context, attempt: &Attempt) -> Result<Self> {
         let kept = cx.store.get::<Self>(Key::from_bytes(attempt.id.bytes())).await?;
-        let mut trace = kept.map_or_else(|| Self::begun(cx, attempt), |kept| kept.value);
+        let mut trace = kept.map_or_else(|| Self::begun(attempt), |kept| kept.value);
         if !trace.requests.contains(&cx.origin.request) {
             trace.requests.push(cx.origin.request);
         }
         Ok(trace)
+    }
+
+    /// Keeps who arrived, so that what a policy does to them can be told later.
+    pub fn keep(&mut self, person: &Authenticated) {
+        let arrived = Arrived { subject: person.subject.clone(), profile: person.profile.clone() };
+        self.arrived = serde_json::to_string(&arrived).ok();
+    }
+
+    /// Who arrived, if it came to that.
+    pub fn arrived(&self) -> Option<Arrived> {
+        self.arrived.as_deref().and_then(|text| serde_json::from_str(text).ok())
     }
 
     /// Closes it as refused.

@@ -210,6 +210,8 @@ pub enum Nature {
     InUse,
     /// A newer authd wrote it.
     Newer,
+    /// An older authd wrote it; it must be brought forward first.
+    Older,
     /// The store was closed.
     Closed,
 }
@@ -232,7 +234,7 @@ impl From<Fault> for Error {
         let code = match fault.nature {
             Nature::Full => &codes::STORAGE_FULL,
             Nature::Io => &codes::STORAGE_ERROR,
-            Nature::Corrupt => &codes::STORAGE_CORRUPT,
+            Nature::Corrupt | Nature::Older => &codes::STORAGE_CORRUPT,
             Nature::InUse => &codes::DATA_DIR_IN_USE,
             Nature::Newer => &codes::STORAGE_NEWER,
             Nature::Closed => &codes::SHUTTING_DOWN,
@@ -245,6 +247,14 @@ impl From<Fault> for Refused {
     fn from(fault: Fault) -> Self {
         Self::Storage { full: fault.nature == Nature::Full, cause: fault.cause }
     }
+}
+
+/// Where a copy of everything goes.
+pub trait Sink {
+    /// First: the layout, and how far the store has come.
+    fn begin(&mut self, schema: u32, head: &Head) -> Result<()>;
+    /// Then each entry: the table's number, key and value as they lie there.
+    fn entry(&mut self, table: u8, key: &[u8], value: &[u8]) -> Result<()>;
 }
 
 /// A back end. Reads are async and see committed state only. The writing half blocks, and is called by the one
@@ -290,6 +300,8 @@ pub trait Backend: Send + Sync + 'static {
     fn erase_detail(&self, seq: u64) -> Result<bool>;
     /// Keeps what `sign` makes of the head, unless the newest checkpoint covers it already.
     fn checkpoint(&self, sign: &dyn Fn(&Head) -> Checkpoint) -> Result<Option<Checkpoint>>;
+    /// Gives everything there is to `sink`, out of one committed state, while commits go on. It blocks for as long.
+    fn pour(&self, sink: &mut dyn Sink) -> Result<()>;
     /// Lets go of everything. Whatever comes later is answered with `shutting_down`.
     fn close(&self);
 }

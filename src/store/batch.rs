@@ -119,7 +119,7 @@ fn row_key<T: Record>(key: Key) -> RowKey {
     RowKey { kind: T::KIND, key }
 }
 
-fn new_row<T: Record>(record: &T) -> NewRow {
+pub(super) fn new_row<T: Record>(record: &T) -> NewRow {
     let mut bytes = Vec::new();
     // Encoding into a vector cannot fail but for a record whose own Encode refuses; an empty row is caught by plan().
     if minicbor::encode(record, &mut bytes).is_err() {

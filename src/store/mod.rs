@@ -9,6 +9,7 @@
 //! (`writer`: group commit), and a refused batch leaves no trace in it.
 
 mod backend;
+pub mod backup;
 mod batch;
 mod chain;
 mod log;
@@ -16,16 +17,18 @@ mod plan;
 mod query;
 mod record;
 mod redb;
+mod upgrade;
 mod writer;
 
 pub use batch::{Batch, Refused};
 pub use log::{Checkpoint, LogEntry, LogRow};
 pub use query::{Page, Query};
 pub use record::{Index, Key, Life, Record, Revision, Seq, Stored};
+pub use upgrade::{Reencode, Upgraded};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use self::backend::{Ask, Backend, RawLog};
 use self::chain::{Signer, Walk};
@@ -42,21 +45,28 @@ const MOST: usize = 1_000;
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
+    upgraded: Option<Arc<Upgraded>>,
 }
 
 struct Inner {
     env: Env,
     backend: Arc<dyn Backend>,
     writer: Writer,
-    signer: Arc<Signer>,
+    signer: RwLock<Arc<Signer>>,
+    tallies: Mutex<HashMap<&'static str, (i64, u64)>>,
 }
 
 impl Store {
     /// Opens the database file at `path`, or makes it (mode 0600); its directory must exist.
     /// Errors: `data_dir_in_use`, `storage_corrupt`, `storage_newer`, `storage_full`, `storage_error`.
     pub fn open(path: &Path, env: Env, options: Options) -> Result<Self> {
-        let backend = Redb::open(path, env.clone(), options.cache_bytes)?;
-        Self::on(Arc::new(backend), env, &options.checkpoint_seed)
+        let (backend, upgraded) = Redb::open(path, env.clone(), &options)?;
+        Ok(Self { upgraded: upgraded.map(Arc::new), ..Self::on(Arc::new(backend), env, &options.checkpoint_seed)? })
+    }
+
+    /// What was done to the file when it was opened, if it had an earlier layout.
+    pub fn upgraded(&self) -> Option<&Upgraded> {
+        self.upgraded.as_deref()
     }
 
     /// An empty store that is gone with its last clone.
@@ -66,8 +76,9 @@ impl Store {
     }
 
     fn on(backend: Arc<dyn Backend>, env: Env, seed: &[u8; 32]) -> Result<Self> {
-        let (writer, signer) = (Writer::start(Arc::clone(&backend))?, Arc::new(Signer::new(seed)?));
-        Ok(Self { inner: Arc::new(Inner { env, backend, writer, signer }) })
+        let (writer, signer) = (Writer::start(Arc::clone(&backend))?, RwLock::new(Arc::new(Signer::new(seed)?)));
+        let inner = Inner { env, backend, writer, signer, tallies: Mutex::default() };
+        Ok(Self { inner: Arc::new(inner), upgraded: None })
     }
 
     /// The record with that key, unless it has expired.
@@ -130,6 +141,15 @@ impl Store {
         self.inner.writer.commit(batch).await
     }
 
+    /// Adds one to a count of this process, and tells the sum; it begins anew with each `period`. It is in memory alone, and
+    /// exact however many add at the same time: for what must not be written in order to be counted.
+    pub fn tally(&self, what: &'static str, period: i64) -> u64 {
+        let mut tallies = self.inner.tallies.lock().unwrap_or_else(PoisonError::into_inner);
+        let tally = tallies.entry(what).or_default();
+        *tally = if tally.0 == period { (period, tally.1 + 1) } else { (period, 1) };
+        tally.1
+    }
+
     /// Whether the last write went well: for health checks. Reads go on when it did not.
     /// Errors: `storage_full`, `storage_error`.
     pub fn health(&self) -> Result<()> {
@@ -189,9 +209,21 @@ impl Store {
         self.inner.writer.run(move |backend| backend.erase_detail(seq)).await
     }
 
+    /// Signs and checks checkpoints with the key of another seed from now on: what the first master key of a database
+    /// gave, whatever its master key is by now.
+    pub fn sign_checkpoints_with(&self, seed: &[u8; 32]) -> Result<()> {
+        let signer = Arc::new(Signer::new(seed)?);
+        *self.inner.signer.write().unwrap_or_else(PoisonError::into_inner) = signer;
+        Ok(())
+    }
+
+    fn signer(&self) -> Arc<Signer> {
+        Arc::clone(&self.inner.signer.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Signs where the log ends now. `None` while there is nothing new to sign.
     pub async fn checkpoint(&self) -> Result<Option<Checkpoint>> {
-        let (signer, env) = (Arc::clone(&self.inner.signer), self.inner.env.clone());
+        let (signer, env) = (self.signer(), self.inner.env.clone());
         self.inner.writer.run(move |backend| backend.checkpoint(&|head| signer.sign(head, env.now()))).await
     }
 
@@ -202,14 +234,14 @@ impl Store {
 
     /// Walks the whole chain with its details and checkpoints, and names the first row that does not fit.
     pub async fn verify_log(&self) -> Result<LogReport> {
-        let backend = &self.inner.backend;
+        let (backend, signer) = (&self.inner.backend, self.signer());
         // In this order: whatever a checkpoint covers lies before the head.
         let mut walk = Walk::new(backend.checkpoints().await?);
         let head = backend.head().await?;
         while walk.at() < head.log {
             let left = usize::try_from(head.log - walk.at()).unwrap_or(MOST);
             let rows = backend.log(walk.at(), left.min(MOST), None).await?;
-            if rows.is_empty() || !rows.iter().all(|row| walk.step(row, &self.inner.signer)) {
+            if rows.is_empty() || !rows.iter().all(|row| walk.step(row, &signer)) {
                 break;
             }
             tokio::task::yield_now().await;
@@ -228,14 +260,18 @@ impl Store {
 pub struct Options {
     /// The page cache of the back end, in bytes. 32 MiB by default.
     pub cache_bytes: usize,
-    /// The seed of the Ed25519 key that signs checkpoints (derived from the master key).
+    /// The seed of the Ed25519 key that signs checkpoints, until `sign_checkpoints_with` names another.
     pub checkpoint_seed: [u8; 32],
+    /// The kinds whose rows an upgrade writes anew. None by default.
+    pub reencode: Vec<Reencode>,
+    /// Whether the file is copied before an upgrade. It is by default.
+    pub keep_before: bool,
 }
 
 impl Options {
     /// The usual ones, with the key that signs checkpoints.
     pub fn new(checkpoint_seed: [u8; 32]) -> Self {
-        Self { cache_bytes: 32 * 1024 * 1024, checkpoint_seed }
+        Self { cache_bytes: 32 * 1024 * 1024, checkpoint_seed, reencode: Vec::new(), keep_before: true }
     }
 }
 

@@ -86,6 +86,25 @@ pub fn removal(place: &Place, row: &Row, view: &dyn View) -> Result<Vec<Write>, 
     Ok(writes)
 }
 
+/// What it takes to write a row that is there in another form: the same record at the same revision.
+pub fn rewriting(
+    kind: &'static str,
+    key: &Key,
+    old: Row,
+    new: &NewRow,
+    view: &dyn View,
+    now: Timestamp,
+) -> Result<Vec<Write>, Refused> {
+    let revision = old.revision;
+    let touched = [Touched { kind, key, old: Some(old), new: Some(new) }];
+    let mut planned = Planned { head: Head::default(), writes: Vec::new(), counts: BTreeMap::new() };
+    uniques(&touched, view, now, &mut planned.writes)?;
+    for row in &touched {
+        rewrite(row, revision, &mut planned);
+    }
+    Ok(planned.writes)
+}
+
 fn limits(batch: &Batch) -> Result<(), Refused> {
     if batch.changes.len() > MAX_CHANGES || batch.entries.len() > MAX_CHANGES {
         return Err(Refused::Rule("a batch has at most 10,000 changes and 10,000 log entries"));

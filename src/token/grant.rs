@@ -1,6 +1,6 @@
 //! What somebody was given tokens for: the handle by which they end before they expire.
 
-use crate::access::Role;
+use crate::access::RoleName;
 use crate::env::Timestamp;
 use crate::error::Result;
 use crate::id::{AppId, GrantId, OrganizationId, SessionId, UserId};
@@ -23,9 +23,9 @@ pub struct TokenGrant {
     /// The person; none for a bare role.
     #[n(3)]
     pub user: Option<UserId>,
-    /// The role that the operator gave instead of a person.
+    /// The role that the operator gave instead of a person. What it grants is looked up at use.
     #[n(4)]
-    pub role: Option<Role>,
+    pub role: Option<RoleName>,
     /// The session that it came from.
     #[n(5)]
     pub session: Option<SessionId>,
@@ -59,5 +59,23 @@ impl TokenGrant {
     pub async fn live(store: &Store, id: GrantId) -> Result<Option<Self>> {
         let Some(found) = store.get::<Self>(Key::from_bytes(id.bytes())).await? else { return Ok(None) };
         Ok(found.value.epochs.hold(store).await?.then_some(found.value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::Role;
+    use crate::env::Env;
+
+    #[test]
+    fn a_row_from_before_there_were_other_roles_names_a_built_in_one() {
+        let env = Env::frozen();
+        let (id, organization, now) = (GrantId::new(&env), OrganizationId::new(&env), env.now());
+        let none = (None::<AppId>, None::<UserId>, None::<SessionId>);
+        let rest = (none.2, Vec::<String>::new(), Epochs::default(), now, now);
+        let old = (id, none.0, organization, none.1, Some(Role::Viewer), rest.0, rest.1, rest.2, rest.3, rest.4);
+        let grant: TokenGrant = minicbor::decode(&minicbor::to_vec(old).unwrap()).unwrap();
+        assert_eq!((grant.id, grant.role), (id, Some(Role::Viewer.into())));
     }
 }

@@ -11,7 +11,7 @@ use super::grant::TokenGrant;
 use super::issue::{Issue, STANDARD, Type, api_audience};
 use super::keyring::Keyring;
 use super::signing_key::{Algorithm, Prepared, Signer, SigningKey};
-use crate::access::{Access, Caller, Context, Method, Operation, Owner, Role, Route};
+use crate::access::{Access, Caller, Context, Method, Operation, Owner, RoleName, Route, may_give};
 use crate::crypto::{Secret, base64url};
 use crate::directory::{Membership, Organization};
 use crate::error::{Error, Result, codes};
@@ -30,9 +30,9 @@ pub struct IssueToken {
     /// The person that it speaks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<UserId>,
-    /// The role that it has, instead of a person.
+    /// The role that it has, instead of a person: a built-in one, or one of the organization's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub role: Option<Role>,
+    pub role: Option<RoleName>,
 }
 
 /// A new token, shown once.
@@ -66,7 +66,7 @@ impl Operation for IssueToken {
     }
 
     async fn apply(&self, cx: &Context, seen: &Signing, batch: &mut Batch) -> Result<IssuedToken> {
-        let Self { organization, user, role } = *self;
+        let Self { organization, user, role } = self.clone();
         // Epochs first: whatever ends between here and the read below has ended the token too.
         let id = GrantId::new(&cx.env);
         let mut scopes = vec![Scope::Organization(organization), Scope::Grant(id)];
@@ -74,9 +74,12 @@ impl Operation for IssueToken {
             scopes.extend([Scope::User(user), Scope::Membership(organization, user)]);
         }
         let epochs = Epochs::capture(&cx.store, &scopes).await?;
-        match (user, role) {
+        match (user, &role) {
             (Some(user), None) => drop(Membership::active(&cx.store, organization, user).await?),
-            (None, Some(_)) => drop(Organization::open(&cx.store, organization).await?),
+            (None, Some(role)) => {
+                Organization::open(&cx.store, organization).await?;
+                may_give(cx, organization, role).await?;
+            }
             _ => {
                 return Err(Error::says(&codes::INVALID_INPUT, "A token is for a person or for a role.")
                     .help("Name one of them: `--user usr_…` or `--role owner`."));
@@ -102,8 +105,8 @@ impl Operation for IssueToken {
         if let Some(user) = user {
             event = event.and("user", user);
         }
-        if let Some(role) = role {
-            event = event.with("role", role.name());
+        if let Some(role) = &grant.role {
+            event = event.with("role", role.as_str());
         }
         batch.create(&grant).log(event);
         Ok(IssuedToken {
@@ -133,8 +136,8 @@ fn sign(cx: &Context, signer: &Signer, grant: &TokenGrant) -> Result<String> {
     claims.insert("org_id".into(), grant.organization.to_string().into());
     claims.insert("grant".into(), grant.id.to_string().into());
     claims.insert("act".into(), json!({"sub": operator}));
-    if let Some(role) = grant.role {
-        claims.insert("role".into(), role.name().into());
+    if let Some(role) = &grant.role {
+        claims.insert("role".into(), role.as_str().into());
     }
     Issue {
         typ: Type::Access,

@@ -13,8 +13,8 @@ use zeroize::Zeroizing;
 
 use super::issue::LONGEST;
 use crate::access::Context;
-use crate::crypto::{MasterKey, Sealed, base64url};
-use crate::env::Timestamp;
+use crate::crypto::{MasterKey, Sealed, Sealing, base64url};
+use crate::env::{Env, Timestamp};
 use crate::error::{Error, Result, codes};
 use crate::event::EventKind;
 use crate::id::SigningKeyId;
@@ -117,6 +117,12 @@ impl Record for SigningKey {
     }
     fn expires_at(&self) -> Option<Timestamp> {
         self.retired_at.map(|at| at + LONGEST + Duration::from_secs(3600))
+    }
+}
+
+impl Sealing for SigningKey {
+    fn reseal(&mut self, env: &Env, key: &MasterKey) -> Result<bool> {
+        key.reseal(env, &place(self.id), &mut self.private)
     }
 }
 

@@ -2,16 +2,18 @@
 
 use serde_json::{Map, Value};
 
+use super::api_key::ApiKey;
 use super::grant::TokenGrant;
 use super::issue::{Type, api_audience};
 use super::jwks;
 use super::keyring::Keyring;
 use super::revoked::RevokedToken;
 use super::signing_key::SigningKey;
-use crate::access::{Caller, Context};
+use crate::access::{Caller, Context, grants_of_role};
 use crate::crypto::from_base64url;
 use crate::crypto::jws::{Algorithm, KeySet, Verified};
 use crate::directory::{Membership, Organization};
+use crate::env::Timestamp;
 use crate::error::{Error, Kind, Result, codes};
 use crate::id::UserId;
 
@@ -48,6 +50,10 @@ pub async fn verify(cx: &Context, keyring: &Keyring, token: &str) -> Result<Chec
     let keys = keyring.knowing(cx, &kid(token).ok_or_else(invalid)?).await?;
     let Verified { header, claims, .. } = keys.verifying.verify(token, OWN).map_err(|e| invalid().because(e))?;
     let says = |name: &str| claims.get(name).and_then(Value::as_str);
+    let iat = claims.get("iat").and_then(Value::as_i64).map(Timestamp::from_seconds);
+    if iat.is_none_or(|iat| iat.is_ahead_of(cx.env.now())) {
+        return Err(invalid());
+    }
     let now = cx.env.now().seconds();
     let alive = claims.get("exp").and_then(Value::as_i64).is_some_and(|exp| now < exp)
         && claims.get("nbf").is_none_or(|nbf| nbf.as_i64().is_some_and(|nbf| nbf <= now));
@@ -63,6 +69,14 @@ pub async fn verify(cx: &Context, keyring: &Keyring, token: &str) -> Result<Chec
         return Err(invalid());
     }
     Ok(Checked { claims, typ, grant })
+}
+
+/// Who a bearer is: the holder of an API key, or of an access token for authd's own API. Errors: `not_signed_in`.
+pub async fn authenticate(cx: &Context, keyring: &Keyring, bearer: &str) -> Result<Caller> {
+    if ApiKey::looks_like(bearer) {
+        return ApiKey::authenticate(cx, bearer).await;
+    }
+    verify_api(cx, keyring, bearer).await
 }
 
 /// The caller that a bearer of authd's own API speaks for. What a person may do is read from the roles of now.
@@ -85,7 +99,7 @@ pub async fn verify_api(cx: &Context, keyring: &Keyring, token: &str) -> Result<
         }
         (None, Some(role)) => {
             Organization::open(&cx.store, organization).await.map_err(outside)?;
-            role.grants()
+            grants_of_role(&cx.store, organization, &role).await.map_err(outside)?.ok_or_else(refused)?
         }
         _ => return Err(refused()),
     };
@@ -107,7 +121,7 @@ pub async fn id_token_hint(cx: &Context, hint: &str) -> Result<Option<UserId>> {
 }
 
 /// Storage trouble is not the token's fault, and must not sign anybody out.
-fn unavailable(error: &Error) -> bool {
+pub(super) fn unavailable(error: &Error) -> bool {
     matches!(error.kind(), Kind::Unavailable | Kind::Bug)
 }
 

@@ -10,18 +10,18 @@ use serde_json::Value;
 const AUTHD: &str = env!("CARGO_BIN_EXE_authd");
 
 /// A data directory, and the program on it.
-struct Place {
-    dir: tempfile::TempDir,
+pub struct Place {
+    pub dir: tempfile::TempDir,
 }
 
-struct Done {
-    code: i32,
-    out: String,
-    err: String,
+pub struct Done {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
 }
 
 impl Done {
-    fn of(output: &Output) -> Self {
+    pub fn of(output: &Output) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),
             out: String::from_utf8(output.stdout.clone()).unwrap(),
@@ -30,40 +30,40 @@ impl Done {
     }
 
     #[track_caller]
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         assert_eq!(self.code, 0, "{}{}", self.out, self.err);
         serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}: {}", self.out))
     }
 
     #[track_caller]
-    fn id(&self) -> String {
+    pub fn id(&self) -> String {
         self.json()["id"].as_str().unwrap().to_owned()
     }
 }
 
 impl Place {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self { dir: tempfile::tempdir().unwrap() }
     }
 
-    fn data(&self) -> PathBuf {
+    pub fn data(&self) -> PathBuf {
         self.dir.path().join("data")
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(AUTHD);
         command.args(args).current_dir(self.dir.path()).stdin(Stdio::null()).env_clear().env("HOME", self.dir.path());
         command
     }
 
     /// `authd --data-dir D …`
-    fn run(&self, args: &[&str]) -> Done {
+    pub fn run(&self, args: &[&str]) -> Done {
         let data = self.data();
         let all: Vec<&str> = ["--data-dir", data.to_str().unwrap()].into_iter().chain(args.iter().copied()).collect();
         Done::of(&self.command(&all).output().unwrap())
     }
 
-    fn serve(&self, more: &[&str]) -> Serving {
+    pub fn serve(&self, more: &[&str]) -> Serving {
         let data = self.data();
         let mut args = vec!["serve", "--data-dir", data.to_str().unwrap()];
         if !more.contains(&"--listen") {
@@ -82,9 +82,9 @@ impl Place {
 }
 
 /// A running server; it ends with the test.
-struct Serving {
+pub struct Serving {
     child: Child,
-    ready: Value,
+    pub ready: Value,
 }
 
 impl Serving {
@@ -92,7 +92,7 @@ impl Serving {
         assert!(Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap().success());
     }
 
-    fn stop(mut self) -> i32 {
+    pub fn stop(mut self) -> i32 {
         self.signal("-TERM");
         self.child.wait().unwrap().code().unwrap_or(-1)
     }
@@ -625,7 +625,7 @@ fn a_mistyped_flag_or_verb_is_met_with_the_right_one() {
     for (args, meant) in [
         (&["org", "create", "--nmae", "N"][..], "did you mean `--name`?"),
         (&["org", "creat"], "did you mean `create`?"),
-        (&["token", "issue", "--org", "org_1", "--role", "ownr"], "did you mean `owner`?"),
+        (&["connection", "create", "--name", "N", "--protocol", "oidcc"], "did you mean `oidc`?"),
     ] {
         let text = place.run(args).err;
         assert!(text.contains(&format!("\nhelp: {meant}")) && !text.contains("tip:"), "{text}");

@@ -125,7 +125,7 @@ impl Scene {
     }
 
     fn key(&self, organization: OrganizationId, grants: Grants) -> Context {
-        let caller = Caller::ApiKey { id: ApiKeyId::new(&self.world.env), organization, grants };
+        let caller = Caller::ApiKey { id: ApiKeyId::new(&self.world.env), organization, user: None, grants };
         self.world.context(caller, Origin::internal(&self.world.env))
     }
 
@@ -218,7 +218,7 @@ async fn a_secret_is_not_in_the_file_nor_in_the_log() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("authd.redb");
     let scene =
-        Scene::with(|env| Store::open(&path, env, Options { cache_bytes: 1 << 20, checkpoint_seed: [7; 32] })).await;
+        Scene::with(|env| Store::open(&path, env, Options { cache_bytes: 1 << 20, ..Options::new([7; 32]) })).await;
     let id = scene.connect(scene.acme, json!({})).await;
     let next = json!({"id": id, "clientSecret": format!("{SECRET}-2")});
     scene.call(&scene.operator, "connection.set_oidc", next).await.unwrap();
@@ -410,6 +410,11 @@ fn everything(id: ConnectionId) -> Vec<(&'static str, Value)> {
         ("domain.add", json!({"connection": id, "domain": "sub.acme.com"})),
         ("domain.request", domain.clone()),
         ("domain.verify", json!({"connection": id, "domain": "acme.com", "force": true})),
+        ("domain.confirm", domain.clone()),
+        ("domain.recheck", domain.clone()),
+        ("domain.validate", json!({"connection": id})),
+        ("domain.set", json!({"connection": id, "domains": ["sub.acme.com", "acme.com"]})),
+        ("domain.set_primary", domain.clone()),
         ("domain.remove", domain),
         ("connection.delete", this.clone()),
         ("connection.restore", this),

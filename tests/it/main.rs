@@ -2,16 +2,27 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail by panicking")]
 
+mod access;
 mod api;
+mod backup;
+mod care;
 mod cli;
 mod connections;
 mod coverage;
 mod demo;
+mod domains;
 mod fetch;
+mod fuzz;
+mod governance;
+mod limits;
 mod listen;
+mod lists;
+mod matrix;
 mod oidc;
 mod pages;
+mod people;
 mod provider;
+mod scale;
 mod signin;
 mod simulator;
 mod store;

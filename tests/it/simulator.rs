@@ -95,6 +95,8 @@ impl Scene {
             status: Status::Active,
             jit: None,
             default_role: None,
+            group_mapping: None,
+            role_mapping: None,
             oidc: Some(config),
             created_at: env.now(),
             updated_at: env.now(),

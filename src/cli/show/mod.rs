@@ -6,6 +6,7 @@
 //! Standard output has the answer and nothing else; with `--json` it is one JSON document. Everything that is said
 //! about the answer goes to standard error.
 
+mod policy;
 mod text;
 
 use std::ffi::OsString;
@@ -101,12 +102,22 @@ impl Show {
             } else {
                 usize::MAX
             };
-            self.line(&text::answer(value, self.out, width))?;
+            let told = match operation {
+                "policy.explain" => policy::explanation(value, self.out),
+                "policy.update" | "policy.reset" => policy::update(value, self.out),
+                _ => text::answer(value, self.out, width),
+            };
+            self.line(&told)?;
             if let Some(cursor) = value.get("next").and_then(Value::as_str) {
                 self.note(&format!("there is more: --cursor {}", escaped(cursor)));
             }
             if operation == "api_key.create" || value.get("clientSecret").is_some_and(Value::is_string) {
                 self.note("keep the secret now: it is not shown again");
+            }
+            if operation == "master_key.rotate" {
+                self.note(
+                    "copy the new key to where you keep it, and make a new backup: older ones take the key of before",
+                );
             }
         }
         Ok(())
@@ -198,11 +209,44 @@ impl Show {
         }
     }
 
+    /// It takes its time. Only a person at a terminal is told, on one line that goes away again.
+    pub fn waits(&self, seconds: u64) {
+        if self.tells_progress() {
+            let _ = write!(std::io::stderr().lock(), "\r{}", self.err.dim(&format!("working … {seconds} s")));
+        }
+    }
+
+    /// It is done, after so many seconds that were told.
+    pub fn waited(&self, seconds: u64) {
+        if seconds > 0 && self.tells_progress() {
+            let _ = write!(std::io::stderr().lock(), "\r\u{1b}[2K");
+        }
+    }
+
+    fn tells_progress(&self) -> bool {
+        !self.quiet && !self.json && self.err.color && std::io::stderr().is_terminal()
+    }
+
     /// Something beside the answer.
     pub fn note(&self, text: &str) {
         if !self.quiet && !self.json {
             self.aside(&format!("{} {text}", self.err.cyan("note:")));
         }
+    }
+
+    /// How far it is, on one line that the next one overwrites; an empty text takes it away. For people only.
+    pub fn progress(&self, text: &str) {
+        if self.quiet || self.json || !std::io::stderr().is_terminal() {
+            return;
+        }
+        let mut err = std::io::stderr().lock();
+        let _ = write!(err, "\r{text}\u{1b}[K").and_then(|()| err.flush());
+    }
+
+    /// A question on the terminal, without the end of a line.
+    pub fn prompt(&self, text: &str) {
+        let mut err = std::io::stderr().lock();
+        let _ = write!(err, "{text}").and_then(|()| err.flush());
     }
 
     fn aside(&self, text: &str) {

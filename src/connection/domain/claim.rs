@@ -1,13 +1,4 @@
-//! Claims, and the one owner that a domain may have.
-//!
-//! ```text
-//!  Domain (example.com, conn A) ─┐  verified
-//!  Domain (example.com, conn B) ─┼──────────►  DomainOwner example.com = organization, [conn A, conn B]
-//!  Domain (example.com, conn C)  │  unverified: a claim and nothing more, blocks nobody
-//! ```
-//!
-//! The owner is a row of its own, keyed by the name: whoever verifies creates or updates it at its revision, so two
-//! organizations that verify at once end with one owner.
+//! Claims to domains, their challenges, and their proofs.
 
 use std::time::Duration;
 
@@ -15,11 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::crypto::base64url;
 use crate::env::{Env, Timestamp};
-use crate::error::{Error, Result, codes};
 use crate::id::{ConnectionId, OrganizationId};
-use crate::store::{Batch, Index, Key, Life, Query, Record, Store, Stored};
+use crate::store::{Index, Key, Life, Record};
 
-use super::super::record::{Connection, Status};
+use super::super::record::Connection;
 
 /// At most so many domains a connection.
 pub const MOST: usize = 50;
@@ -106,6 +96,9 @@ pub struct Domain {
     /// When it goes with its deleted connection.
     #[n(8)]
     pub expires_at: Option<Timestamp>,
+    /// The text of the TXT record that proved it: it has to stay in DNS.
+    #[n(9)]
+    pub record: Option<String>,
 }
 
 impl Record for Domain {
@@ -140,132 +133,33 @@ impl Domain {
             challenge: Some(Challenge::new(env)),
             created_at: env.now(),
             expires_at: None,
+            record: None,
         }
     }
-}
 
-/// Who owns a domain in this deployment, and through which connections, the preferred one first. A row for every
-/// verified name and for no other.
-#[derive(Clone, Debug, minicbor::Encode, minicbor::Decode)]
-pub struct DomainOwner {
-    /// IDNA in ASCII, lower case.
-    #[n(0)]
-    pub name: String,
-    /// The one owner.
-    #[n(1)]
-    pub organization: OrganizationId,
-    /// Its connections that have the domain verified; never empty.
-    #[n(2)]
-    pub connections: Vec<ConnectionId>,
-}
-
-impl Record for DomainOwner {
-    const KIND: &'static str = "domain_owner";
-    const LIFE: Life = Life::Kept;
-    fn key(&self) -> Key {
-        Self::key_of(&self.name)
-    }
-}
-
-impl DomainOwner {
-    fn key_of(name: &str) -> Key {
-        Key::from_bytes(name.as_bytes())
+    /// The challenge that can be answered at `now`.
+    pub fn open(&self, now: Timestamp) -> Option<&Challenge> {
+        self.challenge.as_ref().filter(|challenge| challenge.expires_at > now)
     }
 
-    /// The owner of a name in its canonical form, if somebody verified it.
-    pub async fn load(store: &Store, name: &str) -> Result<Option<Stored<Self>>> {
-        store.get(Self::key_of(name)).await
+    /// The text that DNS is asked for again and again; none where nothing has to stay there.
+    pub fn kept_record(&self) -> Option<&str> {
+        self.record.as_deref().filter(|_| self.verified_at.is_some() && self.proof == Some(Proof::Dns))
     }
-}
 
-/// Every claim of a connection, by name.
-pub async fn all_of(store: &Store, connection: ConnectionId) -> Result<Vec<Stored<Domain>>> {
-    let query = Query::by("connection", connection.bytes()).limit(MOST * 2);
-    Ok(store.page::<Domain>(query).await?.items)
-}
-
-/// The verified domains of a connection: those whose addresses its provider may vouch for.
-pub async fn owned_by(store: &Store, connection: ConnectionId) -> Result<Vec<Domain>> {
-    let all = all_of(store, connection).await?;
-    Ok(all.into_iter().map(|stored| stored.value).filter(|domain| domain.verified_at.is_some()).collect())
-}
-
-/// The verified claim that people of a domain are routed by, if any. Where the owner verified it on several
-/// connections, an active one goes first. `name` in its canonical form.
-pub async fn owner_of(store: &Store, name: &str) -> Result<Option<Domain>> {
-    let Some(owner) = DomainOwner::load(store, name).await? else { return Ok(None) };
-    let mut fallback = None;
-    for id in &owner.connections {
-        let Some(domain) = store.get::<Domain>(Domain::key_of(name, *id)).await? else { continue };
-        if Connection::load(store, *id).await.is_ok_and(|connection| connection.status == Status::Active) {
-            return Ok(Some(domain.value));
-        }
-        fallback = fallback.or(Some(domain.value));
-    }
-    Ok(fallback)
-}
-
-/// Refuses a name that another organization has verified. Errors: `domain_taken`.
-pub(crate) async fn free_for(
-    store: &Store,
-    name: &str,
-    organization: OrganizationId,
-) -> Result<Option<Stored<DomainOwner>>> {
-    let owner = DomainOwner::load(store, name).await?;
-    if owner.as_ref().is_some_and(|owner| owner.organization != organization) {
-        return Err(Error::says(&codes::DOMAIN_TAKEN, format!("Another organization has verified `{name}`.")));
-    }
-    Ok(owner)
-}
-
-/// Writes into the batch that the connection has the name verified. Errors: `domain_taken`.
-pub(crate) async fn take(
-    store: &Store,
-    name: &str,
-    organization: OrganizationId,
-    connection: ConnectionId,
-    batch: &mut Batch,
-) -> Result<()> {
-    match free_for(store, name, organization).await? {
-        None => {
-            batch.create(&DomainOwner { name: name.to_owned(), organization, connections: vec![connection] });
-        }
-        Some(mut owner) if !owner.connections.contains(&connection) => {
-            owner.value.connections.push(connection);
-            batch.update(&owner.value, owner.revision);
-        }
-        Some(_) => {}
-    }
-    Ok(())
-}
-
-/// Writes into the batch that the connection has the name verified no longer; the last one frees the name.
-pub(crate) async fn release(store: &Store, name: &str, connection: ConnectionId, batch: &mut Batch) -> Result<()> {
-    let Some(mut owner) = DomainOwner::load(store, name).await? else { return Ok(()) };
-    if !owner.connections.contains(&connection) {
-        return Ok(());
-    }
-    owner.value.connections.retain(|id| *id != connection);
-    if owner.connections.is_empty() {
-        batch.delete::<DomainOwner>(owner.key(), owner.revision);
-    } else {
-        batch.update(&owner.value, owner.revision);
-    }
-    Ok(())
-}
-
-impl Domain {
-    /// It is proved from now on.
+    /// It is proved from now on: by the answer to its challenge, or by somebody's word.
     pub(super) fn prove(&mut self, env: &Env, proof: Proof) {
-        self.verified_at = Some(env.now());
+        self.verified_at.get_or_insert(env.now());
         self.proof = Some(proof);
-        self.challenge = None;
+        let answered = self.challenge.take();
+        self.record = answered.filter(|_| proof == Proof::Dns).map(|challenge| challenge.value);
     }
 
     /// It is a mere claim again.
     pub(crate) fn lose(&mut self, env: &Env) {
         self.verified_at = None;
         self.proof = None;
+        self.record = None;
         self.challenge = Some(Challenge::new(env));
     }
 }

@@ -5,28 +5,6 @@ use std::net::IpAddr;
 use crate::directory::domain_name;
 use crate::error::{Error, Result, codes};
 
-/// Second labels under which registries of countries sell names: `co.uk` belongs to nobody.
-/// A short list instead of the whole public suffix list, because it is only the second line: nobody can put a
-/// TXT record below a public suffix, and the operator who vouches reads what they vouch for.
-const REGISTRY_LABELS: &[&str] =
-    &["ac", "co", "com", "edu", "gob", "gouv", "gov", "govt", "mil", "ne", "net", "nom", "or", "org"];
-
-/// Names under which strangers get names of their own.
-const SHARED: &[&str] = &[
-    "appspot.com",
-    "azurewebsites.net",
-    "cloudfront.net",
-    "github.io",
-    "gitlab.io",
-    "herokuapp.com",
-    "netlify.app",
-    "onrender.com",
-    "pages.dev",
-    "vercel.app",
-    "web.app",
-    "workers.dev",
-];
-
 fn invalid(why: &'static str) -> Error {
     Error::new(&codes::DOMAIN_INVALID).help(why)
 }
@@ -56,10 +34,9 @@ pub fn canonical(text: &str) -> Result<String> {
 /// A name that one organization can own. Errors: `domain_invalid`, also for public suffixes.
 pub fn claimable(text: &str) -> Result<String> {
     let name = canonical(text)?;
-    let registry = name
-        .split_once('.')
-        .is_some_and(|(label, rest)| rest.len() == 2 && !rest.contains('.') && REGISTRY_LABELS.contains(&label));
-    if registry || SHARED.contains(&name.as_str()) {
+    // Names below a public suffix belong to many owners; the list knows registries (`co.uk`) and hosts (`github.io`).
+    // It is the second line: nobody can put a TXT record below a suffix, and whoever vouches reads for what.
+    if psl::suffix(name.as_bytes()).is_some_and(|suffix| suffix.is_known() && suffix.as_bytes() == name.as_bytes()) {
         return Err(invalid("Names below this one belong to many owners. Claim your own: example.co.uk."));
     }
     Ok(name)
@@ -97,6 +74,13 @@ mod tests {
             ("a。example.com", "a.example.com"),
             ("ｅxample.com", "example.com"),
             ("sub.example.co.uk", "sub.example.co.uk"),
+            ("example.co.uk", "example.co.uk"),
+            ("someone.github.io", "someone.github.io"),
+            ("www.ck", "www.ck"),
+            ("食狮.公司.cn", "xn--85x722f.xn--55qx5d.cn"),
+            ("straße.example", "xn--strae-oqa.example"),
+            ("ΣΊΓΜΑΣ.example", "xn--kxaef0b6ae.example"),
+            ("corp.internal", "corp.internal"),
         ] {
             assert_eq!(claimable(text).unwrap(), name, "{text}");
         }
@@ -134,7 +118,14 @@ mod tests {
             "CO.UK",
             "com.au",
             "github.io",
+            "GitHub.io",
             "ac.jp",
+            "k12.ca.us",
+            "s3.amazonaws.com",
+            "anything.ck",
+            "公司.cn",
+            "xn--55qx5d.cn",
+            "個人.hk",
             &format!("{}.example", "a".repeat(64)),
             &format!("{}example", "a.".repeat(130)),
             &"a.".repeat(9_999),

@@ -1,4 +1,4 @@
-//! Claiming, proving and giving up domains.
+//! Claiming and giving up domains, and which of them is the first.
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
@@ -6,22 +6,23 @@ use serde::{Deserialize, Serialize};
 
 use super::super::record::Connection;
 use super::super::view::DomainView;
-use super::claim::{Challenge, Domain, MOST, Proof, all_of, release, take};
+use super::claim::{Domain, MOST};
 use super::event;
 use super::name::{canonical, claimable};
+use super::owner::{all_of, release};
+use super::report::{DomainList, list};
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, Route};
-use crate::crypto::same;
 use crate::error::{Error, Result, codes};
-use crate::event::EventKind;
+use crate::event::{Event, EventKind};
 use crate::id::ConnectionId;
-use crate::store::{Batch, Stored};
+use crate::store::{Batch, Revision, Stored};
 
-async fn owner(cx: &Context, connection: ConnectionId) -> Result<Owner> {
+pub(super) async fn owner(cx: &Context, connection: ConnectionId) -> Result<Owner> {
     Ok(Owner::Organization(Connection::load(&cx.store, connection).await?.organization))
 }
 
 /// The claim that is meant. Errors: `not_found`, `domain_invalid`.
-async fn claim(cx: &Context, connection: ConnectionId, domain: &str) -> Result<Stored<Domain>> {
+pub(super) async fn claim(cx: &Context, connection: ConnectionId, domain: &str) -> Result<Stored<Domain>> {
     let name = canonical(domain)?;
     cx.store.get(Domain::key_of(&name, connection)).await?.ok_or_else(|| {
         Error::says(&codes::NOT_FOUND, format!("The connection does not claim `{name}`."))
@@ -31,11 +32,34 @@ async fn claim(cx: &Context, connection: ConnectionId, domain: &str) -> Result<S
 
 /// Marks the connection as changed. Every change of its domains goes through its row, so that two at once cannot
 /// pass the limit or leave two primary domains.
-async fn touch(cx: &Context, id: ConnectionId, batch: &mut Batch) -> Result<Connection> {
+pub(super) async fn touch(cx: &Context, id: ConnectionId, batch: &mut Batch) -> Result<Connection> {
     let Stored { value: mut connection, revision } = Connection::load(&cx.store, id).await?;
     connection.updated_at = cx.env.now();
     batch.update(&connection, revision);
     Ok(connection)
+}
+
+fn too_many() -> Error {
+    Error::says(&codes::TOO_LARGE, format!("A connection has at most {MOST} domains."))
+}
+
+/// The first domain of a connection is another one now.
+fn first_changed(cx: &Context, connection: &Connection, name: &str) -> Event {
+    cx.event(EventKind::ConnectionUpdated)
+        .within(connection.organization)
+        .about("connection", connection.id)
+        .and("domain", name)
+        .with("changed", vec!["primaryDomain"])
+}
+
+/// Writes into the batch that the claim is given up.
+async fn give_up(cx: &Context, claim: &Domain, revision: Revision, batch: &mut Batch) -> Result<()> {
+    let key = Domain::key_of(&claim.name, claim.connection);
+    batch.delete::<Domain>(key, revision).log(event(cx, EventKind::DomainRemoved, claim));
+    if claim.verified_at.is_some() {
+        release(&cx.store, &claim.name, claim.connection, batch).await?;
+    }
+    Ok(())
 }
 
 /// Claim a domain for a connection. The claim alone routes nobody and blocks nobody: set the TXT record of the
@@ -59,6 +83,7 @@ impl Operation for AddDomain {
     const NAME: &'static str = "domain.add";
     const ACCESS: Access = Access::Grant(Grant::ConnectionDomainManage);
     const ROUTE: Route = Route { method: Method::Post, path: "/v1/connections/{connection}/domains" };
+    const CREATES: bool = true;
 
     async fn owner(&self, cx: &Context) -> Result<Owner> {
         owner(cx, self.connection).await
@@ -72,7 +97,7 @@ impl Operation for AddDomain {
             return Err(Error::says(&codes::CONFLICT, format!("The connection claims `{name}` already.")));
         }
         if others.len() >= MOST {
-            return Err(Error::says(&codes::TOO_LARGE, format!("A connection has at most {MOST} domains.")));
+            return Err(too_many());
         }
         let new = Domain::claim(&cx.env, &connection, name, self.primary || others.is_empty());
         if new.primary {
@@ -83,123 +108,6 @@ impl Operation for AddDomain {
         }
         batch.create(&new).log(event(cx, EventKind::DomainClaimed, &new));
         Ok(DomainView::from(&new))
-    }
-}
-
-/// Ask for a new challenge for a domain: the TXT record that proves it. The one before it is no good any more.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct RequestVerification {
-    /// The connection.
-    pub connection: ConnectionId,
-    /// The domain.
-    pub domain: String,
-}
-
-#[async_trait]
-impl Operation for RequestVerification {
-    type Seen = ();
-    type Output = DomainView;
-    const NAME: &'static str = "domain.request";
-    const ACCESS: Access = Access::Grant(Grant::ConnectionDomainManage);
-    const ROUTE: Route = Route { method: Method::Post, path: "/v1/connections/{connection}/domains/{domain}/request" };
-
-    async fn owner(&self, cx: &Context) -> Result<Owner> {
-        owner(cx, self.connection).await
-    }
-
-    async fn apply(&self, cx: &Context, (): &(), batch: &mut Batch) -> Result<Self::Output> {
-        let Stored { value: mut claim, revision } = claim(cx, self.connection, &self.domain).await?;
-        if claim.verified_at.is_none() {
-            claim.challenge = Some(Challenge::new(&cx.env));
-            batch.update(&claim, revision).log(event(cx, EventKind::DomainVerificationRequested, &claim));
-        }
-        Ok(DomainView::from(&claim))
-    }
-}
-
-/// Prove a domain by its TXT record in DNS, or vouch for it with `force`. From then on people are routed by it, and
-/// e-mail addresses in it are believed. A domain has at most one owner in the deployment.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct VerifyDomain {
-    /// The connection.
-    pub connection: ConnectionId,
-    /// The domain.
-    pub domain: String,
-    /// Vouch for it without a proof by DNS. It takes the grant `connection.domain.trust`, and is audited.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub force: bool,
-}
-
-/// What DNS says about a claim.
-#[derive(Debug, Default)]
-pub struct Shown {
-    /// The challenge whose value stood in DNS.
-    value: Option<String>,
-}
-
-#[async_trait]
-impl Operation for VerifyDomain {
-    type Seen = Shown;
-    type Output = DomainView;
-    const NAME: &'static str = "domain.verify";
-    const ACCESS: Access = Access::Grant(Grant::ConnectionDomainManage);
-    const ROUTE: Route = Route { method: Method::Post, path: "/v1/connections/{connection}/domains/{domain}/verify" };
-
-    async fn owner(&self, cx: &Context) -> Result<Owner> {
-        owner(cx, self.connection).await
-    }
-
-    async fn look(&self, cx: &Context) -> Result<Self::Seen> {
-        let claim = claim(cx, self.connection, &self.domain).await?;
-        let Some(challenge) = claim.challenge.as_ref().filter(|_| !self.force && claim.verified_at.is_none()) else {
-            return Ok(Shown::default());
-        };
-        let record = Challenge::record_name(&claim.name);
-        let unproved = |why: String| {
-            Error::says(&codes::DOMAIN_NOT_PROVED, why)
-                .help(format!("Set the TXT record `{record}` to `{}`, then try again.", challenge.value))
-        };
-        let texts = cx.env.dns().txt(&record).await?;
-        if texts.is_empty() {
-            return Err(unproved(format!("DNS has no TXT record `{record}` yet.")));
-        }
-        if !texts.iter().any(|text| same(text.trim().as_bytes(), challenge.value.as_bytes())) {
-            return Err(unproved(format!("The TXT record `{record}` says something else.")));
-        }
-        Ok(Shown { value: Some(challenge.value.clone()) })
-    }
-
-    async fn apply(&self, cx: &Context, seen: &Self::Seen, batch: &mut Batch) -> Result<Self::Output> {
-        let Stored { value: mut claim, revision } = claim(cx, self.connection, &self.domain).await?;
-        if self.force && !cx.caller.holds(Grant::ConnectionDomainTrust, claim.organization) {
-            let grant = Grant::ConnectionDomainTrust;
-            return Err(Error::new(&codes::MISSING_GRANT).help(format!(
-                "Vouching for a domain takes the grant `{grant}`. Without it, prove the domain by DNS."
-            )));
-        }
-        if claim.verified_at.is_some() {
-            return Ok(DomainView::from(&claim));
-        }
-        let proof = if self.force { Proof::Vouched } else { Proof::Dns };
-        if proof == Proof::Dns {
-            // What DNS showed must be the answer to the challenge that is open now.
-            let open = claim.challenge.as_ref();
-            if open.is_none_or(|challenge| seen.value.as_deref() != Some(&challenge.value)) {
-                return Err(Error::new(&codes::DOMAIN_NOT_PROVED));
-            }
-            if open.is_some_and(|challenge| challenge.expires_at <= cx.env.now()) {
-                return Err(Error::says(&codes::DOMAIN_NOT_PROVED, "The challenge has expired.")
-                    .help("`authd domain request` makes a new one."));
-            }
-        }
-        take(&cx.store, &claim.name, claim.organization, claim.connection, batch).await?;
-        touch(cx, self.connection, batch).await?;
-        claim.prove(&cx.env, proof);
-        let by = if self.force { "vouched" } else { "dns" };
-        batch.update(&claim, revision).log(event(cx, EventKind::DomainVerified, &claim).with("by", by));
-        Ok(DomainView::from(&claim))
     }
 }
 
@@ -228,14 +136,7 @@ impl Operation for RemoveDomain {
     async fn apply(&self, cx: &Context, (): &(), batch: &mut Batch) -> Result<Self::Output> {
         let Stored { value: claim, revision } = claim(cx, self.connection, &self.domain).await?;
         touch(cx, self.connection, batch).await?;
-        batch.delete::<Domain>(Domain::key_of(&claim.name, claim.connection), revision).log(event(
-            cx,
-            EventKind::DomainRemoved,
-            &claim,
-        ));
-        if claim.verified_at.is_some() {
-            release(&cx.store, &claim.name, claim.connection, batch).await?;
-        }
+        give_up(cx, &claim, revision, batch).await?;
         if claim.primary {
             let rest = all_of(&cx.store, claim.connection).await?;
             // The oldest verified one follows, or else the oldest.
@@ -249,5 +150,160 @@ impl Operation for RemoveDomain {
             }
         }
         Ok(DomainView::from(&claim))
+    }
+}
+
+/// Make a domain the connection's first one.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SetPrimaryDomain {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The domain.
+    pub domain: String,
+}
+
+#[async_trait]
+impl Operation for SetPrimaryDomain {
+    type Seen = ();
+    type Output = DomainView;
+    const NAME: &'static str = "domain.set_primary";
+    const ACCESS: Access = Access::Grant(Grant::ConnectionDomainManage);
+    const ROUTE: Route = Route { method: Method::Post, path: "/v1/connections/{connection}/domains/{domain}/primary" };
+
+    async fn owner(&self, cx: &Context) -> Result<Owner> {
+        owner(cx, self.connection).await
+    }
+
+    async fn apply(&self, cx: &Context, (): &(), batch: &mut Batch) -> Result<Self::Output> {
+        let Stored { value: mut claim, revision } = claim(cx, self.connection, &self.domain).await?;
+        if !claim.primary {
+            let connection = touch(cx, self.connection, batch).await?;
+            for Stored { value: mut other, revision } in all_of(&cx.store, self.connection).await? {
+                if other.primary {
+                    other.primary = false;
+                    batch.update(&other, revision);
+                }
+            }
+            claim.primary = true;
+            batch.update(&claim, revision).log(first_changed(cx, &connection, &claim.name));
+        }
+        super::view(cx, &claim).await
+    }
+}
+
+/// One domain of a list: `acme.com`, or `{"domain": "acme.com", "isPrimary": true}`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum WantedDomain {
+    /// Its name.
+    Name(String),
+    /// Its name, and whether it is the first one.
+    Entry(WantedEntry),
+}
+
+/// A domain of a list.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WantedEntry {
+    /// The name.
+    pub domain: String,
+    /// Make it the connection's first domain.
+    #[serde(default)]
+    pub is_primary: bool,
+}
+
+impl WantedDomain {
+    fn parts(&self) -> (&str, bool) {
+        match self {
+            Self::Name(name) => (name, false),
+            Self::Entry(entry) => (&entry.domain, entry.is_primary),
+        }
+    }
+}
+
+/// Set the whole list of a connection's domains at once. What is new is claimed, what is missing is given up, and what
+/// stays keeps its proof. Without a word on which is the first, that stays as it is.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SetDomains {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// All its domains from now on.
+    #[schemars(extend("x-flag" = "domain"))]
+    pub domains: Vec<WantedDomain>,
+}
+
+impl SetDomains {
+    /// The names in their canonical form, each once, and the one that is named first.
+    /// Errors: `domain_invalid`, `invalid_input`, `too_large`.
+    fn wanted(&self) -> Result<(Vec<String>, Option<String>)> {
+        if self.domains.len() > MOST {
+            return Err(too_many());
+        }
+        let (mut names, mut first) = (Vec::new(), None::<String>);
+        for (text, primary) in self.domains.iter().map(WantedDomain::parts) {
+            let name = claimable(text)?;
+            if primary && first.replace(name.clone()).is_some_and(|other| other != name) {
+                return Err(Error::says(&codes::INVALID_INPUT, "Two domains are named as the first one.")
+                    .help("Set `isPrimary` on one of them."));
+            }
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        Ok((names, first))
+    }
+}
+
+#[async_trait]
+impl Operation for SetDomains {
+    type Seen = ();
+    type Output = DomainList;
+    const NAME: &'static str = "domain.set";
+    const ACCESS: Access = Access::Grant(Grant::ConnectionDomainManage);
+    const ROUTE: Route = Route { method: Method::Patch, path: "/v1/connections/{connection}/domains" };
+
+    async fn owner(&self, cx: &Context) -> Result<Owner> {
+        owner(cx, self.connection).await
+    }
+
+    async fn apply(&self, cx: &Context, (): &(), batch: &mut Batch) -> Result<Self::Output> {
+        let (names, first) = self.wanted()?;
+        let kept = all_of(&cx.store, self.connection).await?;
+        let stays = |claim: &Domain| names.contains(&claim.name);
+        let before = kept.iter().find(|claim| claim.primary).map(|claim| claim.name.clone());
+        let first =
+            first.or_else(|| before.clone().filter(|name| names.contains(name))).or_else(|| names.first().cloned());
+        let same = kept.len() == names.len() && kept.iter().all(|claim| stays(claim)) && first == before;
+        if same {
+            return list(cx, self.connection).await;
+        }
+        let connection = touch(cx, self.connection, batch).await?;
+        let mut claims = Vec::new();
+        for Stored { value: mut claim, revision } in kept {
+            if !stays(&claim) {
+                give_up(cx, &claim, revision, batch).await?;
+                continue;
+            }
+            let primary = first.as_ref() == Some(&claim.name);
+            if claim.primary != primary {
+                claim.primary = primary;
+                batch.update(&claim, revision);
+            }
+            claims.push(claim);
+        }
+        for name in names {
+            if claims.iter().all(|claim| claim.name != name) {
+                let primary = first.as_ref() == Some(&name);
+                let new = Domain::claim(&cx.env, &connection, name, primary);
+                batch.create(&new).log(event(cx, EventKind::DomainClaimed, &new));
+                claims.push(new);
+            }
+        }
+        if let Some(name) = first.filter(|first| before.as_ref() != Some(first)) {
+            batch.log(first_changed(cx, &connection, &name));
+        }
+        DomainList::of(cx, &connection, claims).await
     }
 }

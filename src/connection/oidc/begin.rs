@@ -9,8 +9,8 @@ use super::discovery::Metadata;
 use crate::access::Context;
 use crate::connection::callback_url;
 use crate::connection::protocol::{Begin, BeginRequest};
-use crate::crypto::{Sealed, base64url, same, sha256};
-use crate::env::Timestamp;
+use crate::crypto::{MasterKey, Sealed, base64url, same, sha256};
+use crate::env::{Env, Timestamp};
 use crate::error::{Error, Result, codes};
 use crate::id::ConnectionId;
 
@@ -71,6 +71,16 @@ impl Kept {
     pub(super) fn is_for(&self, state: &str) -> bool {
         same(&self.state, &digest(state))
     }
+}
+
+/// Seals what is kept of a request anew, under the current master key; `None` when it is. Errors: `master_key_wrong`.
+pub fn reseal_kept(env: &Env, key: &MasterKey, connection: ConnectionId, kept: &[u8]) -> Result<Option<Vec<u8>>> {
+    let mut sealed: Sealed =
+        minicbor::decode(kept).map_err(|error| Error::new(&codes::MASTER_KEY_WRONG).because(error))?;
+    if !key.reseal(env, &place(connection), &mut sealed)? {
+        return Ok(None);
+    }
+    minicbor::to_vec(&sealed).map(Some).map_err(|error| Error::bug(error.to_string()))
 }
 
 pub(super) fn begin(

@@ -27,8 +27,9 @@ mod verify;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+pub use begin::reseal_kept;
 pub use caches::Caches;
 pub use config::{
     AuthMethod, Client, Config, Discovery, Mapping, ProfileConfig, RequestConfig, Security, secret_place,
@@ -39,6 +40,7 @@ pub use report::validate;
 use super::protocol::{Answer, Authenticated, Begin, BeginRequest, Checks, Protocol};
 use super::report::Report;
 use crate::access::Context;
+use crate::directory::Profile;
 use crate::error::{Code, Error, Kind, Result, codes};
 use crate::id::ConnectionId;
 
@@ -148,6 +150,31 @@ impl Protocol for Oidc {
     async fn test(&self, cx: &Context) -> Report {
         report::test(cx, &self.config, &self.entry()).await
     }
+}
+
+/// Who claims are about, and what they say: as a sign-in reads them, but on nobody's word. Without a `sub` nobody is
+/// known by identity. Errors: `issuer_mismatch`, `profile_invalid`, `connection_not_ready`.
+pub fn read_claims(
+    config: &Config,
+    claims: &Map<String, Value>,
+    checks: &mut Checks,
+) -> Result<(Option<String>, Profile)> {
+    let expected = config.discovery.expected_issuer()?;
+    let said = claims.get("iss").and_then(Value::as_str);
+    // The document, and so the token, may have one slash more or less where that is tolerated.
+    let tolerated =
+        |said: &str| !config.security.strict() && said.trim_end_matches('/') == expected.trim_end_matches('/');
+    let issuer = said.filter(|said| tolerated(said)).unwrap_or(expected);
+    if let Some(said) = said {
+        require(checks, "iss", said == issuer, issuer, said, &codes::ISSUER_MISMATCH)?;
+    }
+    let sub = claims.get("sub").and_then(Value::as_str).filter(|sub| !sub.is_empty());
+    let by_sub = config.profile.mapping.subject() == "sub";
+    let subject = match sub {
+        None if by_sub => None,
+        sub => Some(mapping::subject(config, issuer, sub.unwrap_or_default(), claims, checks)?),
+    };
+    Ok((subject, mapping::profile(&config.profile, claims, None, checks)?))
 }
 
 /// Notes a check, and refuses with `code` when it does not hold.

@@ -15,6 +15,8 @@ use crate::env::Request;
 use crate::error::{Error, Result, codes};
 
 const MAX_ANSWER: usize = 256 * 1024;
+/// A sign-in mostly goes on without it, so it must not use up the time of the whole.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(4);
 
 /// Whom to ask, and what is known of them.
 pub(super) struct Asked<'a> {
@@ -37,6 +39,7 @@ pub(super) async fn fetch(
         .header(header::AUTHORIZATION, &format!("Bearer {}", token.expose()))
         .header(header::ACCEPT, "application/json, application/jwt");
     request.max_bytes = MAX_ANSWER;
+    request.timeout = PATIENCE;
     let answer = cx.env.outbound().send(request).await.inspect_err(|error| {
         checks.compare("userinfo", false, "an answer", error.code());
     })?;

@@ -5,14 +5,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::domain;
-use super::super::record::{Connection, Status, TOMBSTONE};
+use super::super::record::{Connection, Mapping, Status, TOMBSTONE};
 use super::super::settings;
 use super::super::view::ConnectionView;
 use super::{Looked, event, given, look_at, must_answer, name_of, owner_of, slug_is_free, slug_of};
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, RoleName, Route, may_give};
 use crate::error::{Error, Result, codes};
 use crate::event::EventKind;
-use crate::id::ConnectionId;
+use crate::id::{ConnectionId, OrganizationId};
 use crate::session::{self, Scope};
 use crate::store::{Batch, Stored};
 
@@ -35,6 +35,12 @@ pub struct UpdateConnection {
     /// The role of a person who is added by signing in; `null` leaves it to the policy.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub default_role: Option<Option<RoleName>>,
+    /// The provider's groups, and the roles that follow from each; `null` leaves it to the policy.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub group_mapping: Option<Option<Mapping>>,
+    /// The provider's roles, and the roles of authd that follow from each; `null` leaves it to the policy.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub role_mapping: Option<Option<Mapping>>,
 }
 
 #[async_trait]
@@ -72,9 +78,19 @@ impl Operation for UpdateConnection {
             connection.default_role.clone_from(role);
             changed.push("defaultRole");
         }
+        if let Some(mapping) = &self.group_mapping {
+            may_map(cx, connection.organization, connection.group_mapping.as_ref(), mapping.as_ref()).await?;
+            connection.group_mapping.clone_from(mapping);
+            changed.push("groupMapping");
+        }
+        if let Some(mapping) = &self.role_mapping {
+            may_map(cx, connection.organization, connection.role_mapping.as_ref(), mapping.as_ref()).await?;
+            connection.role_mapping.clone_from(mapping);
+            changed.push("roleMapping");
+        }
         if changed.is_empty() {
             return Err(Error::says(&codes::INVALID_INPUT, "There is nothing to change.")
-                .help("Name at least one of: name, slug, jit, defaultRole."));
+                .help("Name at least one of: name, slug, jit, defaultRole, groupMapping, roleMapping."));
         }
         connection.updated_at = cx.env.now();
         batch
@@ -82,6 +98,29 @@ impl Operation for UpdateConnection {
             .log(event(cx, EventKind::ConnectionUpdated, &connection).with("changed", changed));
         ConnectionView::of(cx, &connection).await
     }
+}
+
+/// Refuses a mapping that gives what the caller may not give, by an entry that was not there.
+/// Errors: `grant_exceeds_caller`, `invalid_input`.
+async fn may_map(
+    cx: &Context,
+    organization: OrganizationId,
+    before: Option<&Mapping>,
+    after: Option<&Mapping>,
+) -> Result<()> {
+    let Some(after) = after else { return Ok(()) };
+    let long = |name: &String| name.is_empty() || name.len() > 1024 || name.chars().any(char::is_control);
+    if after.len() > 500 || after.iter().any(|(name, roles)| long(name) || roles.len() > 32) {
+        return Err(Error::says(&codes::INVALID_INPUT, "The mapping cannot be used.")
+            .help("It has at most 500 names of 1 to 1024 bytes, and at most 32 roles for each."));
+    }
+    for (name, roles) in after {
+        let known = before.and_then(|before| before.get(name));
+        for role in roles.iter().filter(|role| !known.is_some_and(|known| known.contains(role))) {
+            may_give(cx, organization, role).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Switch a connection on. Its provider must answer, and its discovery document must fit.

@@ -144,6 +144,8 @@ impl CreateConnection {
             status: if self.activate { Status::Active } else { Status::Draft },
             jit: self.jit,
             default_role: self.default_role.clone(),
+            group_mapping: None,
+            role_mapping: None,
             oidc,
             created_at: now,
             updated_at: now,

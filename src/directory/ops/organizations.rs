@@ -5,7 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, Pages, Paging, Route};
-use crate::directory::Organization;
+use crate::directory::listing;
+use crate::directory::{EndedOrganization, Organization};
 use crate::env::Timestamp;
 use crate::error::{Error, Result, codes};
 use crate::event::EventKind;
@@ -62,13 +63,7 @@ impl Operation for CreateOrganization {
     }
 
     async fn apply(&self, cx: &Context, (): &(), batch: &mut Batch) -> Result<Self::Output> {
-        let name = self.name.trim();
-        if name.is_empty() || name.len() > 200 || name.chars().any(char::is_control) {
-            return Err(Error::says(
-                &codes::INVALID_INPUT,
-                "The name needs 1 to 200 bytes, without control characters.",
-            ));
-        }
+        let name = named(&self.name)?;
         let now = cx.env.now();
         let id = OrganizationId::new(&cx.env);
         let organization =
@@ -79,10 +74,22 @@ impl Operation for CreateOrganization {
     }
 }
 
+/// A name that people can read.
+fn named(name: &str) -> Result<&str> {
+    let name = name.trim();
+    if name.is_empty() || name.len() > 200 || name.chars().any(char::is_control) {
+        return Err(Error::says(&codes::INVALID_INPUT, "The name needs 1 to 200 bytes, without control characters."));
+    }
+    Ok(name)
+}
+
 /// List the organizations. A caller that belongs to one sees that one.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ListOrganizations {
+    /// Only organizations with these words in their name; each word may be cut short. Case and accents do not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<String>,
     #[serde(flatten)]
     #[expect(missing_docs, reason = "flattened: its own fields have the texts")]
     pub paging: Paging,
@@ -103,9 +110,20 @@ impl Operation for ListOrganizations {
     async fn apply(&self, cx: &Context, (): &(), _: &mut Batch) -> Result<Self::Output> {
         if let Some(own) = cx.caller.organization() {
             let organization = Organization::load(&cx.store, own).await?;
-            return Ok(Pages { items: vec![organization.value.into()], next: None });
+            let held = listing::organization_words(&organization.name);
+            let sought = listing::sought(self.search.as_deref().unwrap_or_default());
+            let found = sought.iter().all(|word| held.iter().any(|held| held.starts_with(word)));
+            return Ok(Pages { items: found.then(|| organization.value.into()).into_iter().collect(), next: None });
         }
-        let page = cx.store.page::<Organization>(self.paging.page(Query::all())?).await?;
+        let mut query = Query::all();
+        if let Some(text) = self.search.as_deref().filter(|text| !text.trim().is_empty()) {
+            let words = listing::sought(text);
+            if words.is_empty() {
+                return Ok(Pages { items: Vec::new(), next: None });
+            }
+            query = words.into_iter().fold(query, |query, word| query.with_starting(listing::SEARCH, word));
+        }
+        let page = cx.store.page::<Organization>(self.paging.page(query)?).await?;
         Ok(Pages::of(page, OrganizationView::from))
     }
 }
@@ -132,6 +150,84 @@ impl Operation for GetOrganization {
 
     async fn apply(&self, cx: &Context, (): &(), _: &mut Batch) -> Result<Self::Output> {
         Ok(Organization::load(&cx.store, self.id).await?.value.into())
+    }
+}
+
+/// Change what an organization is called.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct UpdateOrganization {
+    /// The organization.
+    pub id: OrganizationId,
+    /// What people call it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+#[async_trait]
+impl Operation for UpdateOrganization {
+    type Seen = ();
+    type Output = OrganizationView;
+    const NAME: &'static str = "organization.update";
+    const ACCESS: Access = Access::Grant(Grant::OrganizationManage);
+    const ROUTE: Route = Route { method: Method::Patch, path: "/v1/organizations/{id}" };
+
+    async fn owner(&self, _: &Context) -> Result<Owner> {
+        Ok(Owner::Organization(self.id))
+    }
+
+    async fn apply(&self, cx: &Context, (): &(), batch: &mut Batch) -> Result<Self::Output> {
+        let Stored { value: mut organization, revision } = Organization::load(&cx.store, self.id).await?;
+        let name = self.name.as_deref().map(named).transpose()?;
+        if let Some(name) = name.filter(|name| *name != organization.name) {
+            name.clone_into(&mut organization.name);
+            organization.updated_at = cx.env.now();
+            let event = cx.event(EventKind::OrganizationUpdated).within(self.id).about("organization", self.id);
+            batch.update(&organization, revision).log(event.with("name", name));
+        }
+        Ok(organization.into())
+    }
+}
+
+/// End an organization for good: its people, connections and apps. Everything of it is refused from this commit on;
+/// its data is removed in the background, its events stay. It cannot be undone.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DeleteOrganization {
+    /// The organization.
+    pub id: OrganizationId,
+    /// Its name, so that nobody ends another by mistake.
+    pub confirm: String,
+}
+
+#[async_trait]
+impl Operation for DeleteOrganization {
+    type Seen = ();
+    type Output = OrganizationView;
+    const NAME: &'static str = "organization.delete";
+    const ACCESS: Access = Access::Operator;
+    const ROUTE: Route = Route { method: Method::Delete, path: "/v1/organizations/{id}" };
+
+    async fn owner(&self, _: &Context) -> Result<Owner> {
+        Ok(Owner::Deployment)
+    }
+
+    async fn apply(&self, cx: &Context, (): &(), batch: &mut Batch) -> Result<Self::Output> {
+        let Stored { value: mut organization, revision } = Organization::load(&cx.store, self.id).await?;
+        if self.confirm.trim() != organization.name {
+            return Err(Error::says(&codes::INVALID_INPUT, "The name does not confirm it: it is another.")
+                .help("Give the organization's name as it is shown: `--confirm 'Name'`."));
+        }
+        let now = cx.env.now();
+        bump(&cx.store, Scope::Organization(self.id), batch).await?;
+        let tombstone =
+            EndedOrganization { id: self.id, name: organization.name.clone(), ended_at: now, swept_at: None };
+        let event = cx.event(EventKind::OrganizationRemoved).within(self.id).about("organization", self.id);
+        batch.delete::<Organization>(Organization::key_of(self.id), revision);
+        batch.create(&tombstone).log(event.with("name", organization.name.clone()));
+        organization.disabled_at.get_or_insert(now);
+        organization.updated_at = now;
+        Ok(organization.into())
     }
 }
 

@@ -73,10 +73,8 @@ pub(super) async fn person(
         batch.log(told);
     }
     let changed = changed(before, &plan.after);
-    let handle = plan.external.is_some() || (plan.identity.is_some() && !plan.links);
-    if !changed.is_empty() || handle || (plan.after != *before && !plan.ends && !plan.revives()) {
-        let mut told = tell(EventKind::UserUpdated).with("changed", changed);
-        told = roles(before, &plan.after, told);
+    if !changed.is_empty() || plan.external.is_some() {
+        let mut told = roles(before, &plan.after, tell(EventKind::UserUpdated).with("changed", changed));
         if plan.last_owner_kept {
             told = told.with("note", "last_owner_kept");
         }
@@ -107,9 +105,15 @@ fn changed(before: &Membership, after: &Membership) -> Vec<&'static str> {
         ("image", before.image != after.image),
         ("groups", before.groups != after.groups),
         ("extra", before.extra != after.extra),
-        ("roles", before.effective_roles() != after.effective_roles()),
+        ("roles", (&before.roles, &before.mapped) != (&after.roles, &after.mapped)),
+        ("connection", before.source != after.source),
     ];
-    all.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+    let mut names: Vec<_> = all.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect();
+    // Said again by the authority: the same value, but whose it is has changed.
+    if names.is_empty() && before.writers != after.writers {
+        names.push("authority");
+    }
+    names
 }
 
 /// With the roles that somebody gained and lost.

@@ -53,7 +53,10 @@ impl Found {
             member = cx.store.get::<Membership>(Membership::key_of(facts.organization, user)).await?;
             let anchor: Option<Stored<User>> = cx.store.get(Key::from_bytes(user.bytes())).await?;
             gone = member.is_none() || anchor.is_none_or(|anchor| anchor.disabled_at.is_some());
-            if member.is_none() && proposal.user.is_some() {
+        }
+        if proposal.user.is_some() {
+            let member = member.as_ref().ok_or_else(|| Error::new(&codes::NOT_FOUND))?;
+            if proposal.source.is_directory() && !knows(cx, proposal.source, member).await? {
                 return Err(Error::new(&codes::NOT_FOUND));
             }
         }
@@ -146,6 +149,22 @@ fn one_of(
         return Err(Error::new(&codes::TAKEN));
     }
     Ok(user)
+}
+
+/// A directory speaks of those whom its own connection brought, or who are linked to it. Nobody else exists for it:
+/// its token would otherwise end, or take over, people of another connection.
+async fn knows(cx: &Context, source: Source, member: &Membership) -> Result<bool> {
+    let own = |connection| source.connection() == Some(connection);
+    if member.source.is_some_and(own) {
+        return Ok(true);
+    }
+    let query = || Query::by("user", member.user.bytes()).limit(1_000);
+    let identities = cx.store.page::<Identity>(query()).await?;
+    if identities.items.iter().any(|identity| own(identity.connection)) {
+        return Ok(true);
+    }
+    let handles = cx.store.page::<ExternalId>(query()).await?;
+    Ok(handles.items.iter().any(|handle| own(handle.connection)))
 }
 
 async fn signs_in(cx: &Context, member: &Membership) -> Result<bool> {

@@ -49,6 +49,9 @@ pub(super) fn rest(member: &mut Membership, proposal: &PersonProposal, facts: &S
     if let Some(groups) = &proposal.groups {
         member.groups.clone_from(groups);
     }
+    if let Some(roles) = &proposal.roles {
+        member.upstream_roles.clone_from(roles);
+    }
     if let Some(extra) = &proposal.extra {
         let text = serde_json::Value::Object(extra.clone()).to_string();
         member.extra = (!extra.is_empty()).then_some(text);

@@ -79,7 +79,7 @@ pub(super) async fn make(
     if !found.linked {
         plan.identity = identity(cx, proposal, facts, user);
     }
-    plan.links = verdict == Verdict::Link && plan.identity.is_some();
+    plan.links = plan.before.is_some() && plan.identity.is_some();
     if !found.handled {
         (plan.external, plan.old_external) = external(cx, proposal, facts, user).await?;
     }

@@ -282,3 +282,22 @@ fn an_administrator_enters_whom_nobody_knows() {
         assert_eq!(verdict(Arrival { by_identity: known, by_email: known, ..entered }), Verdict::Admit);
     }
 }
+
+#[test]
+fn verdicts_of_different_kinds_differ() {
+    let all = [
+        Verdict::Admit,
+        Verdict::Link,
+        Verdict::Create { trust_email: false },
+        Verdict::Create { trust_email: true },
+        Verdict::Wait { trust_email: false },
+        Verdict::Wait { trust_email: true },
+        Verdict::Refuse(&codes::TAKEN),
+        Verdict::Refuse(&codes::NOT_A_MEMBER),
+    ];
+    for (i, a) in all.iter().enumerate() {
+        for (j, b) in all.iter().enumerate() {
+            assert_eq!(a == b, i == j, "{a:?} and {b:?}");
+        }
+    }
+}

@@ -9,7 +9,7 @@ use super::{AppView, owner};
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, Pages, Paging, Route};
 use crate::error::Result;
 use crate::id::{AppId, OrganizationId};
-use crate::store::{Batch, Query};
+use crate::store::Batch;
 
 /// Show one app.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -57,13 +57,10 @@ impl Operation for ListApps {
     const ROUTE: Route = Route { method: Method::Get, path: "/v1/apps" };
 
     async fn owner(&self, cx: &Context) -> Result<Owner> {
-        Ok(cx.narrowed(self.organization).map_or(Owner::Deployment, Owner::Organization))
+        Ok(Owner::of_list(cx, self.organization))
     }
 
     async fn apply(&self, cx: &Context, (): &(), _: &mut Batch) -> Result<Self::Output> {
-        let narrowed = cx.narrowed(self.organization);
-        let query = narrowed.map_or_else(Query::all, |id| Query::by("organization", id.bytes()));
-        let query = self.paging.page(query)?;
-        Ok(Pages::of(cx.store.page::<App>(query).await?, AppView::from))
+        Ok(Pages::of(self.paging.of_organization::<App>(cx, self.organization).await?, AppView::from))
     }
 }

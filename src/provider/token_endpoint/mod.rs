@@ -20,9 +20,12 @@ use serde_json::Value;
 pub(super) use client_credentials::Machines;
 
 use super::client::{App, GrantType};
-use super::client_auth::{Failure, authenticate};
+use super::client_auth::{Failure, authenticate, stranger};
+use super::code as codes_given;
 use super::http::Door;
 use super::parameters::Parameters;
+use super::refresh as refresh_tokens;
+use crate::access::throttle::{self, Rule};
 use crate::access::{Context, refusal};
 use crate::error::{Error, Kind, Result, codes};
 use crate::event::{Actor, Event, EventKind};
@@ -55,8 +58,8 @@ async fn answer(cx: &Context, door: &Door, headers: &HeaderMap, request: Request
     let app = match authenticate(cx, headers, &parameters).await {
         Ok(app) => app,
         Err(failure) => {
-            let Failure { error, app, .. } = *failure;
-            return told(cx, app.as_ref(), error).await;
+            let Failure { error, app } = *failure;
+            return Err(stranger(cx, app.as_ref(), error).await);
         }
     };
     let Some(named) = parameters.get("grant_type") else {
@@ -103,6 +106,12 @@ async fn settle(cx: &Context, app: &App, presented: Presented, door: &Door, para
             if error.kind() != Kind::Invalid {
                 // Storage trouble says nothing about what was presented, and does not use it up.
                 return outcome;
+            }
+            if codes_given::is_unknown(error) || refresh_tokens::is_unknown(error) {
+                // What nobody was given is a guess; what was used or has expired is none.
+                let subject = throttle::Subject::new().and(app.id.bytes()).from(cx.origin.ip);
+                throttle::check(cx, Rule::Code, subject.clone()).await?;
+                throttle::count(cx, Rule::Code, subject, &mut batch).await?;
             }
             refuse(cx, Some(app), error, &mut batch).await?;
         }

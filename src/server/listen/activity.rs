@@ -10,11 +10,12 @@
 //! hyper's own header timeout counts the idle time between two requests as reading of a head, and has no limit on idleness;
 //! here they are two.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::Limits;
 
@@ -23,6 +24,8 @@ const HEAD: u8 = 1;
 const BUSY: u8 = 2;
 const IDLE: u8 = 3;
 
+/// So many requests a client may give up within a second; with one more its connection is closed.
+pub(super) const RESETS: u32 = 20;
 /// A connection that has not said a word when the stop begins has this long to.
 const LAST_WORD: Duration = Duration::from_secs(1);
 
@@ -33,6 +36,10 @@ pub(super) struct Activity {
     since: AtomicU64,
     /// Requests that are being answered; more than one on HTTP/2 only.
     running: AtomicUsize,
+    /// The second after `begun` in which requests were given up last, and how many in it.
+    given_up: Mutex<(u64, u32)>,
+    /// Set once the client gives up more requests a second than it may.
+    abused: CancellationToken,
     /// Milliseconds after `begun`, plus one, at which writing came to a stop; 0 while it flows.
     stalled: AtomicU64,
     /// Milliseconds that a test lets pass without waiting.
@@ -40,8 +47,18 @@ pub(super) struct Activity {
     skipped: AtomicU64,
 }
 
-/// A request being answered. Dropped with the last of the answer.
-pub(super) struct Running(Arc<Activity>);
+/// A request being answered. Dropped with the last of the answer, or when the client gives it up before.
+pub(super) struct Running {
+    activity: Arc<Activity>,
+    done: bool,
+}
+
+impl Running {
+    /// The answer is complete: what comes now is no giving up.
+    pub fn done(&mut self) {
+        self.done = true;
+    }
+}
 
 impl Activity {
     pub fn new() -> Arc<Self> {
@@ -50,6 +67,8 @@ impl Activity {
             phase: AtomicU8::new(FRESH),
             since: AtomicU64::new(0),
             running: AtomicUsize::new(0),
+            given_up: Mutex::default(),
+            abused: CancellationToken::new(),
             stalled: AtomicU64::new(0),
             #[cfg(test)]
             skipped: AtomicU64::new(0),
@@ -91,7 +110,22 @@ impl Activity {
     pub fn start(self: &Arc<Self>) -> Running {
         self.running.fetch_add(1, SeqCst);
         self.enter(BUSY);
-        Running(self.clone())
+        Running { activity: self.clone(), done: false }
+    }
+
+    /// A client that opens requests and resets them makes us work for nothing (CVE-2023-44487).
+    fn give_up(&self) {
+        let second = self.now() / 1000;
+        let mut given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
+        *given_up = if given_up.0 == second { (second, given_up.1 + 1) } else { (second, 1) };
+        if given_up.1 > RESETS {
+            self.abused.cancel();
+        }
+    }
+
+    /// Waits until the client has given up more requests within a second than it may.
+    pub async fn abused(&self) {
+        self.abused.cancelled().await;
     }
 
     /// How long this connection may still go on as it is; zero when its time is over.
@@ -116,8 +150,11 @@ impl Activity {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if self.0.running.fetch_sub(1, SeqCst) == 1 {
-            self.0.enter(IDLE);
+        if self.activity.running.fetch_sub(1, SeqCst) == 1 {
+            self.activity.enter(IDLE);
+        }
+        if !self.done {
+            self.activity.give_up();
         }
     }
 }
@@ -158,6 +195,26 @@ mod tests {
         activity.read();
         skip(&activity, 3);
         assert_eq!(left(), secs(7), "further bytes do not prolong it");
+    }
+
+    #[tokio::test]
+    async fn a_client_may_give_up_twenty_requests_a_second() {
+        let activity = Activity::new();
+        let abused = |activity: &Activity| activity.abused.is_cancelled();
+        for second in 0..3 {
+            for _ in 0..RESETS {
+                drop(activity.start());
+                let mut answered = activity.start();
+                answered.done();
+            }
+            assert!(!abused(&activity), "{second}");
+            skip(&activity, 2);
+        }
+        for _ in 0..=RESETS {
+            assert!(!abused(&activity));
+            drop(activity.start());
+        }
+        assert!(abused(&activity));
     }
 
     #[test]

@@ -19,12 +19,12 @@ use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use super::activity::{Activity, Running};
+use super::activity::{Activity, RESETS, Running};
 use super::{Limits, Shutdown};
 use crate::http::Peer;
 
 /// HTTP/2 only: streams that a client opened and reset before we came to them.
-const PENDING_RESETS: usize = 20;
+const PENDING_RESETS: usize = RESETS as usize;
 
 /// What all connections of a listener share.
 pub(super) struct Context {
@@ -82,6 +82,10 @@ async fn watch<C: GracefulConnection>(connection: C, activity: &Activity, contex
             _ = connection.as_mut() => return,
             () = context.cut.cancelled() => return,
             () = context.shutdown.forced() => return,
+            () = activity.abused() => {
+                tracing::info!("a connection was closed that gave up too many requests");
+                return;
+            }
             () = context.shutdown.begun(), if !stopping => {
                 stopping = true;
                 connection.as_mut().graceful_shutdown();
@@ -102,14 +106,14 @@ async fn answer(
     if request.headers().len() > context.limits.headers {
         let mut refused = Response::new(Body::empty());
         *refused.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-        return Ok(refused.map(|body| Tracked { body, _running: running }));
+        return Ok(refused.map(|body| Tracked::new(body, running)));
     }
     let time = context.limits.body_time;
     let mut request = request
         .map(|body| if body.is_end_stream() { Body::empty() } else { Body::new(Timed { body, time, end: None }) });
     request.extensions_mut().insert(peer);
     let response = context.router.clone().oneshot(request).await?;
-    Ok(response.map(|body| Tracked { body, _running: running }))
+    Ok(response.map(|body| Tracked::new(body, running)))
 }
 
 /// A stream that tells what passes.
@@ -194,7 +198,16 @@ impl HttpBody for Timed {
 /// An answer's body; the request runs until it is gone.
 struct Tracked {
     body: Body,
-    _running: Running,
+    running: Running,
+}
+
+impl Tracked {
+    fn new(body: Body, mut running: Running) -> Self {
+        if body.is_end_stream() {
+            running.done();
+        }
+        Self { body, running }
+    }
 }
 
 impl HttpBody for Tracked {
@@ -202,7 +215,12 @@ impl HttpBody for Tracked {
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(task)
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(task));
+        // A body that knows its length may not be asked again after its last frame.
+        if frame.as_ref().is_none_or(Result::is_err) || self.body.is_end_stream() {
+            self.running.done();
+        }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {

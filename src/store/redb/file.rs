@@ -1,6 +1,6 @@
 //! The database file: made whole or not at all, opened with what it needs, recognized before it is trusted.
 
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use redb::{Builder, Database, ReadableDatabase, StorageBackend};
 
 use super::fault::from_io;
 use super::layout;
+use super::peek::Peek;
 use super::write::Tables;
 use super::{guarded, write_transaction};
 use crate::env::Env;
@@ -39,26 +40,42 @@ pub fn on_disk(path: &Path, env: &Env, cache_bytes: usize) -> Result<Opener, Fau
     }
     let path = path.to_owned();
     Ok(Box::new(move |occasion| {
-        let file = OpenOptions::new().read(true).write(true).open(&path).map_err(|e| from_io(&e))?;
-        let metadata = file.metadata().map_err(|e| from_io(&e))?;
-        if !metadata.is_file() {
-            return Err(Fault::corrupt("it is not a file"));
-        }
-        // What opens it next would take an empty file for a new database.
-        if metadata.len() == 0 {
-            return Err(Fault::corrupt("the file is empty"));
-        }
+        let (file, metadata) = existing(&path)?;
         if metadata.permissions().mode() & 0o077 != 0 {
             // Secrets in it are sealed, names and addresses are not. A file system without modes is no reason to stop.
             let _ = file.set_permissions(Permissions::from_mode(0o600));
         }
-        let whole = occasion == Occasion::Start && metadata.len() <= CHECKED_WHOLE;
-        let database = open(FileBackend::new(file)?, cache_bytes, whole)?;
-        if occasion == Occasion::Start {
-            remove_leftovers(&path);
+        let whole = occasion == Occasion::Start && is_checked_whole(&metadata);
+        let storage = FileBackend::new(file)?;
+        if occasion == Occasion::Again {
+            return open(storage, cache_bytes, whole);
         }
+        // What is not ours, or not yet, stays as it is.
+        let held = Peek::new(storage).map_err(|e| from_io(&e))?;
+        let database = open(held.clone(), cache_bytes, whole)?;
+        held.release().map_err(|e| from_io(&e))?;
+        remove_leftovers(&path);
         Ok(database)
     }))
+}
+
+/// The file as something that can be a database. Nothing is changed.
+pub fn existing(path: &Path) -> Result<(File, Metadata), Fault> {
+    let file = OpenOptions::new().read(true).write(true).open(path).map_err(|e| from_io(&e))?;
+    let metadata = file.metadata().map_err(|e| from_io(&e))?;
+    if !metadata.is_file() {
+        return Err(Fault::corrupt("it is not a file"));
+    }
+    // What opens it next would take an empty file for a new database.
+    if metadata.len() == 0 {
+        return Err(Fault::corrupt("the file is empty"));
+    }
+    Ok((file, metadata))
+}
+
+/// Whether the file is checked as a whole at a start.
+pub fn is_checked_whole(metadata: &Metadata) -> bool {
+    metadata.len() <= CHECKED_WHOLE
 }
 
 /// An opener of a store that lives as long as the opener.
@@ -71,20 +88,31 @@ pub fn in_memory(cache_bytes: usize) -> Result<Opener, Fault> {
 /// Opens what is a store of authd already, or says what it is instead. redb may panic on a file that it did not
 /// write; here that is an answer like any other.
 pub fn open(storage: impl StorageBackend, cache_bytes: usize, whole: bool) -> Result<Database, Fault> {
+    let (database, found) = open_any(storage, cache_bytes, whole)?;
+    if found != layout::SCHEMA {
+        return Err(Fault::new(Nature::Older, format!("its layout is still {found}")));
+    }
+    Ok(database)
+}
+
+/// Opens a store of authd of this layout or of one before, and tells which.
+pub fn open_any(storage: impl StorageBackend, cache_bytes: usize, whole: bool) -> Result<(Database, u32), Fault> {
     guarded(|| {
         let mut builder = Builder::new();
         builder.set_cache_size(cache_bytes).set_check_integrity_on_open(whole);
         let database = builder.create_with_backend(storage)?;
-        recognize(&database)?;
-        Ok(database)
+        let found = schema(&database)?;
+        Ok((database, found))
     })
 }
 
-fn open_new(storage: impl StorageBackend, cache_bytes: usize) -> Result<Database, Fault> {
+/// A database on an empty storage, without any table yet.
+pub fn open_new(storage: impl StorageBackend, cache_bytes: usize) -> Result<Database, Fault> {
     Ok(Builder::new().set_cache_size(cache_bytes).create_with_backend(storage)?)
 }
 
-fn recognize(database: &Database) -> Result<(), Fault> {
+/// The layout of a store: of this authd or of one before.
+pub fn schema(database: &Database) -> Result<u32, Fault> {
     let transaction = database.begin_read()?;
     let meta = transaction.open_table(layout::META)?;
     let schema = meta.get("schema")?.and_then(|bytes| bytes.value().try_into().ok().map(u32::from_be_bytes));
@@ -92,7 +120,7 @@ fn recognize(database: &Database) -> Result<(), Fault> {
         Some(schema) if schema > layout::SCHEMA => {
             Err(Fault::new(Nature::Newer, format!("its layout is {schema}, this authd knows {}", layout::SCHEMA)))
         }
-        Some(layout::SCHEMA) => Ok(()),
+        Some(schema) if schema > 0 => Ok(schema),
         _ => Err(Fault::corrupt("it has no known layout")),
     }
 }
@@ -107,20 +135,30 @@ pub fn fill(database: &Database) -> Result<(), Fault> {
 
 /// A new file appears under its name when it is complete: a crash before leaves a leftover, never a half of a store.
 fn create(path: &Path, random: &[u8; 8]) -> Result<(), Fault> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let beside = path.with_file_name(format!("{name}.{:016x}.new", u64::from_be_bytes(*random)));
+    let beside = beside(path, random);
     let made = create_as(&beside).and_then(|()| put_in_place(&beside, path));
     let _ = std::fs::remove_file(&beside);
     made
 }
 
+/// A name for what is not complete yet. A start removes what crashes left under such a name.
+pub fn beside(path: &Path, random: &[u8; 8]) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!("{name}.{:016x}.new", u64::from_be_bytes(*random)))
+}
+
 fn create_as(path: &Path) -> Result<(), Fault> {
-    let file =
-        OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path).map_err(|e| from_io(&e))?;
-    let database = open_new(FileBackend::new(file)?, 1024 * 1024)?;
+    let database = open_new(create_new(path)?, 1024 * 1024)?;
     fill(&database)?;
     database.close()?;
     Ok(())
+}
+
+/// A new file of mode 0600, for a database.
+pub fn create_new(path: &Path) -> Result<FileBackend, Fault> {
+    let file =
+        OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path).map_err(|e| from_io(&e))?;
+    Ok(FileBackend::new(file)?)
 }
 
 fn put_in_place(beside: &Path, path: &Path) -> Result<(), Fault> {
@@ -131,10 +169,16 @@ fn put_in_place(beside: &Path, path: &Path) -> Result<(), Fault> {
         // No hard links here. The name was free a moment ago.
         Err(_) => std::fs::rename(beside, path).map_err(|e| from_io(&e))?,
     }
+    sync_folder_of(path)
+}
+
+/// So that a name survives a power cut.
+pub fn sync_folder_of(path: &Path) -> Result<(), Fault> {
     File::open(folder_of(path)).and_then(|folder| folder.sync_all()).map_err(|e| from_io(&e))
 }
 
-fn folder_of(path: &Path) -> &Path {
+/// The directory that the file stands in.
+pub fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

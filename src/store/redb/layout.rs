@@ -61,6 +61,11 @@ pub fn kind_prefix(kind: &str) -> Vec<u8> {
     prefix
 }
 
+/// The kind in the key of a row.
+pub fn kind_of(row_key: &[u8]) -> Option<&str> {
+    std::str::from_utf8(pull(row_key)?.0).ok()
+}
+
 /// The key of a row.
 pub fn row_key(kind: &str, key: &[u8]) -> Vec<u8> {
     let mut bytes = kind_prefix(kind);

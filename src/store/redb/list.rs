@@ -19,14 +19,16 @@ use super::read::{Rows, listed};
 use crate::store::backend::{Also, Ask, Fault, Listing, Order, Span};
 use crate::store::record::Row;
 
-/// A condition with at most so many entries is rare: its rows are read and sorted.
-const RARE: usize = 1_000;
-/// Of a condition with at most so many entries, all keys are gathered before the walk.
+/// A condition with at most so many entries is rare, where all its rows must be read to be sorted.
+const RARE: usize = 3_000;
+/// After so much effort for rows that are none of the list, keys are gathered: what fills a page at once needs none.
+const PATIENCE: usize = 1_000;
+/// Of a condition with at most so many entries, all keys are gathered. It is rare, where keys alone are sorted.
 const GATHERED: usize = 10_000;
 /// What a page with conditions may cost, in steps over index entries.
-const EFFORT: usize = 40_000;
+const EFFORT: usize = 100_000;
 /// What reading a row costs in that measure.
-const ROW_COST: usize = 8;
+const ROW_COST: usize = 16;
 
 type Entries = ReadOnlyTable<&'static [u8], ()>;
 type Bytes = AccessGuard<'static, &'static [u8]>;
@@ -56,7 +58,7 @@ struct Lists {
 impl Lists {
     /// The keys of the rarest condition, if any is rare.
     fn rarest(&self, ask: &Ask) -> Result<Option<HashSet<Vec<u8>>>, Fault> {
-        let mut most = RARE;
+        let mut most = if matches!(ask.order, Order::Ordered(..)) { RARE } else { GATHERED };
         let mut rarest = None;
         for also in &ask.also {
             // Nothing is looked at twice as far as the rarest so far goes.
@@ -92,11 +94,15 @@ impl Lists {
     /// The page out of few keys: those that belong to the list, sorted by their places.
     fn sort(&self, ask: &Ask, keys: HashSet<Vec<u8>>, places: &Bounds) -> Result<Listing, Fault> {
         let inside = |place: &[u8]| RangeBounds::<[u8]>::contains(&as_slices(places), place);
+        let backwards = |one: &[u8], other: &[u8]| if ask.newest_first { other.cmp(one) } else { one.cmp(other) };
+        let by_value = matches!(ask.order, Order::Ordered(..));
+        let mut keys: Vec<_> = keys.into_iter().filter(|key| by_value || inside(key)).collect();
+        keys.sort_unstable_by(|one, other| backwards(one, other));
         let (mut found, mut read) = (Vec::new(), 0);
         for key in keys {
-            // Where the key is the place, what lies on other pages is not even read.
-            if !matches!(ask.order, Order::Ordered(..)) && !inside(&key) {
-                continue;
+            // Where the key is the place, what lies on later pages is not even read.
+            if !by_value && found.len() > ask.limit {
+                break;
             }
             read += 1;
             let row = listed(&self.rows, ask.kind, &key)?;
@@ -107,7 +113,7 @@ impl Lists {
                 found.push((place, row));
             }
         }
-        found.sort_unstable_by(|(one, _), (other, _)| if ask.newest_first { other.cmp(one) } else { one.cmp(other) });
+        found.sort_by(|(one, _), (other, _)| backwards(one, other));
         let more = found.len() > ask.limit;
         found.truncate(ask.limit);
         let next = found.last().filter(|_| more).map(|(place, _)| place.clone());
@@ -117,20 +123,15 @@ impl Lists {
     /// The page by walking the order from the cursor.
     fn walk(&self, ask: &Ask, places: &Bounds) -> Result<Listing, Fault> {
         let base = base(ask);
-        let mut gathered = Vec::new();
-        for also in &ask.also {
-            if matches!(also, Also::Ordered(..)) {
-                gathered.extend(self.keys(ask.kind, also, GATHERED)?);
-            }
-        }
+        let mut known = Known { gathered: Vec::new(), common: ask.also.iter().collect() };
         let mut listing = Listing::default();
-        let (mut last, mut effort) = (None, 0);
+        let (mut last, mut effort, mut patience) = (None, 0, PATIENCE);
         let mut walk = self.begin(ask, &below(&base, places))?;
         while let Some((entry, bytes)) = walk.step(ask.newest_first)? {
             effort += 1;
             let place = &entry.value()[base.len()..];
             let key = if matches!(ask.order, Order::Ordered(..)) { key_of(place)? } else { place };
-            if self.possible(ask, &gathered, key)? {
+            if self.possible(ask.kind, &known, key)? {
                 effort += ROW_COST;
                 listing.read += 1;
                 let row = match bytes {
@@ -145,6 +146,10 @@ impl Lists {
                     listing.rows.push(row);
                     last = Some(place.to_vec());
                 }
+            }
+            if patience > 0 && effort > patience + (1 + ROW_COST) * listing.rows.len() {
+                patience = 0;
+                known = self.gather(ask)?;
             }
             if effort >= EFFORT && !ask.also.is_empty() {
                 listing.next = Some(place.to_vec());
@@ -163,14 +168,26 @@ impl Lists {
         })
     }
 
+    /// The keys of every condition that is not too common.
+    fn gather<'a>(&self, ask: &'a Ask) -> Result<Known<'a>, Fault> {
+        let mut known = Known { gathered: Vec::new(), common: Vec::new() };
+        for also in &ask.also {
+            match self.keys(ask.kind, also, GATHERED)? {
+                Some(keys) => known.gathered.push(keys),
+                None => known.common.push(also),
+            }
+        }
+        Ok(known)
+    }
+
     /// Whether no index rules the key out.
-    fn possible(&self, ask: &Ask, gathered: &[HashSet<Vec<u8>>], key: &[u8]) -> Result<bool, Fault> {
-        if !gathered.iter().all(|keys| keys.contains(key)) {
+    fn possible(&self, kind: &str, known: &Known, key: &[u8]) -> Result<bool, Fault> {
+        if !known.gathered.iter().all(|keys| keys.contains(key)) {
             return Ok(false);
         }
-        for also in &ask.also {
+        for also in &known.common {
             if let Also::Many(index, value) = also {
-                let mut entry = layout::many_prefix(ask.kind, index, value);
+                let mut entry = layout::many_prefix(kind, index, value);
                 entry.extend_from_slice(key);
                 if self.many.get(entry.as_slice())?.is_none() {
                     return Ok(false);
@@ -179,6 +196,14 @@ impl Lists {
         }
         Ok(true)
     }
+}
+
+/// What is known of the conditions of a walk.
+struct Known<'a> {
+    /// All keys that a condition holds for, of each that was gathered.
+    gathered: Vec<HashSet<Vec<u8>>>,
+    /// The others: an index tells one key at a time, or the row itself does.
+    common: Vec<&'a Also>,
 }
 
 /// A walk over rows or over index entries, in either direction.

@@ -7,10 +7,13 @@
 //! since. So a failed commit is never repeated here: it is answered as failed, the file is opened anew, and what it
 //! holds then is the truth, whether the failed commit reached the disk or not.
 
+pub(super) mod copy;
 mod fault;
 mod file;
 mod layout;
 mod list;
+mod migrate;
+mod peek;
 mod read;
 mod write;
 
@@ -26,11 +29,14 @@ use async_trait::async_trait;
 use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
 
 use self::file::{Occasion, Opener};
+use self::migrate::Upgrade;
 use self::write::Tables;
-use super::backend::{Ask, Backend, Fault, Head, Listing, Nature, RawLog};
+use super::Options;
+use super::backend::{Ask, Backend, Fault, Head, Listing, Nature, RawLog, Sink};
 use super::batch::{Batch, Refused};
 use super::log::Checkpoint;
 use super::record::{Index, Key, Row, Seq};
+use super::upgrade::Upgraded;
 use crate::env::{Env, Timestamp};
 use crate::error::Result;
 
@@ -58,10 +64,17 @@ enum State {
 }
 
 impl Redb {
-    /// Opens the file at `path`, or makes it.
-    pub fn open(path: &Path, env: Env, cache_bytes: usize) -> Result<Self> {
-        let opener = guarded(|| file::on_disk(path, &env, cache_bytes))?;
-        Ok(Self::start(opener, env)?)
+    /// Opens the file at `path`, or makes it. One of an earlier layout is brought to this one first.
+    pub fn open(path: &Path, env: Env, options: &Options) -> Result<(Self, Option<Upgraded>)> {
+        let open = || guarded(|| Self::start(file::on_disk(path, &env, options.cache_bytes)?, env.clone()));
+        match open() {
+            Err(Fault { nature: Nature::Older, .. }) => {
+                let upgrade = Upgrade { reencode: &options.reencode, keep_before: options.keep_before };
+                let upgraded = guarded(|| migrate::bring_forward(path, &env, &upgrade))?;
+                Ok((open()?, upgraded))
+            }
+            opened => Ok((opened?, None)),
+        }
     }
 
     /// An empty store in memory.
@@ -79,6 +92,19 @@ impl Redb {
 
     fn learn_head(&self) -> Result<(), Fault> {
         self.read(read::head).map(|head| self.log_seq.store(head.log, Ordering::Release))
+    }
+
+    /// The last committed state, for a long read. Nothing is locked meanwhile: when the database is opened anew, the
+    /// read fails, and nobody waits for it.
+    fn snapshot(&self) -> Result<ReadTransaction, Fault> {
+        let attempt = || self.with(|database| Ok(database.begin_read()?));
+        match attempt() {
+            Err((fault, opened)) if matches!(fault.nature, Nature::Io | Nature::Full) => {
+                self.reopen(opened)?;
+                attempt().map_err(|(fault, _)| fault)
+            }
+            done => done.map_err(|(fault, _)| fault),
+        }
     }
 
     /// Does something with the database as it is open now.
@@ -249,6 +275,13 @@ impl Backend for Redb {
         Ok(self.write(|tables| tables.checkpoint(sign).map(|made| (made.clone(), made.is_some())))?)
     }
 
+    fn pour(&self, sink: &mut dyn Sink) -> Result<()> {
+        let from = self.snapshot()?;
+        let head = guarded(|| read::head(&from))?;
+        sink.begin(layout::SCHEMA, &head)?;
+        guarded(|| Ok(copy::pour(&from, sink)))?
+    }
+
     fn close(&self) {
         self.slot.write().unwrap_or_else(PoisonError::into_inner).state = State::Closed;
     }
@@ -261,6 +294,11 @@ fn write_transaction(database: &Database) -> Result<WriteTransaction, Fault> {
     let mut transaction = database.begin_write()?;
     transaction.set_quick_repair(true);
     Ok(transaction)
+}
+
+/// The layout that this authd writes; it reads those before.
+pub fn newest_layout() -> u32 {
+    layout::SCHEMA
 }
 
 /// redb panics where its own file cannot be as it is. That is damage, and no reason to stop serving.

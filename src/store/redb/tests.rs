@@ -48,11 +48,11 @@ fn note(id: u32, size: usize) -> Batch {
 
 /// What can go wrong with a disk, set from outside.
 #[derive(Debug, Default)]
-struct Weather {
+pub(super) struct Weather {
     /// The n-th sync from now fails; none when it is negative.
-    sync: AtomicI64,
+    pub(super) sync: AtomicI64,
     /// The n-th write from now fails.
-    write: AtomicI64,
+    pub(super) write: AtomicI64,
     /// The n-th read from now fails.
     read: AtomicI64,
     /// No block behind this one can be written; 0 for no limit.
@@ -62,7 +62,7 @@ struct Weather {
 }
 
 impl Weather {
-    fn fair() -> Arc<Self> {
+    pub(super) fn fair() -> Arc<Self> {
         let weather = Self::default();
         for countdown in [&weather.sync, &weather.write, &weather.read] {
             countdown.store(-1, Ordering::SeqCst);
@@ -79,9 +79,9 @@ impl Weather {
 }
 
 #[derive(Debug)]
-struct Disk {
-    file: FileBackend,
-    weather: Arc<Weather>,
+pub(super) struct Disk {
+    pub(super) file: FileBackend,
+    pub(super) weather: Arc<Weather>,
 }
 
 impl StorageBackend for Disk {

@@ -54,7 +54,7 @@ impl<'t> Tables<'t> {
 
     /// What an empty store holds.
     pub fn initialize(&mut self) -> Result<(), Fault> {
-        self.meta.insert("schema", &layout::SCHEMA.to_be_bytes()[..])?;
+        self.put_schema(layout::SCHEMA)?;
         self.put_head(&Head::default())
     }
 
@@ -98,7 +98,31 @@ impl<'t> Tables<'t> {
         Ok(((outcomes, head.log), changed))
     }
 
-    fn write(&mut self, write: Write) -> Result<(), Fault> {
+    /// Rows of a kind behind `after`, in the order of their keys.
+    pub fn rows_of(&self, kind: &str, after: Option<&[u8]>, limit: usize) -> Result<Vec<(Key, Row)>, Fault> {
+        let prefix = layout::kind_prefix(kind);
+        let low = match after {
+            Some(key) => Bound::Excluded([&prefix[..], key].concat()),
+            None => Bound::Included(prefix.clone()),
+        };
+        let mut found = Vec::new();
+        let range = (low.as_ref().map(Vec::as_slice), Bound::<&[u8]>::Unbounded);
+        for entry in self.rows.range::<&[u8]>(range)?.take(limit) {
+            let (key, bytes) = entry?;
+            let Some(within) = key.value().strip_prefix(&prefix[..]) else { break };
+            found.push((Key::from_bytes(within), decode_row(key.value(), bytes.value())?));
+        }
+        Ok(found)
+    }
+
+    /// Notes the layout that the tables have from now on.
+    pub fn put_schema(&mut self, schema: u32) -> Result<(), Fault> {
+        self.meta.insert("schema", &schema.to_be_bytes()[..])?;
+        Ok(())
+    }
+
+    /// Carries out one write of `plan()`.
+    pub fn write(&mut self, write: Write) -> Result<(), Fault> {
         match write {
             Write::Row(place, row) => {
                 let key = layout::row_key(&place.kind, place.key.as_bytes());

@@ -201,6 +201,8 @@ fn connection(scene: &Scene, config: Option<Config>) -> Connection {
         status: Status::Draft,
         jit: None,
         default_role: None,
+        group_mapping: None,
+        role_mapping: None,
         oidc: config,
         created_at: now,
         updated_at: now,

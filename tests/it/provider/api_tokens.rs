@@ -46,7 +46,7 @@ async fn a_token_for_a_person_holds_what_the_person_may_now() {
 async fn a_token_for_a_role_speaks_for_the_operator_and_dies_in_time() {
     let lab = Lab::new().await;
     let organization = lab.organization("Acme").await;
-    let issue = || IssueToken { organization, user: None, role: Some(Role::Owner) };
+    let issue = || IssueToken { organization, user: None, role: Some(Role::Owner.into()) };
     let token = lab.perform(issue()).await.access_token.expose().to_owned();
     assert_eq!(part(&token, 1)["sub"], "operator:1000");
     assert_eq!(part(&token, 1)["role"], "owner");
@@ -74,7 +74,7 @@ async fn only_the_operator_issues_for_exactly_one_of_person_and_role_and_it_is_l
     let tenant = Caller::User { id: Some(user), organization, grants: Role::Owner.grants() };
     let own = IssueToken { organization, user: Some(user), role: None };
     assert_eq!(perform(&lab.context(tenant), &own).await.unwrap_err().code(), "operator_only");
-    for (user, role) in [(None, None), (Some(user), Some(Role::Owner))] {
+    for (user, role) in [(None, None), (Some(user), Some(Role::Owner.into()))] {
         let refused = perform(&lab.operator(), &IssueToken { organization, user, role }).await.unwrap_err();
         assert_eq!(refused.code(), "invalid_input");
     }

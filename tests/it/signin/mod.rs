@@ -1,7 +1,11 @@
 //! A sign-in from the app's request to the app's code, over the real routes and against a provider that can be bent.
 
 mod attacks;
+mod clock;
+mod leaving;
+mod rotation;
 mod routing;
+mod secrets;
 mod walk;
 
 use std::collections::BTreeMap;
@@ -15,16 +19,16 @@ use crate::world::op::{CLIENT_ID, CLIENT_SECRET, MockOp};
 /// RFC 7636, appendix B.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
-const REDIRECT: &str = "https://app.example/callback";
+pub const REDIRECT: &str = "https://app.example/callback";
 
 /// One organization with a connection to a provider, its domain verified, and an app.
-struct Scene {
-    authd: Authd,
-    op: MockOp,
-    organization: String,
-    connection: String,
-    app: String,
-    secret: String,
+pub struct Scene {
+    pub authd: Authd,
+    pub op: MockOp,
+    pub organization: String,
+    pub connection: String,
+    pub app: String,
+    pub secret: String,
 }
 
 fn text(value: &Value, name: &str) -> String {
@@ -32,10 +36,19 @@ fn text(value: &Value, name: &str) -> String {
 }
 
 impl Scene {
-    async fn new() -> Self {
-        let authd = Authd::start().await;
+    pub async fn new() -> Self {
+        Self::within(Authd::start().await, &["corp.example"]).await
+    }
+
+    /// On an authd of one's own.
+    pub async fn on(authd: Authd) -> Self {
+        Self::within(authd, &["corp.example"]).await
+    }
+
+    /// In an authd that is there, with these domains verified.
+    async fn within(authd: Authd, domains: &[&str]) -> Self {
         let organization = text(&authd.operate("organization.create", json!({"name": "Corp"})).await, "id");
-        let (op, connection) = connect(&authd, &organization, &["corp.example"]).await;
+        let (op, connection) = connect(&authd, &organization, domains).await;
         let wish = json!({"organization": organization, "name": "Wiki", "redirectUris": [REDIRECT]});
         let app = authd.operate("app.create", wish).await;
         let (id, secret) = (text(&app, "clientId"), text(&app, "clientSecret"));
@@ -43,31 +56,31 @@ impl Scene {
     }
 
     /// The app's request, with more parameters.
-    fn authorize(&self, more: &[(&str, &str)]) -> String {
+    pub fn authorize(&self, more: &[(&str, &str)]) -> String {
         authorize(&self.app, more)
     }
 
     /// To the provider, skipping the page.
-    async fn leave(&self, browser: &mut Browser) -> Reply {
+    pub async fn leave(&self, browser: &mut Browser) -> Reply {
         let reply = browser.get(&self.authorize(&[("connection", &self.connection), ("prompt", "login")])).await;
         assert_eq!(reply.status, StatusCode::SEE_OTHER, "{reply:?}");
         reply
     }
 
     /// The address that the provider sends the browser back to.
-    fn back(&self, left: &Reply) -> String {
+    pub fn back(&self, left: &Reply) -> String {
         back(&self.op, left, &self.connection)
     }
 
     /// A whole sign-in, up to the redirect to the app.
-    async fn sign_in(&self, browser: &mut Browser) -> Reply {
+    pub async fn sign_in(&self, browser: &mut Browser) -> Reply {
         let left = self.leave(browser).await;
         let landed = browser.get(&self.back(&left)).await;
         assert_eq!(landed.status, StatusCode::SEE_OTHER, "{landed:?}");
         landed
     }
 
-    async fn redeem(&self, code: &str) -> Reply {
+    pub async fn redeem(&self, code: &str) -> Reply {
         let fields = [
             ("grant_type", "authorization_code"),
             ("code", code),
@@ -79,7 +92,7 @@ impl Scene {
         self.authd.browser().post("/oauth2/token", &fields).await
     }
 
-    async fn userinfo(&self, access_token: &str) -> Reply {
+    pub async fn userinfo(&self, access_token: &str) -> Reply {
         let bearer = format!("Bearer {access_token}");
         let headers = [("authorization", bearer.as_str())];
         self.authd.browser().send(axum::http::Method::GET, "/userinfo", &headers, None).await
@@ -114,7 +127,7 @@ impl Scene {
 }
 
 /// A provider of its own, and a connection to it with these domains verified.
-async fn connect(authd: &Authd, organization: &str, domains: &[&str]) -> (MockOp, String) {
+pub async fn connect(authd: &Authd, organization: &str, domains: &[&str]) -> (MockOp, String) {
     let op = MockOp::start().await;
     op.follow(authd.env());
     let wish = json!({
@@ -148,7 +161,7 @@ fn address(connection: &str, answer: &BTreeMap<String, String>) -> String {
     format!("{PUBLIC_URL}/connections/{connection}/oidc/callback?{query}")
 }
 
-fn back(op: &MockOp, left: &Reply, connection: &str) -> String {
+pub fn back(op: &MockOp, left: &Reply, connection: &str) -> String {
     address(connection, &op.approve(left.location().as_str()))
 }
 

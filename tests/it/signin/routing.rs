@@ -1,9 +1,17 @@
 //! Which way a sign-in goes, and that nobody learns who else is here.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use authd::access::Caller;
+use authd::connection::domain;
+use authd::event::Origin;
 use axum::http::StatusCode;
 use serde_json::json;
 
 use super::{Scene, authorize, connect, text};
+use crate::world::authd::Authd;
+use crate::world::zone::Zone;
 
 #[tokio::test]
 async fn hints_skip_the_page() {
@@ -56,6 +64,49 @@ async fn an_unverified_domain_routes_nobody() {
     scene.authd.operate("domain.add", claim).await;
     let reply = scene.authd.browser().get(&scene.authorize(&[("login_hint", "eve@claimed.example")])).await;
     assert_eq!(reply.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_domain_that_dns_proves_no_longer_routes_nobody_and_ends_no_session() {
+    let zone = Arc::new(Zone::default());
+    let scene = Scene::within(Authd::start_in(authd::env::Env::frozen().with_dns(zone.clone())).await, &[]).await;
+    let this = json!({"connection": scene.connection, "domain": "corp.example"});
+    let challenge = scene.authd.operate("domain.add", this.clone()).await["challenge"].clone();
+    let (name, value) = (text(&challenge, "recordName"), text(&challenge, "recordValue"));
+    let hint = [("login_hint", "alice@corp.example")];
+    assert_eq!(scene.authd.browser().get(&scene.authorize(&hint)).await.status, StatusCode::NOT_FOUND, "a mere claim");
+    zone.set(&name, &[&value]);
+    scene.authd.operate("domain.verify", this.clone()).await;
+
+    zone.remove(&name);
+    let env = scene.authd.env().clone();
+    let cx = scene.authd.app.context(Caller::System, Origin::internal(&env));
+    let later = async |hours: u64| {
+        env.advance(Duration::from_secs(hours * 3_600));
+        domain::recheck_due(&cx, 64).await.unwrap();
+    };
+    later(7 * 24).await;
+    let left = scene.authd.browser().get(&scene.authorize(&hint)).await;
+    assert!(left.location().as_str().starts_with(&scene.op.issuer), "within the grace");
+    later(14 * 24 - 1).await;
+    let mut browser = scene.authd.browser();
+    scene.sign_in(&mut browser).await;
+    later(1).await;
+
+    scene
+        .rejects(StatusCode::NOT_FOUND, "no_connection", async |_| {
+            scene.authd.browser().get(&scene.authorize(&hint)).await
+        })
+        .await;
+    let silent = browser.get(&authorize(&scene.app, &[("prompt", "none")])).await;
+    assert!(silent.query("code").is_some(), "{silent:?}");
+
+    // Back in DNS and proved anew, it routes as before.
+    let asked = scene.authd.operate("domain.request", this.clone()).await;
+    zone.set(&name, &[&text(&asked["challenge"], "recordValue")]);
+    assert_eq!(scene.authd.operate("domain.confirm", this).await["ok"], true);
+    let left = scene.authd.browser().get(&scene.authorize(&hint)).await;
+    assert!(left.location().as_str().starts_with(&scene.op.issuer));
 }
 
 #[tokio::test]

@@ -97,6 +97,12 @@ async fn a_newer_layout_is_left_alone() {
     }
 }
 
+/// Whether as much is damaged as for a release: `AUTHD_DAMAGE=full`.
+#[expect(clippy::disallowed_methods, reason = "how a test is told what to do")]
+fn full() -> bool {
+    std::env::var("AUTHD_DAMAGE").is_ok_and(|text| text == "full")
+}
+
 /// Everything that can be read, in words.
 async fn dump(store: &Store) -> Result<String, Error> {
     let persons = store.page::<Person>(Query::all().limit(1000)).await?;
@@ -158,7 +164,7 @@ async fn a_flipped_bit_is_found_or_harmless() {
     let copy = bed.folder.path().join("copy");
     // Most of a young file is empty; these are the offsets that hold something, or once did.
     let used: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at] != 0).collect();
-    for round in 0..80 {
+    for round in 0..if full() { 1000 } else { 80 } {
         let some = used[random.random_range(0..used.len())];
         let at = if round % 4 == 0 { random.random_range(0..bytes.len()) } else { some };
         let mut damaged = bytes.clone();
@@ -183,7 +189,9 @@ async fn a_truncated_file_is_damaged() {
     let mut random = StdRng::seed_from_u64(7);
     let copy = bed.folder.path().join("copy");
     let lengths = [1, 8, 9, 319, 320, 4095, 4096, bytes.len() - 1, bytes.len() - 4096];
-    for length in lengths.into_iter().chain((0..20).map(|_| random.random_range(1..bytes.len()))) {
+    for length in
+        lengths.into_iter().chain((0..if full() { 100 } else { 20 }).map(|_| random.random_range(1..bytes.len())))
+    {
         assert!(!same_or_refused(&copy, &bytes[..length], &dump, &format!("cut at {length}")).await, "cut at {length}");
     }
 }

@@ -1,11 +1,13 @@
 //! The store, from outside: one conformance suite for every back end, a model, tampering, damage, kills.
 
+mod backup;
 mod conformance;
 mod damage;
 mod kill;
 mod lists;
 mod model;
 mod tamper;
+mod upgrade;
 
 use std::path::PathBuf;
 use std::sync::Arc;

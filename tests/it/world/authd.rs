@@ -2,30 +2,43 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use authd::access::{Caller, Deployment};
 use authd::app::App;
 use authd::config::{Config, Environment, Flags, PublicUrl};
 use authd::crypto::MasterKey;
+use authd::directory::{Membership, Status, User};
 use authd::env::{Env, NoDns};
-use authd::event::Origin;
+use authd::event::{EventKind, Origin};
 use authd::http::{Fetch, OutboundRules, Peer};
+use authd::id::{OrganizationId, UserId};
 use authd::server::Server;
-use authd::store::Store;
+use authd::store::{Batch, Options, Store};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 /// Where this authd is reached.
 pub const PUBLIC_URL: &str = "http://127.0.0.1:8080";
 
-/// A running authd.
+/// The loopback network is what lies outside.
+fn outside(env: Env) -> Env {
+    let rules = OutboundRules::parse(["127.0.0.0/8"]).unwrap();
+    env.with_outbound(Arc::new(Fetch::new(rules, Arc::new(NoDns), &[] as &[&str]).unwrap()))
+}
+
+/// A running authd. Clones are doors to the same one.
+#[derive(Clone)]
 pub struct Authd {
     pub app: App,
+    /// As the network reaches it.
     pub router: Router,
+    /// As the control socket reaches it.
+    pub control: Router,
 }
 
 impl Authd {
@@ -36,15 +49,37 @@ impl Authd {
 
     /// In a world of one's own.
     pub async fn start_in(env: Env) -> Self {
-        let rules = OutboundRules::parse(["127.0.0.0/8"]).unwrap();
-        let env = env.with_outbound(Arc::new(Fetch::new(rules, Arc::new(NoDns), &[] as &[&str]).unwrap()));
+        let env = outside(env);
         let store = Store::in_memory(env.clone()).unwrap();
+        Self::start_on(store, env).await
+    }
+
+    /// With what is kept in a file.
+    pub async fn start_at(path: &Path) -> Self {
+        let env = outside(Env::frozen());
+        let store = Store::open(path, env.clone(), Options::new([7; 32])).unwrap();
+        Self::start_on(store, env).await
+    }
+
+    /// On a store of one's own, in the same world.
+    pub async fn start_on(store: Store, env: Env) -> Self {
         let public_url = PublicUrl::parse(PUBLIC_URL).unwrap();
         let deployment = Deployment { public_url, master_key: MasterKey::generate(&env) };
+        Self::of(store, deployment, outside(env)).await
+    }
+
+    /// The same store in another process: what was kept in memory alone is gone.
+    pub async fn restarted(&self) -> Self {
+        let world = &self.app.world;
+        Self::of(world.store.clone(), (*world.deployment).clone(), world.env.clone()).await
+    }
+
+    /// With a deployment of one's own.
+    pub async fn of(store: Store, deployment: Deployment, env: Env) -> Self {
         let app = App::on(store, deployment, env).await.unwrap();
         let config = Config::load(&Environment::default(), &Flags::default()).unwrap();
-        let router = Server::new(&app, &config, &["127.0.0.1:8080".parse().unwrap()]).public;
-        Self { app, router }
+        let server = Server::new(&app, &config, &["127.0.0.1:8080".parse().unwrap()]);
+        Self { app, router: server.public, control: server.control }
     }
 
     pub fn env(&self) -> &Env {
@@ -55,6 +90,44 @@ impl Authd {
     pub async fn operate(&self, name: &str, input: Value) -> Value {
         let cx = self.app.context(Caller::Operator { uid: 0 }, Origin::internal(self.env()));
         self.app.perform(&cx, name, input).await.unwrap_or_else(|error| panic!("{name}: {error:?}"))
+    }
+
+    /// A person who is a member with these roles.
+    pub async fn person(&self, organization: OrganizationId, name: &str, roles: &[&str]) -> UserId {
+        let now = self.env().now();
+        let user = User { id: UserId::new(self.env()), created_at: now, disabled_at: None };
+        let membership = Membership {
+            organization,
+            user: user.id,
+            status: Status::Active,
+            email: Some(format!("{name}@example.test")),
+            email_verified: true,
+            name: Some(name.to_owned()),
+            given_name: None,
+            family_name: None,
+            image: None,
+            groups: Vec::new(),
+            roles: roles.iter().map(|role| role.parse().unwrap()).collect(),
+            source: None,
+            created_at: now,
+            updated_at: now,
+            extra: None,
+            mapped: BTreeMap::new(),
+            ended_by: None,
+            writers: BTreeMap::new(),
+            upstream_roles: Vec::new(),
+        };
+        let cx = self.app.context(Caller::System, Origin::internal(self.env()));
+        let mut batch = Batch::new();
+        batch.create(&user).create(&membership).log(cx.event(EventKind::UserCreated).within(organization));
+        self.app.world.store.commit(batch).await.unwrap();
+        user.id
+    }
+
+    /// An access token of authd's own API for a person.
+    pub async fn token(&self, organization: OrganizationId, user: UserId) -> String {
+        let issued = self.operate("token.issue", json!({"organization": organization, "user": user})).await;
+        issued["access_token"].as_str().unwrap().to_owned()
     }
 
     pub fn browser(&self) -> Browser {

@@ -1,0 +1,4 @@
+//! The care of a deployment: its master key's rotation, and the doctor.
+
+mod doctor;
+mod rotation;

@@ -1,0 +1,225 @@
+//! A well-formed input for every operation, about fresh things of Acme: it would succeed for the operator.
+
+use std::sync::atomic::Ordering;
+
+use authd::access::Caller;
+use authd::directory::{DirectoryGroup, GroupMember};
+use authd::event::{EventKind, Origin};
+use authd::id::DirectoryGroupId;
+use authd::session::{Epochs, NewSession, Session};
+use authd::store::Batch;
+use serde_json::{Value, json};
+
+use super::scene::{CANARY, ISSUER, Scene, Who};
+
+fn id(value: &Value, name: &str) -> String {
+    value[name].as_str().unwrap_or_else(|| panic!("no {name} in {value}")).to_owned()
+}
+
+impl Scene {
+    /// What the operation is asked with.
+    pub async fn sample(&self, name: &str) -> Value {
+        let acme = self.acme;
+        match name {
+            "counts.show" | "organization.list" => json!({}),
+            "organization.create" => json!({"name": "Third"}),
+            "organization.get" | "organization.disable" | "organization.enable" => json!({"id": acme}),
+            "organization.update" => json!({"id": acme, "name": CANARY}),
+            "organization.delete" => json!({"id": acme, "confirm": CANARY}),
+            "doctor.examine" | "master_key.show" | "master_key.rotate" => json!({}),
+            // A path that cannot be written, so that nothing is.
+            "backup.create" => json!({"path": "nowhere.backup"}),
+
+            "user.create" => json!({"organization": acme, "email": format!("new-{CANARY}@example.test")}),
+            "user.update" => json!({"organization": acme, "id": self.somebody().await, "name": "Ada"}),
+            "user.suspend" | "user.delete" => json!({"organization": acme, "id": self.somebody().await}),
+            "user.reactivate" => {
+                let them = json!({"organization": acme, "id": self.somebody().await});
+                self.authd.operate("user.suspend", them.clone()).await;
+                them
+            }
+            "member.set_role" => json!({"organization": acme, "user": self.somebody().await, "roles": ["viewer"]}),
+            "member.remove" => json!({"organization": acme, "user": self.somebody().await}),
+            "identity.list" => json!({"organization": acme, "user": self.person(Who::Member)}),
+            "identity.link" => self.identity().await,
+            "identity.unlink" => {
+                let identity = self.identity().await;
+                self.authd.operate("identity.link", identity.clone()).await;
+                identity
+            }
+
+            "policy.get" | "policy.reset" | "policy.validate" => json!({"organization": acme}),
+            "policy.update" => {
+                json!({"organization": acme, "patch": {"provisioning": {"jit": {"mode": "off"}}}})
+            }
+            "policy.explain" => {
+                let input = json!({"sub": CANARY, "email": format!("{CANARY}@acme.example"), "email_verified": true});
+                json!({"connection": self.connection().await, "input": input})
+            }
+
+            "user.list" | "session.list" | "api_key.list" | "app.list" | "connection.list" => {
+                json!({"organization": acme})
+            }
+            "user.get" => json!({"id": self.person(Who::Member)}),
+            "group.list" => json!({"organization": acme}),
+            "group.get" => json!({"id": self.group().await}),
+            "session.revoke" => json!({"id": self.session().await}),
+            "token.issue" => json!({"organization": acme, "role": "viewer"}),
+
+            "api_key.create" => json!({"organization": acme, "name": CANARY, "grants": []}),
+            "api_key.revoke" => {
+                let made = json!({"organization": acme, "name": CANARY, "grants": []});
+                json!({"id": id(&self.authd.operate("api_key.create", made).await, "id")})
+            }
+
+            "role.create" => json!({"organization": acme, "name": "auditor", "grants": []}),
+            "role.list" => json!({"organization": acme}),
+            "role.get" | "role.delete" => json!({"organization": acme, "name": self.role().await}),
+            "role.update" => json!({"organization": acme, "name": self.role().await, "about": CANARY}),
+
+            "app.create" => {
+                json!({"organization": acme, "name": CANARY, "redirectUris": ["https://wiki.example/cb"]})
+            }
+            "app.get" | "app.delete" | "app.rotate_secret" => json!({"id": self.app().await}),
+            "app.update" => json!({"id": self.app().await, "name": "Wiki (new)"}),
+
+            "connection.create" => json!({"organization": acme, "protocol": "oidc", "name": CANARY}),
+            "connection.update" => json!({"id": self.connection().await, "name": "Okta (new)"}),
+            "connection.set_oidc" => json!({"id": self.connection().await, "clientId": "another"}),
+            "connection.restore" => {
+                let connection = self.connection().await;
+                self.authd.operate("connection.delete", json!({"id": connection})).await;
+                json!({"id": connection})
+            }
+            "connection.get"
+            | "connection.get_oidc"
+            | "connection.status"
+            | "connection.validate"
+            | "connection.test"
+            | "connection.activate"
+            | "connection.disable"
+            | "connection.delete" => {
+                json!({"id": self.connection().await})
+            }
+            "domain.list" | "domain.status" | "domain.validate" => json!({"connection": self.connection().await}),
+            "domain.add" => json!({"connection": self.connection().await, "domain": "acme.example"}),
+            "domain.request" | "domain.verify" | "domain.confirm" | "domain.remove" => self.domain().await,
+            "domain.recheck" | "domain.set_primary" => {
+                let claim = self.domain().await;
+                self.authd.operate("domain.verify", claim.clone()).await;
+                claim
+            }
+            "domain.set" => json!({"connection": self.connection().await, "domains": ["acme.example"]}),
+
+            "signin.explain" => json!({"id": self.signin().await}),
+
+            _ => panic!("add a sample for `{name}` to tests/it/matrix/sample.rs, and its row to tests/it/matrix.tsv"),
+        }
+    }
+
+    /// A new person of Acme's, without any role.
+    async fn somebody(&self) -> String {
+        let made = self.roles.fetch_add(1, Ordering::Relaxed);
+        let wish = json!({"organization": self.acme, "email": format!("{CANARY}-{made}@example.test")});
+        id(&self.authd.operate("user.create", wish).await, "id")
+    }
+
+    /// An identity of a connection of Acme's that nobody has.
+    async fn identity(&self) -> Value {
+        let subject = format!("{ISSUER}|{CANARY}");
+        json!({
+            "organization": self.acme, "user": self.somebody().await, "connection": self.connection().await,
+            "subject": subject,
+        })
+    }
+
+    /// A group of the directory of a connection of Acme's, with the member in it.
+    pub async fn group(&self) -> String {
+        let world = &self.authd.app.world;
+        let cx = world.context(Caller::System, Origin::internal(&world.env));
+        let id = DirectoryGroupId::new(&world.env);
+        let (created_at, updated_at) = (world.env.now(), world.env.now());
+        let connection = self.connection().await.parse().unwrap();
+        let name = CANARY.to_owned();
+        let organization = self.acme;
+        let group = DirectoryGroup { id, organization, connection, external_id: None, name, created_at, updated_at };
+        let mut batch = Batch::new();
+        batch.create(&group).create(&GroupMember { group: id, organization, user: self.person(Who::Member) });
+        batch.log(cx.event(EventKind::GroupCreated).within(organization));
+        world.store.commit(batch).await.unwrap();
+        id.to_string()
+    }
+
+    /// A role of Acme's own that grants nothing.
+    pub async fn role(&self) -> String {
+        let made = self.roles.fetch_add(1, Ordering::Relaxed);
+        let wish = json!({"organization": self.acme, "name": format!("role-{made}"), "grants": [], "about": CANARY});
+        id(&self.authd.operate("role.create", wish).await, "name")
+    }
+
+    pub async fn app(&self) -> String {
+        let wish = json!({"organization": self.acme, "name": CANARY, "redirectUris": ["https://wiki.example/cb"]});
+        id(&self.authd.operate("app.create", wish).await, "clientId")
+    }
+
+    /// A draft that could be switched on.
+    pub async fn connection(&self) -> String {
+        let wish = json!({
+            "organization": self.acme, "protocol": "oidc", "name": CANARY, "issuer": ISSUER,
+            "clientId": "authd", "clientSecret": "a-secret-of-the-provider",
+        });
+        id(&self.authd.operate("connection.create", wish).await, "id")
+    }
+
+    /// A claim whose record stands in DNS.
+    pub async fn domain(&self) -> Value {
+        let claim = json!({"connection": self.connection().await, "domain": "acme.example"});
+        let claimed = self.authd.operate("domain.add", claim.clone()).await;
+        let challenge = &claimed["challenge"];
+        self.zone.set(&id(challenge, "recordName"), &[&id(challenge, "recordValue")]);
+        claim
+    }
+
+    /// A session of the member's.
+    pub async fn session(&self) -> String {
+        let app = &self.authd.app;
+        let cx = app.context(Caller::System, Origin::internal(self.authd.env()));
+        let new = NewSession {
+            organization: self.acme,
+            user: self.person(Who::Member),
+            connection: None,
+            under: Epochs::default(),
+            auth_time: cx.env.now(),
+            acr: None,
+            amr: Vec::new(),
+            upstream_session: None,
+            email: Some(format!("{CANARY}@example.test")),
+        };
+        let mut batch = Batch::new();
+        let opened = Session::open(&cx, new, &mut batch).await.unwrap();
+        app.world.store.commit(batch).await.unwrap();
+        opened.session.id.to_string()
+    }
+
+    /// A sign-in that the provider refused.
+    pub async fn signin(&self) -> String {
+        let (app, connection) = (self.app().await, self.connection().await);
+        self.authd.operate("connection.activate", json!({"id": connection})).await;
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([
+                ("response_type", "code"),
+                ("client_id", &app),
+                ("redirect_uri", "https://wiki.example/cb"),
+                ("scope", "openid"),
+                ("code_challenge", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"),
+                ("code_challenge_method", "S256"),
+                ("connection", &connection),
+            ])
+            .finish();
+        let mut browser = self.authd.browser();
+        let left = browser.get(&format!("/oauth2/authorize?{query}")).await;
+        let state = left.query("state").unwrap();
+        let back = format!("/connections/{connection}/oidc/callback?error=access_denied&state={state}");
+        browser.get(&back).await.request_id()
+    }
+}
