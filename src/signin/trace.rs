@@ -2,13 +2,9 @@
 
 use std::time::Duration;
 
-<<<<<<< ours
 use serde::{Deserialize, Serialize};
 
-use super::attempt::{self, Attempt, Intent};
-=======
 use super::attempt::{Attempt, Intent};
->>>>>>> theirs
 use crate::access::Context;
 use crate::connection::protocol::{Authenticated, Check, Checks};
 use crate::directory::Profile;

@@ -43,7 +43,6 @@ const COMMITS: &[(&str, &str)] = &[
         "a try that is taken before what it tries is looked at; a count from before the clock was set back",
     ),
     ("app.rs", "what a first start needs; the count of bearers that open nothing"),
-    ("app.rs", "what a first start needs"),
     ("app/restore.rs", "the end of what was signed in when the backup was taken"),
     ("provider/token_endpoint.rs", "the redemption of a code"),
     ("provider/userinfo.rs", "the refusal of a token"),

@@ -327,7 +327,8 @@ async fn an_event_names_what_changed_and_nothing_else() {
     own.policy.provisioning.groups.mapping.insert("staff".into(), vec![Role::Viewer.into()]);
     let ada = own.propose(own.sign_in("ada")).await.unwrap().membership.user;
     let mut said = own.sign_in("ada");
-    let changes: [(&str, &dyn Fn(&mut PersonProposal)); 7] = [
+    type Change<'a> = (&'a str, &'a dyn Fn(&mut PersonProposal));
+    let changes: [Change<'_>; 7] = [
         ("email", &|said| said.fields = said.fields.clone().set(Field::Email, "ada.l@own.test")),
         ("name", &|said| said.fields = said.fields.clone().set(Field::Name, "Ada L")),
         ("givenName", &|said| said.fields = said.fields.clone().set(Field::GivenName, "Ada")),
