@@ -31,7 +31,7 @@ const FAILURES: u32 = 5;
 /// So long it stays open before one request may try.
 const OPEN: Duration = Duration::from_secs(30);
 /// A beat of a sign-in is over by then, however many calls it makes; what the person sees is there within ten seconds.
-const BEAT: Duration = Duration::from_millis(9_500);
+const BEAT: Duration = Duration::from_secs(9);
 
 /// The breakers of all connections. Shared by every request; made once.
 #[derive(Debug, Default)]

@@ -73,7 +73,10 @@ pub(super) async fn person(
         batch.log(told);
     }
     let changed = changed(before, &plan.after);
-    if !changed.is_empty() || plan.external.is_some() {
+    // Whatever is written is told: what has no name above is told without one.
+    let told_already = plan.ends || plan.revives() || plan.links;
+    let written = plan.after != *before || plan.identity.is_some() || plan.old_external.is_some();
+    if !changed.is_empty() || plan.external.is_some() || (written && !told_already) {
         let mut told = roles(before, &plan.after, tell(EventKind::UserUpdated).with("changed", changed));
         if plan.last_owner_kept {
             told = told.with("note", "last_owner_kept");
@@ -107,6 +110,7 @@ fn changed(before: &Membership, after: &Membership) -> Vec<&'static str> {
         ("extra", before.extra != after.extra),
         ("roles", (&before.roles, &before.mapped) != (&after.roles, &after.mapped)),
         ("connection", before.source != after.source),
+        ("upstreamRoles", before.upstream_roles != after.upstream_roles),
     ];
     let mut names: Vec<_> = all.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect();
     // Said again by the authority: the same value, but whose it is has changed.
