@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::membership::{Membership, Status};
+use super::membership::{EndedBy, Membership, Status};
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, RoleName, Route};
 use crate::env::Timestamp;
 use crate::error::{Error, Result, codes};
@@ -38,6 +38,15 @@ pub struct UserView {
     /// The name to show.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// First name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub given_name: Option<String>,
+    /// Last name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub family_name: Option<String>,
+    /// A picture's https URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
     /// The source's groups, as of the last sign-in.
     pub groups: Vec<String>,
     /// Roles in authd: those that were given, and those that follow from the policy's mappings.
@@ -45,6 +54,10 @@ pub struct UserView {
     /// Those of them that follow from mappings.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mapped_roles: Vec<RoleName>,
+    /// Who ended the access, where somebody did: `administrator`, or the connection whose source did. Nobody else gives
+    /// it back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_by: Option<String>,
     /// The connection that brought them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection: Option<ConnectionId>,
@@ -61,10 +74,17 @@ impl From<Membership> for UserView {
             organization: member.organization,
             roles: member.effective_roles().into_iter().collect(),
             mapped_roles: member.mapped_roles().into_iter().collect(),
+            ended_by: member.ender().map(|by| match by {
+                EndedBy::Administrator => "administrator".to_owned(),
+                EndedBy::Source(connection) => connection.to_string(),
+            }),
             status: member.status,
             email: member.email,
             email_verified: member.email_verified,
             name: member.name,
+            given_name: member.given_name,
+            family_name: member.family_name,
+            image: member.image,
             groups: member.groups,
             connection: member.source,
             created_at: member.created_at,

@@ -198,3 +198,47 @@ async fn saml_33_groups_named_like_roles_give_nothing() {
     let api = scene.authd.browser().send(Method::GET, "/v1/users", &headers, None).await;
     assert_eq!(api.status, StatusCode::FORBIDDEN);
 }
+
+#[tokio::test]
+async fn who_may_only_become_known_is_kept_in_one_commit_and_refused() {
+    let scene = Scene::new().await;
+    let patch = json!({"provisioning": {"jit": {"mode": "createUser"}}});
+    scene.authd.operate("policy.update", json!({"organization": scene.organization, "patch": patch})).await;
+    let mut browser = scene.authd.browser();
+    let back = scene.back(&scene.leave(&mut browser).await);
+    let before = scene.authd.events().await.len();
+    let refused = browser.get(&back).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN, "{}", refused.body);
+    assert!(refused.body.contains("not_a_member"));
+    let told: Vec<_> = scene.authd.events().await.split_off(before).into_iter().map(|event| event.kind).collect();
+    assert_eq!(told, [EventKind::UserCreated, EventKind::ConnectionLoginFailed]);
+    let counts = scene.authd.counts().await;
+    let known = ["user", "identity", "membership", "session", "authorization_code"].map(|kind| counts[kind]);
+    assert_eq!(known, [1, 1, 1, 0, 0]);
+
+    // Known now, and not made again.
+    let back = scene.back(&scene.leave(&mut browser).await);
+    scene.rejects(StatusCode::FORBIDDEN, "not_a_member", async |_| browser.get(&back).await).await;
+    let listed = scene.authd.operate("user.list", json!({"organization": scene.organization})).await;
+    assert_eq!(listed["items"][0]["status"], "pending");
+    scene.authd.operate("user.reactivate", json!({"id": listed["items"][0]["id"]})).await;
+    assert!(scene.sign_in(&mut browser).await.query("code").is_some());
+    assert_eq!(scene.authd.counts().await["user"], 1);
+}
+
+#[tokio::test]
+async fn a_mapped_role_holds_at_the_api_until_a_sign_in_without_it() {
+    let scene = Scene::new().await;
+    let patch = json!({"provisioning": {"groups": {"mode": "sync", "mapping": {"staff": ["viewer"]}}}});
+    scene.authd.operate("policy.update", json!({"organization": scene.organization, "patch": patch})).await;
+    let held = Held::by_alice(&scene).await;
+    let bearer = format!("Bearer {}", held.api);
+    let list = async || {
+        let headers = [("authorization", bearer.as_str())];
+        scene.authd.browser().send(Method::GET, "/v1/users", &headers, None).await.status
+    };
+    assert_eq!(list().await, StatusCode::OK);
+    scene.op.person(|person| drop(person.insert("groups".into(), json!(["admins"]))));
+    scene.sign_in(&mut scene.authd.browser()).await;
+    assert_eq!(list().await, StatusCode::FORBIDDEN, "the same token, the roles of now");
+}
