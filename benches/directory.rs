@@ -248,6 +248,7 @@ async fn end(world: &World) -> Duration {
                 amr: vec!["pwd".into()],
                 email: Some("ada@crowd.test".into()),
                 upstream_session: None,
+                upstream_subject: None,
             };
             cookie = Some(Session::open(&cx, new, &mut batch).await.unwrap().cookie);
         }

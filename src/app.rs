@@ -133,7 +133,12 @@ impl App {
     /// Performs an operation by name. Errors: `not_found` for an unknown name, and those of the operation.
     pub async fn perform(&self, cx: &Context, name: &str, input: Value) -> Result<Value> {
         let operation = self.catalogue.find(name).ok_or_else(|| Error::new(&codes::NOT_FOUND))?;
-        operation.perform(cx, input).await
+        let performed = operation.perform(cx, input).await;
+        if operation.name().starts_with(token::KEY_OPERATIONS) {
+            // What was done to the keys holds from the next request on.
+            self.keyring.forget();
+        }
+        performed
     }
 
     /// Who a bearer is: the holder of an API key, or of an access token for authd's own API. Errors: `not_signed_in`;

@@ -267,6 +267,7 @@ pub mod codes {
         TOKEN_CLAIMS = Invalid "token_claims", "The token lacks a claim, or has one that cannot be.", "`authd explain` shows the claim; a time ahead of ours is a clock that runs fast.";
         TOKEN_EXPIRED = Invalid "token_expired", "The token is not valid at this time.", "Compare the clocks of both machines; `security.clockToleranceSeconds` of the connection allows for some difference.";
         TOKEN_BINDING = Invalid "token_binding", "The token is not bound to what came with it.", "The provider's answer was put together from two; ask the provider.";
+        TOKEN_REPLAYED = Invalid "token_replayed", "The logout token was used before.", "Each logout token has a `jti` of its own; the provider sends one again only if it was not told that the first one arrived.";
         USERINFO_SUB = Invalid "userinfo_sub", "The provider's user info is about somebody else.", "The provider's user info endpoint answers about another person than its token; ask the provider.";
         EMAIL_NOT_VERIFIED = Forbidden "email_not_verified", "The provider has not verified this e-mail address.", "The provider must send `email_verified: true`; `profile.mapping.emailVerified` names another claim.";
         EMAIL_DOMAIN_NOT_OWNED = Forbidden "email_domain_not_owned", "This connection does not own the domain of the e-mail address.", "Prove the domain for this connection: `authd domain verify`.";

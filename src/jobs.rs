@@ -1,7 +1,7 @@
 //! # jobs — clock-driven chores
 //!
 //! *Owns* what is done again and again without being asked: sweeping what has expired or was ended, signing the log's
-//! end, asking DNS again for the proofs of domains.
+//! end, turning the signing keys, asking DNS again for the proofs of domains.
 //! *Gives* `run`. *Needs* the world. *Never* holds a rule: what expires says so itself.
 
 pub mod ended;
@@ -16,6 +16,7 @@ use crate::error::Result;
 use crate::event::Origin;
 use crate::signin;
 use crate::store::Query;
+use crate::token::rotation;
 
 /// Between two sweeps.
 const SWEEP: Duration = Duration::from_secs(30);
@@ -28,15 +29,18 @@ const RECHECK: Duration = Duration::from_secs(60);
 /// So many of them are asked for then: a thousand that are due at once take a quarter of an hour, not a second.
 const RECHECKED: usize = 64;
 
-/// Does the chores until `stop` is ready.
-pub async fn run(world: World, stop: impl Future<Output = ()>) {
+/// Between two looks at which signing keys have a step to take.
+const KEYS: Duration = Duration::from_secs(60);
+
+/// Does the chores until `stop` is ready. A signing key hands over after `rotate_every`; none does by itself without one.
+pub async fn run(world: World, rotate_every: Option<Duration>, stop: impl Future<Output = ()>) {
     let ticks = |every: Duration| {
         // Not at once: a start is busy enough.
         let mut ticks = interval_at(tokio::time::Instant::now() + every, every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks
     };
-    let (mut sweep, mut trim, mut checkpoint) = (ticks(SWEEP), ticks(TRIM), ticks(CHECKPOINT));
+    let (mut sweep, mut trim, mut checkpoint, mut keys) = (ticks(SWEEP), ticks(TRIM), ticks(CHECKPOINT), ticks(KEYS));
     // Beside the others: name servers that do not answer hold nothing up.
     let domains = rechecked(&world, ticks(RECHECK));
     tokio::pin!(stop, domains);
@@ -55,6 +59,7 @@ pub async fn run(world: World, stop: impl Future<Output = ()>) {
                 tracing::warn!(code = error.code(), "traces were not trimmed: {}", error.log_line());
             },
             _ = checkpoint.tick() => signed(&world).await,
+            _ = keys.tick() => turned(&world, rotate_every).await,
         }
     }
 }
@@ -96,6 +101,15 @@ async fn signed(world: &World) {
         Ok(None) => {}
         Ok(Some(checkpoint)) => tracing::debug!(seq = checkpoint.seq, "signed the log"),
         Err(error) => tracing::warn!(code = error.code(), "the log was not signed: {}", error.log_line()),
+    }
+}
+
+async fn turned(world: &World, every: Option<Duration>) {
+    let cx = world.context(Caller::System, Origin::internal(&world.env));
+    match rotation::due(&cx, every).await {
+        Ok(false) => {}
+        Ok(true) => tracing::info!("the signing keys took a step: `authd key list`"),
+        Err(error) => tracing::warn!(code = error.code(), "the signing keys were not turned: {}", error.log_line()),
     }
 }
 

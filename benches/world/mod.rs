@@ -109,6 +109,7 @@ impl World {
             amr: vec!["pwd".into()],
             email: Some(email),
             upstream_session: None,
+            upstream_subject: None,
         };
         Session::open(cx, new, batch).await.unwrap().session
     }

@@ -142,7 +142,7 @@ impl Start<'_> {
         ];
         let chores = {
             let stop = shutdown.clone();
-            tokio::spawn(jobs::run(world.clone(), async move { stop.begun().await }))
+            tokio::spawn(jobs::run(world.clone(), config.keys.rotate_every, async move { stop.begun().await }))
         };
         let calls = {
             let stop = shutdown.clone();

@@ -14,6 +14,7 @@ mod public_url;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ipnet::IpNet;
 
@@ -46,6 +47,8 @@ pub struct Config {
     pub outbound: Outbound,
     /// How the store is opened.
     pub store: StoreConfig,
+    /// How signing keys are kept fresh.
+    pub keys: Keys,
     /// The file that was read, if there was one.
     pub file: Option<PathBuf>,
 }
@@ -95,6 +98,13 @@ pub struct StoreConfig {
     pub cache_bytes: usize,
 }
 
+/// How signing keys are kept fresh.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keys {
+    /// A key signs for so long; none: until somebody turns it.
+    pub rotate_every: Option<Duration>,
+}
+
 impl Config {
     /// Where it listens unless told otherwise.
     const LISTEN: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 8080));
@@ -141,6 +151,7 @@ impl Config {
                 ca_file: layers.text("outbound.ca_file").map(readable).transpose()?,
             },
             store: StoreConfig { cache_bytes: layers.text("store.cache").map_or(Ok(32 << 20), |given| size(&given))? },
+            keys: Keys { rotate_every: layers.text("keys.rotate_days").map_or(Ok(Some(days(90))), |given| rotation(&given))? },
             file: layers.file,
         })
     }
@@ -253,6 +264,19 @@ fn size(given: &Given) -> Result<usize> {
         .ok_or_else(|| {
             given.wrong(format!("`{}` is not a size between 1 MiB and 4 GiB, such as `32 MiB`", given.shown()))
         })
+}
+
+const fn days(count: u64) -> Duration {
+    Duration::from_secs(count * 24 * 3600)
+}
+
+/// 1 to 3650 days; 0 is never.
+fn rotation(given: &Given) -> Result<Option<Duration>> {
+    match given.value.trim().parse::<u64>() {
+        Ok(0) => Ok(None),
+        Ok(count) if count <= 3_650 => Ok(Some(days(count))),
+        _ => Err(given.wrong(format!("`{}` is not a number of days from 0 (never) to 3650", given.shown()))),
+    }
 }
 
 /// What went wrong with a file, without the number of the error.

@@ -18,7 +18,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use url::Url;
 
-use super::protocol::{Answer, Authenticated, Begin, BeginRequest, Checks, Protocol};
+use super::protocol::{Answer, Authenticated, Begin, BeginRequest, Checks, Protocol, SignedOut};
 use super::report::Report;
 use crate::access::Context;
 use crate::crypto::sha256;
@@ -199,6 +199,11 @@ impl Protocol for Guarded {
     async fn complete(&self, cx: &Context, answer: &Answer, kept: &[u8], checks: &mut Checks) -> Result<Authenticated> {
         let behind = self.behind(cx);
         self.timely(cx, self.protocol.complete(&behind, answer, kept, checks)).await
+    }
+
+    async fn signed_out(&self, cx: &Context, word: &str, checks: &mut Checks) -> Result<SignedOut> {
+        let behind = self.behind(cx);
+        self.timely(cx, self.protocol.signed_out(&behind, word, checks)).await
     }
 
     /// Whoever asks wants to know how the provider is now; when it is well, so is everybody.

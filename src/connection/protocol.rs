@@ -9,7 +9,7 @@ use super::report::Report;
 use crate::access::Context;
 use crate::directory::Profile;
 use crate::env::Timestamp;
-use crate::error::Result;
+use crate::error::{Error, Result, codes};
 
 /// One check of a sign-in, as the trace keeps it. Values are bounded, and secrets never stand in them.
 #[derive(
@@ -131,6 +131,22 @@ pub struct Authenticated {
     pub amr: Vec<String>,
     /// The provider's own session, for its logout.
     pub upstream_session: Option<String>,
+    /// Who the person is in the provider's own words, for its logout; of OpenID Connect `<iss>|<sub>`, whatever claim the
+    /// connection knows people by.
+    pub upstream_subject: Option<String>,
+}
+
+/// A provider's word that somebody has signed out there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedOut {
+    /// The word's own name: it counts once.
+    pub id: String,
+    /// Until when the same word would be believed again.
+    pub until: Timestamp,
+    /// Whose sessions, as `Authenticated::upstream_subject`.
+    pub subject: Option<String>,
+    /// Which session, as `Authenticated::upstream_session`.
+    pub session: Option<String>,
 }
 
 /// One upstream protocol, set up for one connection.
@@ -145,6 +161,12 @@ pub trait Protocol: Send + Sync {
 
     /// The second beat: checks everything, says who it is. Every check made is noted, the failing one last.
     async fn complete(&self, cx: &Context, answer: &Answer, kept: &[u8], checks: &mut Checks) -> Result<Authenticated>;
+
+    /// Who has signed out at the provider, by its signed word (an OpenID Connect logout token). Every check made is noted,
+    /// the failing one last. Errors: those of tokens; `not_found` for a protocol without such a word.
+    async fn signed_out(&self, _cx: &Context, _word: &str, _checks: &mut Checks) -> Result<SignedOut> {
+        Err(Error::new(&codes::NOT_FOUND))
+    }
 
     /// Tries the provider without a person: discovery, keys, and how long it took.
     async fn test(&self, cx: &Context) -> Report;

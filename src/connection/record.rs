@@ -202,6 +202,11 @@ impl Connection {
     }
 }
 
+/// Where the provider says that somebody has signed out there: the back-channel logout URI to register at it.
+pub fn backchannel_logout_url(public_url: &PublicUrl, id: ConnectionId) -> String {
+    public_url.at(&format!("/connections/{id}/oidc/backchannel-logout"))
+}
+
 /// Where the provider sends people back to: the redirect URI to register there.
 pub fn callback_url(public_url: &PublicUrl, id: ConnectionId) -> String {
     public_url.at(&format!("/connections/{id}/oidc/callback"))

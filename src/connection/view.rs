@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::domain::{self, Domain, DomainCheck, Proof};
-use super::record::{Connection, Mapping, ProtocolKind, Status, callback_url};
+use super::record::{Connection, Mapping, ProtocolKind, Status, backchannel_logout_url, callback_url};
 use super::settings::OidcView;
 use crate::access::{Context, RoleName};
 use crate::env::Timestamp;
@@ -47,6 +47,8 @@ pub struct ConnectionView {
     pub oidc: Option<OidcView>,
     /// The redirect URI to register at the provider.
     pub callback_url: String,
+    /// The back-channel logout URI to register at the provider: whoever signs out there is signed out here.
+    pub backchannel_logout_url: String,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was changed last.
@@ -188,6 +190,7 @@ impl ConnectionView {
             role_mapping: connection.role_mapping.clone(),
             oidc: connection.oidc.as_ref().map(OidcView::from),
             callback_url: callback_url(&cx.deployment.public_url, connection.id),
+            backchannel_logout_url: backchannel_logout_url(&cx.deployment.public_url, connection.id),
             created_at: connection.created_at,
             updated_at: connection.updated_at,
             deleted_at: connection.deleted_at,

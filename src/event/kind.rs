@@ -48,6 +48,8 @@ kinds! {
     PolicyUpdated = "connection.policy.updated", "The policy of an organization was changed.";
     ConnectionLoginSucceeded = "connection.login.succeeded", "A sign-in through a connection succeeded.";
     ConnectionLoginFailed = "connection.login.failed", "A sign-in through a connection was refused.";
+    ConnectionLogoutReceived = "connection.logout.received", "A provider said that somebody has signed out there; the sessions it meant have ended.";
+    ConnectionLogoutRefused = "connection.logout.refused", "What was said to be a provider's word about a sign-out was refused.";
     DomainClaimed = "connection.domain.claimed", "A domain was added to a connection, not yet verified.";
     DomainVerificationRequested = "connection.domain.verification_requested", "The proof of a domain was asked for.";
     DomainVerified = "connection.domain.verified", "A domain was verified, or vouched for.";
@@ -77,6 +79,11 @@ kinds! {
     RoleUpdated = "role.updated", "What a role grants, or what is said about it, was changed.";
     RoleDeleted = "role.deleted", "A role was deleted.";
     SigningKeyCreated = "signing_key.created", "A signing key was made.";
+    SigningKeyScheduled = "signing_key.scheduled", "The next signing key is to take over at a time, when every verifier knows it.";
+    SigningKeyActivated = "signing_key.activated", "The next signing key has taken over.";
+    SigningKeyRetired = "signing_key.retired", "A signing key signs no more; it is published until its last token has ended.";
+    SigningKeyRemoved = "signing_key.removed", "The last token of a retired signing key has ended; it is published no more.";
+    SigningKeyRevoked = "signing_key.revoked", "A signing key was taken away, and with it every token that it signed.";
     MasterKeyResealed = "master_key.resealed", "Values that are kept were sealed anew, under the new master key.";
     MasterKeyRotated = "master_key.rotated", "Everything is sealed under a new master key; the old one is no longer needed.";
     OperationRefused = "operation.refused", "Somebody asked for what they may not do.";

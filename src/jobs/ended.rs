@@ -13,7 +13,7 @@ use crate::event::{EventKind, Origin};
 use crate::governance::OrganizationPolicy;
 use crate::id::OrganizationId;
 use crate::provider::App;
-use crate::session::Session;
+use crate::session::{Lifetimes, Session};
 use crate::store::{Batch, Key, Query, Record, Store, Stored};
 use crate::token::ApiKey;
 
@@ -65,6 +65,9 @@ impl Chunk<'_> {
         self.all::<App>("organization").await?;
         if let Some(policy) = self.store.get(OrganizationPolicy::key_of(self.organization)).await? {
             self.delete::<OrganizationPolicy>(&policy);
+        }
+        if let Some(lifetimes) = self.store.get(Lifetimes::key_of(self.organization)).await? {
+            self.delete::<Lifetimes>(&lifetimes);
         }
         if let Some(owners) = self.store.get(Key::from_bytes(self.organization.bytes())).await? {
             self.delete::<Owners>(&owners);

@@ -1,6 +1,6 @@
 //! # people — the operations on people: who is known, what they may, and how their access ends
 //!
-//! *Owns* the operations on members and identities. *Gives* them to the catalogue.
+//! *Owns* the operations on members and identities, and the end of all sessions of somebody. *Gives* them to the catalogue.
 //! *Needs* the pipeline of the directory, the policy of the organization, connections to name.
 //! *Never* writes a membership itself: every one of them makes a `Proposal` of an administrator's.
 //!
@@ -9,6 +9,7 @@
 mod create;
 mod identity;
 mod member;
+mod sessions;
 mod standing;
 mod target;
 mod update;
@@ -16,6 +17,7 @@ mod update;
 pub use create::CreateUser;
 pub use identity::{IdentityView, LinkIdentity, ListIdentities, UnlinkIdentity};
 pub use member::{RemoveMember, SetMemberRole};
+pub use sessions::{RevokeSessions, RevokedSessions};
 pub use standing::{DeleteUser, DeletedUser, ReactivateUser, SuspendUser};
 pub use update::UpdateUser;
 
@@ -31,6 +33,7 @@ pub fn catalogue(catalogue: Catalogue) -> Catalogue {
         .with::<DeleteUser>()
         .with::<SetMemberRole>()
         .with::<RemoveMember>()
+        .with::<RevokeSessions>()
         .with::<ListIdentities>()
         .with::<LinkIdentity>()
         .with::<UnlinkIdentity>()

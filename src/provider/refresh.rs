@@ -20,7 +20,7 @@ use crate::env::{Env, Timestamp};
 use crate::error::{Error, Result, codes};
 use crate::event::{Actor, Event, EventKind};
 use crate::id::{AppId, GrantId, OrganizationId, SessionId, UserId};
-use crate::session::{Epochs, Scope, bump};
+use crate::session::{Epochs, Scope, Session, bump};
 use crate::store::{Batch, Index, Key, Life, Record, Stored};
 use crate::token::TokenGrant;
 
@@ -294,6 +294,13 @@ pub(super) async fn turn(cx: &Context, app: &App, presented: &str, batch: &mut B
     }
     if now >= family.ends_at() {
         return refused("The refresh token has expired.");
+    }
+    if !family.offline {
+        // To refresh is to use the session; what would be refused with its cookie is refused here, too.
+        match Session::find(&cx.store, family.session).await? {
+            Some(session) if session.lasts(&cx.store, now).await? => session.touch(cx, batch).await?,
+            _ => return refused("The session that the refresh token was given under has ended."),
+        }
     }
     if !app.reach().includes(family.organization) {
         return refused("The app does not serve the organization any more.");

@@ -54,7 +54,7 @@ impl Ended {
                 let sessions = found.map(|found| found.value).into_iter().collect();
                 return Ok(Some(Piece { sessions, row, next: None }));
             }
-            Scope::Organization(id) => Query::by("organization", id.bytes()),
+            Scope::Organization(id) | Scope::People(id) => Query::by("organization", id.bytes()),
             Scope::Membership(organization, user) => Query::by("member", Session::member(organization, user)),
             Scope::User(id) => Query::by("user", id.bytes()),
             Scope::Connection(id) => Query::by("connection", id.bytes()),

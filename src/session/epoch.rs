@@ -33,6 +33,9 @@ pub enum Scope {
     /// What an app was given by one authorization.
     #[n(6)]
     Grant(#[n(0)] GrantId),
+    /// Everything of every person in an organization; what machines hold stays.
+    #[n(7)]
+    People(#[n(0)] OrganizationId),
 }
 
 impl Scope {
@@ -45,6 +48,7 @@ impl Scope {
             Self::Session(id) => Key::of(&[b"s", &id.bytes()]),
             Self::App(id) => Key::of(&[b"a", &id.bytes()]),
             Self::Grant(id) => Key::of(&[b"g", &id.bytes()]),
+            Self::People(id) => Key::of(&[b"p", &id.bytes()]),
         }
     }
 }

@@ -4,14 +4,14 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::epoch::{self, Scope};
+use super::app::{Notice, SessionApp};
 use super::record::Session;
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, Pages, Paging, Route};
 use crate::env::Timestamp;
 use crate::error::{Error, Result, codes};
 use crate::event::EventKind;
-use crate::id::{ConnectionId, OrganizationId, SessionId, UserId};
-use crate::store::{Batch, Key, Query, Stored};
+use crate::id::{AppId, ConnectionId, OrganizationId, SessionId, UserId};
+use crate::store::{Batch, Query};
 
 /// A session as it is shown.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -50,15 +50,15 @@ pub struct SessionView {
 impl SessionView {
     async fn of(cx: &Context, session: Session) -> Result<Self> {
         Ok(Self {
-            live: session.alive(&cx.store, cx.env.now()).await?,
+            live: session.ended_at.is_none() && session.alive(&cx.store, cx.env.now()).await?,
             last_used_at: session.last_used(&cx.store).await?,
+            expires_at: session.ends_at(&cx.store).await?,
             id: session.id,
             organization: session.organization,
             user: session.user,
             email: session.email,
             connection: session.connection,
             created_at: session.created_at,
-            expires_at: session.expires_at,
             authenticated_at: session.auth_time,
             ip: session.ip,
             user_agent: session.user_agent,
@@ -69,7 +69,7 @@ impl SessionView {
 /// At most so many sessions are looked at for one page.
 const LOOKED_AT: usize = 500;
 
-/// List the sessions of an organization, or of one of its people. The newest come first. A page that would take too
+/// List the sessions of an organization, of one of its people, of a connection or of an app. The newest come first. A page that would take too
 /// long to fill is shorter, and has a `next` all the same.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -83,6 +83,9 @@ pub struct ListSessions {
     /// Only those that came through this connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection: Option<ConnectionId>,
+    /// Only those that this app was given tokens under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<AppId>,
     /// Ended sessions, too.
     #[serde(default)]
     pub all: bool,
@@ -104,6 +107,9 @@ impl Operation for ListSessions {
     }
 
     async fn apply(&self, cx: &Context, (): &(), _: &mut Batch) -> Result<Self::Output> {
+        if let Some(app) = self.app {
+            return self.of_app(cx, app).await;
+        }
         let mut query = self.paging.page(self.query(cx).await?)?;
         let limit = self.paging.limit.unwrap_or(100).min(1_000);
         let (mut items, mut looked_at) = (Vec::with_capacity(limit), 0);
@@ -130,10 +136,7 @@ impl ListSessions {
         let organization = cx.narrowed(self.organization);
         let mut query = match organization {
             Some(organization) if self.all => Query::by("organization", organization.bytes()),
-            Some(organization) => {
-                let epoch = epoch::number(&cx.store, &Scope::Organization(organization)).await?;
-                Query::by("live", Session::live(organization, epoch))
-            }
+            Some(organization) => Query::by("live", Session::live_now(&cx.store, organization).await?),
             None => Query::all(),
         };
         query = match (organization, self.user) {
@@ -145,6 +148,123 @@ impl ListSessions {
             query = query.with("connection", connection.bytes());
         }
         Ok(query.newest_first())
+    }
+
+    /// Those that an app was given tokens under, by the app's own list of them.
+    async fn of_app(&self, cx: &Context, app: AppId) -> Result<Pages<SessionView>> {
+        let organization = cx.narrowed(self.organization);
+        let meant = |session: &Session| {
+            organization.is_none_or(|organization| session.organization == organization)
+                && self.user.is_none_or(|user| session.user == user)
+                && self.connection.is_none_or(|connection| session.connection == Some(connection))
+        };
+        let mut query = self.paging.page(Query::by("app", app.bytes()).newest_first())?;
+        let limit = self.paging.limit.unwrap_or(100).min(1_000);
+        let (mut items, mut looked_at) = (Vec::with_capacity(limit), 0);
+        loop {
+            let page = cx.store.page::<SessionApp>(query.clone().limit(limit - items.len())).await?;
+            looked_at += page.items.len();
+            for noted in page.items {
+                let Some(session) = Session::find(&cx.store, noted.session).await? else { continue };
+                if !meant(&session) {
+                    continue;
+                }
+                let view = SessionView::of(cx, session.value).await?;
+                if view.live || self.all {
+                    items.push(view);
+                }
+            }
+            if page.next.is_none() || items.len() == limit || looked_at >= LOOKED_AT {
+                return Ok(Pages::with(items, page.next));
+            }
+            query = query.after(page.next);
+        }
+    }
+}
+
+/// The session of that id. Errors: `not_found`.
+async fn load(cx: &Context, id: SessionId) -> Result<Session> {
+    let found = Session::find(&cx.store, id).await?;
+    found.map(|found| found.value).ok_or_else(|| Error::new(&codes::NOT_FOUND))
+}
+
+/// An app that holds tokens of a session.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionAppView {
+    /// The app.
+    pub app: AppId,
+    /// When it was given tokens first.
+    pub since: Timestamp,
+    /// How it took the news that the session has ended; absent where it was not told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logout: Option<Notice>,
+}
+
+/// A session with all that is known of it.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionDetail {
+    #[serde(flatten)]
+    #[expect(missing_docs, reason = "flattened: its own fields have the texts")]
+    pub session: SessionView,
+    /// The context class that the provider stated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acr: Option<String>,
+    /// The methods that the provider stated.
+    pub amr: Vec<String>,
+    /// It ends when it is not used for so many seconds.
+    pub idle_seconds: u64,
+    /// The provider's own name for its session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream_session: Option<String>,
+    /// Who the person is at the provider, in the provider's own words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream_subject: Option<String>,
+    /// When it was ended by itself, not together with others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// The apps that hold tokens of it.
+    pub apps: Vec<SessionAppView>,
+}
+
+/// Show a session: how and from where the person signed in, and which apps hold tokens of it.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GetSession {
+    /// The session; the `sid` of tokens.
+    pub id: SessionId,
+}
+
+#[async_trait]
+impl Operation for GetSession {
+    type Seen = ();
+    type Output = SessionDetail;
+    const NAME: &'static str = "session.get";
+    const ACCESS: Access = Access::Grant(Grant::SessionRead);
+    const ROUTE: Route = Route { method: Method::Get, path: "/v1/sessions/{id}" };
+
+    async fn owner(&self, cx: &Context) -> Result<Owner> {
+        Ok(Owner::Organization(load(cx, self.id).await?.organization))
+    }
+
+    async fn apply(&self, cx: &Context, (): &(), _: &mut Batch) -> Result<Self::Output> {
+        let session = load(cx, self.id).await?;
+        let apps = session.apps(&cx.store).await?.into_iter().map(|noted| SessionAppView {
+            app: noted.app,
+            since: noted.since,
+            logout: noted.notice,
+        });
+        Ok(SessionDetail {
+            apps: apps.collect(),
+            acr: session.acr.clone(),
+            amr: session.amr.clone(),
+            idle_seconds: session.bounds(&cx.store).await?.idle.as_secs(),
+            upstream_session: session.upstream_session.clone(),
+            upstream_subject: session.upstream_subject.clone(),
+            ended_at: session.ended_at,
+            session: SessionView::of(cx, session).await?,
+        })
     }
 }
 
@@ -165,11 +285,11 @@ impl Operation for RevokeSession {
     const ROUTE: Route = Route { method: Method::Delete, path: "/v1/sessions/{id}" };
 
     async fn owner(&self, cx: &Context) -> Result<Owner> {
-        Ok(Owner::Organization(self.session(cx).await?.organization))
+        Ok(Owner::Organization(load(cx, self.id).await?.organization))
     }
 
     async fn apply(&self, cx: &Context, (): &(), batch: &mut Batch) -> Result<Self::Output> {
-        let mut view = SessionView::of(cx, self.session(cx).await?).await?;
+        let mut view = SessionView::of(cx, load(cx, self.id).await?).await?;
         if view.live {
             Session::end(&cx.store, view.id, cx.env.now(), batch).await?;
             let event = cx.event(EventKind::SessionInvalidated).within(view.organization).about("session", view.id);
@@ -177,12 +297,5 @@ impl Operation for RevokeSession {
             view.live = false;
         }
         Ok(view)
-    }
-}
-
-impl RevokeSession {
-    async fn session(&self, cx: &Context) -> Result<Session> {
-        let found: Option<Stored<Session>> = cx.store.get(Key::from_bytes(self.id.bytes())).await?;
-        found.map(|found| found.value).ok_or_else(|| Error::new(&codes::NOT_FOUND))
     }
 }

@@ -2,19 +2,16 @@
 
 use std::time::Duration;
 
-use super::epoch::{Epochs, Scope, bump};
+use super::epoch::{Epochs, Scope, bump, number};
+use super::lifetimes::{Bounds, Lifetimes};
 use crate::access::Context;
-use crate::crypto::{Opaque, Secret, TokenHash};
+use crate::crypto::{Opaque, Secret, TokenHash, sha256};
 use crate::env::Timestamp;
 use crate::error::Result;
 use crate::event::EventKind;
 use crate::id::{ConnectionId, OrganizationId, SessionId, UserId};
-use crate::store::{Batch, Index, Key, Life, Record, Store, Stored};
+use crate::store::{Batch, Index, Key, Life, Query, Record, Store, Stored};
 
-/// A session ends after so long, whatever happens.
-const ABSOLUTE: Duration = Duration::from_secs(8 * 3600);
-/// A session ends when it was not used for so long.
-const IDLE: Duration = Duration::from_secs(2 * 3600);
 /// The last use is noted at most so often.
 const SEEN_EVERY: Duration = Duration::from_secs(60);
 
@@ -69,6 +66,12 @@ pub struct Session {
     /// When it was ended by itself, not together with others.
     #[n(15)]
     pub ended_at: Option<Timestamp>,
+    /// It ends when it was not used for so long; two hours if absent.
+    #[n(16)]
+    pub idle_seconds: Option<u64>,
+    /// Who the person is at the provider, in the provider's own words.
+    #[n(17)]
+    pub upstream_subject: Option<String>,
 }
 
 impl Record for Session {
@@ -86,8 +89,14 @@ impl Record for Session {
         ];
         indexes.extend(self.connection.map(|id| Index::many("connection", id.bytes())));
         if self.ended_at.is_none() {
-            let epoch = self.epochs.number_of(Scope::Organization(self.organization)).unwrap_or_default();
+            let of = |scope| self.epochs.number_of(scope).unwrap_or_default();
+            let epoch = of(Scope::Organization(self.organization)) + of(Scope::People(self.organization));
             indexes.push(Index::many("live", Self::live(self.organization, epoch)));
+        }
+        if let Some(connection) = self.connection {
+            let said = [("sid", &self.upstream_session), ("sub", &self.upstream_subject)];
+            let said = said.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
+            indexes.extend(said.map(|(name, value)| Index::many("upstream", Self::upstream(connection, name, value))));
         }
         indexes
     }
@@ -137,6 +146,8 @@ pub struct NewSession {
     pub amr: Vec<String>,
     /// The provider's own session.
     pub upstream_session: Option<String>,
+    /// Who the person is at the provider, in the provider's own words.
+    pub upstream_subject: Option<String>,
     /// The person's address.
     pub email: Option<String>,
 }
@@ -157,8 +168,41 @@ impl Session {
 
     /// The value of the `live` index: sessions that were not ended by themselves, and not with all others of their
     /// organization, because that is another epoch. More than these never live; some of these may have ended.
-    pub(super) fn live(organization: OrganizationId, epoch: u64) -> Vec<u8> {
+    fn live(organization: OrganizationId, epoch: u64) -> Vec<u8> {
         [&organization.bytes()[..], &epoch.to_be_bytes()].concat()
+    }
+
+    /// The value of the `live` index for the sessions of now. Both numbers only grow, so their sum is another as soon as
+    /// one of them is.
+    pub(super) async fn live_now(store: &Store, organization: OrganizationId) -> Result<Vec<u8>> {
+        let everything = number(store, &Scope::Organization(organization)).await?;
+        let people = number(store, &Scope::People(organization)).await?;
+        Ok(Self::live(organization, everything + people))
+    }
+
+    /// The value of the `upstream` index: what a provider calls its session (`sid`) or the person (`sub`).
+    fn upstream(connection: ConnectionId, name: &str, value: &str) -> Vec<u8> {
+        sha256(&[b"upstream", &connection.bytes(), name.as_bytes(), &[0], value.as_bytes()]).to_vec()
+    }
+
+    /// The sessions that came through a connection and that the provider means: one by its own name for it, or all of
+    /// the person; both must fit where both are said. At most 1,000.
+    pub async fn of_upstream(
+        store: &Store,
+        connection: ConnectionId,
+        session: Option<&str>,
+        subject: Option<&str>,
+    ) -> Result<Vec<Stored<Self>>> {
+        let value = match (session, subject) {
+            (Some(session), _) => Self::upstream(connection, "sid", session),
+            (None, Some(subject)) => Self::upstream(connection, "sub", subject),
+            (None, None) => return Ok(Vec::new()),
+        };
+        let query = Query::by("upstream", value).newest_first().limit(1_000);
+        let mut found = store.page::<Self>(query).await?.items;
+        let said = |known: &Option<String>, meant: Option<&str>| meant.is_none_or(|meant| known.as_deref() == Some(meant));
+        found.retain(|held| said(&held.upstream_session, session) && said(&held.upstream_subject, subject));
+        Ok(found)
     }
 
     /// Ends a session by itself. The caller adds the event.
@@ -174,8 +218,14 @@ impl Session {
     /// Opens a session; it is there once the batch is committed. A new id at every sign-in (session fixation).
     pub async fn open(cx: &Context, new: NewSession, batch: &mut Batch) -> Result<Opened> {
         let id = SessionId::new(&cx.env);
-        let scopes = [Scope::Membership(new.organization, new.user), Scope::User(new.user), Scope::Session(id)];
+        let scopes = [
+            Scope::People(new.organization),
+            Scope::Membership(new.organization, new.user),
+            Scope::User(new.user),
+            Scope::Session(id),
+        ];
         let epochs = new.under.and(&cx.store, &scopes).await?;
+        let lifetimes = Lifetimes::of(&cx.store, new.organization).await?;
         let Opaque { text: cookie, hash } = Opaque::new(&cx.env, "");
         let now = cx.env.now();
         let session = Self {
@@ -189,12 +239,14 @@ impl Session {
             auth_time: new.auth_time.min(now),
             acr: new.acr,
             amr: new.amr,
-            expires_at: now + ABSOLUTE,
+            expires_at: now + Duration::from_secs(lifetimes.seconds()),
             upstream_session: new.upstream_session,
+            upstream_subject: new.upstream_subject,
             ip: cx.origin.ip.map(|ip| ip.to_string()),
             user_agent: cx.origin.user_agent.clone(),
             email: new.email,
             ended_at: None,
+            idle_seconds: Some(lifetimes.idle_seconds()),
         };
         let event = cx.event(EventKind::SessionSignedIn).within(session.organization).about("session", id);
         batch.create(&session).log(event.and("user", session.user));
@@ -216,23 +268,47 @@ impl Session {
         Ok(())
     }
 
-    /// The live session that a cookie's value stands for, if any.
+    /// The live session that a cookie's value stands for, if any; it ends when it ends for its organization now.
     pub async fn of_cookie(store: &Store, now: Timestamp, cookie: &str) -> Result<Option<Self>> {
         if cookie.len() > 64 {
             return Ok(None);
         }
         let found: Option<Stored<Self>> = store.find("cookie", TokenHash::of(cookie).bytes()).await?;
         match found {
-            Some(found) if found.cookie.fits(cookie) && found.alive(store, now).await? => Ok(Some(found.value)),
+            Some(found) if found.cookie.fits(cookie) && found.alive(store, now).await? => {
+                let expires_at = found.ends_at(store).await?;
+                Ok(Some(Self { expires_at, ..found.value }))
+            }
             _ => Ok(None),
         }
     }
 
     /// Whether it has neither ended nor gone unused for too long.
     pub async fn alive(&self, store: &Store, now: Timestamp) -> Result<bool> {
+        Ok(self.lasts(store, now).await? && self.epochs.hold(store).await?)
+    }
+
+    /// Whether its time is not over, by use and in all. What ended it before its time is not looked at.
+    pub async fn lasts(&self, store: &Store, now: Timestamp) -> Result<bool> {
+        let bounds = self.bounds(store).await?;
         let used = self.last_used(store).await?;
         let made = !self.created_at.is_ahead_of(now);
-        Ok(made && self.expires_at > now && now.since(used) < IDLE && self.epochs.hold(store).await?)
+        Ok(made && bounds.ends_at > now && now.since(used) < bounds.idle)
+    }
+
+    /// When it ends, whatever happens, by what its organization says now.
+    pub async fn ends_at(&self, store: &Store) -> Result<Timestamp> {
+        Ok(self.bounds(store).await?.ends_at)
+    }
+
+    pub(super) async fn bounds(&self, store: &Store) -> Result<Bounds> {
+        let now = Lifetimes::of(store, self.organization).await?;
+        Ok(Bounds::of(self.created_at, self.idle_seconds, self.expires_at, &now))
+    }
+
+    /// The session of that id, whatever has become of it.
+    pub async fn find(store: &Store, id: SessionId) -> Result<Option<Stored<Self>>> {
+        store.get(Key::from_bytes(id.bytes())).await
     }
 
     /// When it was last used, to the minute.

@@ -77,6 +77,7 @@ pub(super) async fn finish(
             acr: person.acr.clone(),
             amr: person.amr.clone(),
             upstream_session: person.upstream_session.clone(),
+            upstream_subject: person.upstream_subject.clone(),
             email: member.email.clone(),
         };
         let Opened { session, cookie } = Session::open(cx, new, &mut batch).await?;

@@ -3,19 +3,19 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::{get, post};
 
 use super::bounds::Bounds;
-use super::{account, authorize, callback};
+use super::{account, authorize, callback, upstream_logout};
 use crate::access::{Caller, Context, World};
 use crate::connection::Registry;
 use crate::crypto::{Opaque, TokenHash};
 use crate::error::{Error, Result};
-use crate::http::extract::{Form, Query};
+use crate::http::extract::{Form, Query, read_form};
 use crate::http::page::Failure;
 use crate::http::{Cookies, RequestInfo, Site, limits, reply};
 use crate::session::Session;
@@ -126,6 +126,7 @@ pub fn http(signin: Signin) -> Router {
         .route("/signin", get(account_get).post(signin_post))
         .route("/signin/sign-out", post(sign_out))
         .route("/connections/{id}/oidc/callback", get(oidc_callback))
+        .route("/connections/{id}/oidc/backchannel-logout", post(oidc_logout))
         .layer(from_fn_with_state(limits::AUTH_BODY, limits::body))
         .with_state(signin)
 }
@@ -188,4 +189,18 @@ async fn oidc_callback(
 ) -> Response {
     let cx = signin.context(info);
     callback::land(&signin, &cx, &headers, &id, &params).await.unwrap_or_else(|error| failure(&cx, &error))
+}
+
+/// A provider calls this, not a browser: it needs no page of ours, and answers in JSON.
+async fn oidc_logout(
+    State(signin): State<Signin>,
+    info: RequestInfo,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    let cx = signin.context(info);
+    match read_form(request).await {
+        Ok(params) => upstream_logout::hear(&signin, &cx, &id, &params).await,
+        Err(error) => reply::oauth_error(&error, cx.origin.request, false),
+    }
 }

@@ -33,6 +33,7 @@ mod route;
 mod shelf;
 mod ticket;
 mod trace;
+mod upstream_logout;
 
 pub use attempt::Attempt;
 pub use bounds::Bounds;

@@ -6,12 +6,10 @@ use std::time::Duration;
 
 use super::jwks;
 use super::signing_key::{Algorithm, Signer, SigningKey};
-use crate::access::Context;
+use crate::access::{Caller, Context};
 use crate::crypto::jws::KeySet;
 use crate::crypto::{base64url, sha256};
 use crate::error::{Error, Result};
-use crate::event::Event;
-use crate::event::{Actor, EventKind};
 use crate::id::SigningKeyId;
 use crate::store::Batch;
 
@@ -25,7 +23,8 @@ pub struct Keyring(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    now: RwLock<Option<(Arc<Snapshot>, Duration)>>,
+    /// What was read, and when; without a time, it is to be read again.
+    now: RwLock<Option<(Arc<Snapshot>, Option<Duration>)>>,
     /// One reader of the store at a time, and one maker of a first key.
     loading: tokio::sync::Mutex<()>,
 }
@@ -100,13 +99,20 @@ impl Keyring {
         }
         let prepared = SigningKey::generate(cx, algorithm).await?;
         let mut batch = Batch::new();
-        let event = Event::new(&cx.env, EventKind::SigningKeyCreated, &Actor::System, &cx.origin)
-            .about("signing_key", prepared.key.id)
-            .with("algorithm", algorithm.name());
-        batch.create(&prepared.key).log(event);
+        // Whoever asked, it is not they who make keys.
+        let own = Context { caller: Caller::System, ..cx.clone() };
+        SigningKey::keep(&own, Some(&prepared), &mut batch);
         cx.store.commit(batch).await?;
         self.load(cx).await?;
         Ok(prepared.signer)
+    }
+
+    /// The keys in memory are no longer believed: the store has others. To be called after a change of the keys, so that
+    /// it holds from the next request on.
+    pub fn forget(&self) {
+        if let Some((_, read_at)) = &mut *self.0.now.write().unwrap_or_else(PoisonError::into_inner) {
+            *read_at = None;
+        }
     }
 
     /// The public key set.
@@ -145,7 +151,7 @@ impl Keyring {
     fn fresh(&self, cx: &Context) -> Option<Arc<Snapshot>> {
         let held = self.0.now.read().unwrap_or_else(PoisonError::into_inner);
         let (snapshot, read_at) = held.as_ref()?;
-        (cx.env.monotonic().saturating_sub(*read_at) < FRESH).then(|| Arc::clone(snapshot))
+        read_at.is_some_and(|at| cx.env.monotonic().saturating_sub(at) < FRESH).then(|| Arc::clone(snapshot))
     }
 
     /// Reads the store. The caller holds `loading`.
@@ -154,7 +160,7 @@ impl Keyring {
         let keys = SigningKey::all(&cx.store).await?;
         let before = self.0.now.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(|held| Arc::clone(&held.0));
         let snapshot = Arc::new(Snapshot::of(cx, &keys, before.as_deref())?);
-        *self.0.now.write().unwrap_or_else(PoisonError::into_inner) = Some((Arc::clone(&snapshot), read_at));
+        *self.0.now.write().unwrap_or_else(PoisonError::into_inner) = Some((Arc::clone(&snapshot), Some(read_at)));
         Ok(snapshot)
     }
 }

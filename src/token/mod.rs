@@ -2,7 +2,8 @@
 //!
 //! *Owns* the signing keys and their public set, the form of every JWT that authd signs, and `TokenGrant`: the
 //! kept record by which a token can be ended before it expires. Also API keys.
-//! *Gives* a `Keyring` (unsealed keys in memory), `Signer`, `authenticate` (bearer to `Caller`), `token.issue`.
+//! *Gives* a `Keyring` (unsealed keys in memory), `Signer`, `authenticate` (bearer to `Caller`), `token.issue`, and the
+//! rotation of the keys, by the clock and by hand.
 //! *Needs* store, crypto, epochs, memberships. *Never* lets a private key out, and never signs without `kid`,
 //! `alg`, `typ`, one exact `aud` and an end.
 
@@ -10,24 +11,38 @@ mod api_key;
 mod grant;
 mod issue;
 mod jwks;
+mod key_ops;
 mod keyring;
 mod ops;
+mod pair;
 mod revoked;
+pub mod rotation;
 mod signing_key;
 mod verify;
 
 pub use api_key::{ApiKey, ApiKeyView, CreateApiKey, CreatedApiKey, ListApiKeys, RevokeApiKey};
 pub use grant::TokenGrant;
 pub use issue::{Issue, LONGEST, STANDARD, Type, api_audience, at_hash};
+pub use key_ops::{KeyView, ListKeys, RevokeKey, RotateKey, Rotated};
 pub use keyring::{Keyring, Published};
 pub use ops::{IssueToken, IssuedToken};
 pub use revoked::RevokedToken;
-pub use signing_key::{Algorithm, Prepared, PublicKey, Signer, SigningKey};
+pub use signing_key::{Algorithm, Prepared, PublicKey, Signer, SigningKey, State};
 pub use verify::{Checked, authenticate, id_token_hint, verify, verify_api};
 
 use crate::access::Catalogue;
 
+/// How the names of the operations begin that change the signing keys.
+pub const KEY_OPERATIONS: &str = "key.";
+
 /// Adds the operations of this module.
 pub fn catalogue(catalogue: Catalogue) -> Catalogue {
-    catalogue.with::<IssueToken>().with::<CreateApiKey>().with::<ListApiKeys>().with::<RevokeApiKey>()
+    catalogue
+        .with::<IssueToken>()
+        .with::<CreateApiKey>()
+        .with::<ListApiKeys>()
+        .with::<RevokeApiKey>()
+        .with::<ListKeys>()
+        .with::<RotateKey>()
+        .with::<RevokeKey>()
 }

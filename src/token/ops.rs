@@ -71,7 +71,7 @@ impl Operation for IssueToken {
         let id = GrantId::new(&cx.env);
         let mut scopes = vec![Scope::Organization(organization), Scope::Grant(id)];
         if let Some(user) = user {
-            scopes.extend([Scope::User(user), Scope::Membership(organization, user)]);
+            scopes.extend([Scope::People(organization), Scope::User(user), Scope::Membership(organization, user)]);
         }
         let epochs = Epochs::capture(&cx.store, &scopes).await?;
         match (user, &role) {

@@ -1,24 +1,31 @@
 //! Signing keys: made once, sealed at rest, published by their public half alone.
+//!
+//! ```text
+//!  next ──► active ──► retiring ──► gone
+//!  published  signs     published until its last token has ended
+//! ```
 
-use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
-use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RsaKeyPair};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use jsonwebtoken::{EncodingKey, Header};
-use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::Duration;
-use zeroize::Zeroizing;
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 
 use super::issue::LONGEST;
+use super::pair::Pair;
 use crate::access::Context;
-use crate::crypto::{MasterKey, Sealed, Sealing, base64url};
+use crate::crypto::{MasterKey, Sealed, Sealing, base64url, jws};
 use crate::env::{Env, Timestamp};
-use crate::error::{Error, Result, codes};
+use crate::error::{Error, Result};
 use crate::event::EventKind;
 use crate::id::SigningKeyId;
-use crate::store::{Batch, Key, Life, Query, Record, Store};
+use crate::store::{Batch, Key, Life, Query, Record, Store, Stored};
+
+/// So long a key is published before it signs: whoever keeps the key set for as long as it allows (five minutes), and
+/// for an hour against that, knows the key when the first token of it comes.
+pub(super) const PUBLISHED_FIRST: Duration = Duration::from_secs(3_600);
+/// So long a key that signs no more stays published: its longest token, and an hour for clocks that differ.
+pub(super) const KEPT: Duration = Duration::from_secs(LONGEST.as_secs() + 3_600);
 
 /// The algorithms that authd signs with: the two that every verifier of the field accepts.
 #[derive(
@@ -83,6 +90,20 @@ pub enum PublicKey {
     },
 }
 
+/// Where a key is in its life.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Published, and does not sign yet.
+    Next,
+    /// Signs.
+    Active,
+    /// Signs no more, and is published until its last token has ended.
+    Retiring,
+}
+
 /// A signing key as it is kept. The private half is sealed; `jwk` knows the public one only.
 #[derive(Clone, Debug, minicbor::Encode, minicbor::Decode)]
 pub struct SigningKey {
@@ -97,26 +118,26 @@ pub struct SigningKey {
     pub public: PublicKey,
     /// PKCS#8, sealed at `signing_key/<id>`.
     #[n(3)]
-    private: Sealed,
+    pub(super) private: Sealed,
     /// When it was made, and first published.
     #[n(4)]
     pub created_at: Timestamp,
-    /// From when on it signs; a key is published before it signs.
+    /// Since when it signs; a key is published before it signs.
     #[n(5)]
     pub activated_at: Option<Timestamp>,
-    /// From when on it signs no more; it stays published until the last token of it has expired.
+    /// Since when it signs no more; it stays published until the last token of it has expired.
     #[n(6)]
     pub retired_at: Option<Timestamp>,
+    /// When it is to take over, once that was asked for.
+    #[n(7)]
+    pub activates_at: Option<Timestamp>,
 }
 
 impl Record for SigningKey {
     const KIND: &'static str = "signing_key";
     const LIFE: Life = Life::Kept;
     fn key(&self) -> Key {
-        Key::from_bytes(self.id.bytes())
-    }
-    fn expires_at(&self) -> Option<Timestamp> {
-        self.retired_at.map(|at| at + LONGEST + Duration::from_secs(3600))
+        Self::key_of(self.id)
     }
 }
 
@@ -126,18 +147,23 @@ impl Sealing for SigningKey {
     }
 }
 
-/// A new key, in memory and as the record that will be kept.
+/// The first keys of an algorithm, in memory and as the records that will be kept: one that signs, and the next one.
 #[derive(Clone)]
 pub struct Prepared {
     /// For the store.
-    pub key: SigningKey,
+    pub keys: [SigningKey; 2],
     /// For signing at once.
     pub signer: Arc<Signer>,
 }
 
 impl SigningKey {
-    /// Makes a key that signs from now on. RSA takes a good part of a second, so it runs beside the event loop.
-    pub async fn generate(cx: &Context, algorithm: Algorithm) -> Result<Prepared> {
+    /// The key of a record.
+    pub fn key_of(id: SigningKeyId) -> Key {
+        Key::from_bytes(id.bytes())
+    }
+
+    /// Makes a key that does not sign yet. RSA takes a good part of a second, so it runs beside the event loop.
+    pub(super) async fn fresh(cx: &Context, algorithm: Algorithm) -> Result<Self> {
         let pair = match algorithm {
             Algorithm::Es256 => Pair::generate(algorithm)?,
             Algorithm::Rs256 => {
@@ -145,21 +171,30 @@ impl SigningKey {
             }
         };
         let id = SigningKeyId::new(&cx.env);
-        let now = cx.env.now();
-        let pkcs8 = pair.pkcs8()?;
-        let key = Self {
+        Ok(Self {
             id,
             algorithm,
             public: pair.public()?,
-            private: cx.deployment.master_key.seal(&cx.env, &place(id), &pkcs8)?,
-            created_at: now,
-            activated_at: Some(now),
+            private: cx.deployment.master_key.seal(&cx.env, &place(id), &pair.pkcs8()?)?,
+            created_at: cx.env.now(),
+            activated_at: None,
             retired_at: None,
-        };
-        Ok(Prepared { key, signer: Arc::new(Signer::new(id, algorithm, &pkcs8)?) })
+            activates_at: None,
+        })
     }
 
-    /// A key for `algorithm`, if there is none that signs now: what `look` of an operation prepares.
+    /// Makes the first keys of an algorithm.
+    pub async fn generate(cx: &Context, algorithm: Algorithm) -> Result<Prepared> {
+        let (mut first, mut next) = tokio::try_join!(Self::fresh(cx, algorithm), Self::fresh(cx, algorithm))?;
+        // Published together: whoever knows the one knows the other.
+        let now = cx.env.now();
+        (first.created_at, next.created_at) = (now, now);
+        first.activated_at = Some(now);
+        let signer = Arc::new(first.unseal(&cx.deployment.master_key)?);
+        Ok(Prepared { keys: [first, next], signer })
+    }
+
+    /// Keys for `algorithm`, if there is none that signs now: what `look` of an operation prepares.
     pub async fn prepare(cx: &Context, algorithm: Algorithm) -> Result<Option<Prepared>> {
         match Self::signing(&Self::all(&cx.store).await?, algorithm) {
             Some(_) => Ok(None),
@@ -167,31 +202,58 @@ impl SigningKey {
         }
     }
 
-    /// Adds a prepared key to the batch, with its event. If somebody else has made one meanwhile there are two of
-    /// the algorithm, which does no harm: both are published, the newest signs.
+    /// Adds prepared keys to the batch, with their events. If somebody else has made some meanwhile there are two of
+    /// the algorithm that sign, which does no harm: both are published, the newest signs.
     pub fn keep(cx: &Context, prepared: Option<&Prepared>, batch: &mut Batch) {
-        if let Some(Prepared { key, .. }) = prepared {
-            let event = cx.event(EventKind::SigningKeyCreated).about("signing_key", key.id);
-            batch.create(key).log(event.with("algorithm", key.algorithm.name()));
+        for key in prepared.iter().flat_map(|prepared| &prepared.keys) {
+            batch.create(key).log(key.event(cx, EventKind::SigningKeyCreated));
         }
     }
 
-    /// Every key that is kept. They are a handful.
+    /// An event about it.
+    pub(super) fn event(&self, cx: &Context, kind: EventKind) -> crate::event::Event {
+        cx.event(kind).about("signing_key", self.id).with("algorithm", self.algorithm.name())
+    }
+
+    /// Every key that is kept, with its revision. They are a handful.
+    pub(super) async fn stored(store: &Store) -> Result<Vec<Stored<Self>>> {
+        Ok(store.page::<Self>(Query::all().limit(1_000)).await?.items)
+    }
+
+    /// Every key that is kept.
     pub(super) async fn all(store: &Store) -> Result<Vec<Self>> {
-        let page = store.page::<Self>(Query::all().limit(1_000)).await?;
-        Ok(page.items.into_iter().map(|stored| stored.value).collect())
+        Ok(Self::stored(store).await?.into_iter().map(|stored| stored.value).collect())
     }
 
     /// The key that signs now: the newest one that is active.
     pub(super) fn signing(keys: &[Self], algorithm: Algorithm) -> Option<&Self> {
-        let active = |key: &&Self| key.algorithm == algorithm && key.activated_at.is_some() && key.retired_at.is_none();
+        let active = |key: &&Self| key.algorithm == algorithm && key.state() == State::Active;
         keys.iter().filter(active).max_by_key(|key| (key.activated_at, key.id))
     }
 
-    /// Opens the private half. Errors: `master_key_wrong`.
+    /// Where it is in its life.
+    pub fn state(&self) -> State {
+        match (self.activated_at, self.retired_at) {
+            (_, Some(_)) => State::Retiring,
+            (Some(_), None) => State::Active,
+            (None, None) => State::Next,
+        }
+    }
+
+    /// Until when it is published, once it signs no more.
+    pub fn gone_at(&self) -> Option<Timestamp> {
+        self.retired_at.map(|at| at + KEPT)
+    }
+
+    /// Opens the private half. Errors: `master_key_wrong`, `storage_corrupt`.
     pub(super) fn unseal(&self, master_key: &MasterKey) -> Result<Signer> {
         let pkcs8 = master_key.open(&place(self.id), &self.private)?;
-        Signer::new(self.id, self.algorithm, &pkcs8)
+        Ok(Signer {
+            kid: self.id,
+            name: self.id.to_string(),
+            algorithm: self.algorithm,
+            pair: Pair::read(self.algorithm, &pkcs8)?,
+        })
     }
 
     /// The public key as RFC 7517 writes it, with `use`, `alg` and `kid`.
@@ -215,23 +277,24 @@ fn place(id: SigningKeyId) -> String {
     format!("signing_key/{id}")
 }
 
-/// An unsealed key, ready to sign. It stays in memory and has no way to print itself.
+/// An unsealed key, ready to sign: read once, so that a token costs one signature. It stays in memory and has no way to
+/// print itself.
 pub struct Signer {
     kid: SigningKeyId,
+    name: String,
     algorithm: Algorithm,
-    key: EncodingKey,
+    pair: Pair,
+}
+
+/// The header of every token (RFC 7515 §4.1).
+#[derive(Serialize)]
+struct Header<'a> {
+    typ: &'a str,
+    alg: &'a str,
+    kid: &'a str,
 }
 
 impl Signer {
-    fn new(kid: SigningKeyId, algorithm: Algorithm, pkcs8: &[u8]) -> Result<Self> {
-        let key = match algorithm {
-            Algorithm::Es256 => EncodingKey::from_ec_der(pkcs8),
-            Algorithm::Rs256 => EncodingKey::from_rsa_pem(pem(pkcs8).as_bytes())
-                .map_err(|e| Error::new(&codes::STORAGE_CORRUPT).because(e))?,
-        };
-        Ok(Self { kid, algorithm, key })
-    }
-
     /// Which key it is.
     pub fn kid(&self) -> SigningKeyId {
         self.kid
@@ -239,34 +302,9 @@ impl Signer {
 
     /// A compact JWS of `claims` (RFC 7515 §7.1) with `alg`, `typ` and `kid`.
     pub(super) fn sign(&self, typ: &str, claims: &Map<String, Value>) -> Result<String> {
-        let mut header = Header::new(self.algorithm.into());
-        header.typ = Some(typ.to_owned());
-        header.kid = Some(self.kid.to_string());
-        jsonwebtoken::encode(&header, claims, &self.key).map_err(Error::bug)
+        let header = Header { typ, alg: self.algorithm.name(), kid: &self.name };
+        jws::compact(&header, claims, |message| self.pair.sign(message))
     }
-}
-
-impl From<Algorithm> for jsonwebtoken::Algorithm {
-    fn from(algorithm: Algorithm) -> Self {
-        match algorithm {
-            Algorithm::Es256 => Self::ES256,
-            Algorithm::Rs256 => Self::RS256,
-        }
-    }
-}
-
-/// PKCS#8 as text (RFC 7468 §10): the one form in which the library takes an RSA key with its wrapping.
-fn pem(pkcs8: &[u8]) -> Zeroizing<String> {
-    let mut text = Zeroizing::new(String::from("-----BEGIN PRIVATE KEY-----\n"));
-    let encoded = Zeroizing::new(STANDARD.encode(pkcs8));
-    for (place, letter) in encoded.chars().enumerate() {
-        if place > 0 && place % 64 == 0 {
-            text.push('\n');
-        }
-        text.push(letter);
-    }
-    text.push_str("\n-----END PRIVATE KEY-----\n");
-    text
 }
 
 impl std::fmt::Debug for Signer {
@@ -275,113 +313,18 @@ impl std::fmt::Debug for Signer {
     }
 }
 
-/// A new key pair. Its random numbers are aws-lc's own, seeded by the kernel: the library takes no other source.
-enum Pair {
-    Ec(Box<EcdsaKeyPair>),
-    Rsa(Box<RsaKeyPair>),
-}
-
-fn failed(_: impl Sized) -> Error {
-    Error::bug("the cryptographic library refused a key of ours")
-}
-
-impl Pair {
-    fn generate(algorithm: Algorithm) -> Result<Self> {
-        match algorithm {
-            Algorithm::Es256 => {
-                EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map(Box::new).map(Self::Ec).map_err(failed)
-            }
-            Algorithm::Rs256 => RsaKeyPair::generate(KeySize::Rsa2048).map(Box::new).map(Self::Rsa).map_err(failed),
-        }
-    }
-
-    fn pkcs8(&self) -> Result<Zeroizing<Vec<u8>>> {
-        let der: Vec<u8> = match self {
-            Self::Ec(pair) => pair.to_pkcs8v1().map_err(failed)?.as_ref().to_vec(),
-            Self::Rsa(pair) => AsDer::<Pkcs8V1Der<'_>>::as_der(&**pair).map_err(failed)?.as_ref().to_vec(),
-        };
-        Ok(Zeroizing::new(der))
-    }
-
-    fn public(&self) -> Result<PublicKey> {
-        match self {
-            // SEC 1 §2.3.3: 4, then both coordinates.
-            Self::Ec(pair) => match pair.public_key().as_ref() {
-                [4, point @ ..] if point.len() == 64 => {
-                    Ok(PublicKey::Ec { x: point[..32].to_vec(), y: point[32..].to_vec() })
-                }
-                _ => Err(failed(())),
-            },
-            Self::Rsa(pair) => {
-                let (n, e) = rsa_members(pair.public_key().as_ref()).ok_or_else(|| failed(()))?;
-                Ok(PublicKey::Rsa { n, e })
-            }
-        }
-    }
-}
-
-/// Modulus and exponent of an RSAPublicKey (RFC 8017 A.1.1): a SEQUENCE of two positive INTEGERs.
-fn rsa_members(der: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
-    fn element(tag: u8, der: &[u8]) -> Option<(&[u8], &[u8])> {
-        let (&[found, first], rest) = der.split_first_chunk::<2>()?;
-        let (length, rest) = match first {
-            short @ 0..=0x7f => (usize::from(short), rest),
-            0x81 => (usize::from(*rest.first()?), &rest[1..]),
-            0x82 => {
-                let (bytes, rest) = rest.split_first_chunk::<2>()?;
-                (usize::from(u16::from_be_bytes(*bytes)), rest)
-            }
-            _ => return None,
-        };
-        (found == tag).then_some(())?;
-        rest.split_at_checked(length)
-    }
-    let positive = |bytes: &[u8]| bytes.iter().skip_while(|b| **b == 0).copied().collect::<Vec<u8>>();
-    let (members, end) = element(0x30, der)?;
-    let (n, members) = element(0x02, members)?;
-    let (e, after) = element(0x02, members)?;
-    (end.is_empty() && after.is_empty()).then(|| (positive(n), positive(e)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn an_rsa_key_has_2048_bits_and_a_usual_exponent() {
-        let pair = Pair::generate(Algorithm::Rs256).unwrap();
-        let PublicKey::Rsa { n, e } = pair.public().unwrap() else { panic!("not RSA") };
-        assert_eq!((n.len(), n[0] >> 7, e), (256, 1, vec![1, 0, 1]));
-    }
-
-    #[test]
-    fn what_a_stored_key_signs_its_public_half_verifies() {
-        let env = crate::env::Env::frozen();
-        for algorithm in [Algorithm::Es256, Algorithm::Rs256] {
-            let pair = Pair::generate(algorithm).unwrap();
-            let id = SigningKeyId::new(&env);
-            let signer = Signer::new(id, algorithm, &pair.pkcs8().unwrap()).unwrap();
-            let token = signer.sign("JWT", &Map::new()).unwrap();
-            let (message, signature) = token.rsplit_once('.').unwrap();
-            let key = match pair.public().unwrap() {
-                PublicKey::Ec { x, y } => jsonwebtoken::DecodingKey::from_ec_components(&base64url(&x), &base64url(&y)),
-                PublicKey::Rsa { n, e } => {
-                    jsonwebtoken::DecodingKey::from_rsa_components(&base64url(&n), &base64url(&e))
-                }
-            };
-            let held = jsonwebtoken::crypto::verify(signature, message.as_bytes(), &key.unwrap(), algorithm.into());
-            assert!(held.unwrap(), "{algorithm:?}");
-        }
-        assert!(Signer::new(SigningKeyId::new(&env), Algorithm::Rs256, b"no key").is_err());
-    }
-
-    #[test]
-    fn der_that_is_not_two_integers_is_refused() {
-        for der in
-            [&[][..], &[0x30], &[0x30, 3, 2, 1, 1], &[0x31, 6, 2, 1, 1, 2, 1, 3], &[0x30, 6, 2, 1, 1, 2, 1, 3, 0]]
-        {
-            assert!(rsa_members(der).is_none(), "{der:?}");
-        }
-        assert_eq!(rsa_members(&[0x30, 7, 2, 2, 0, 0x80, 2, 1, 3]), Some((vec![0x80], vec![3])));
+    fn a_row_from_before_there_was_a_next_key_signs() {
+        let env = Env::frozen();
+        let (id, now) = (SigningKeyId::new(&env), env.now());
+        let public = PublicKey::Ec { x: vec![1; 32], y: vec![2; 32] };
+        let sealed = MasterKey::generate(&env).seal(&env, &place(id), b"private").unwrap();
+        let old = (id, Algorithm::Es256, public, sealed, now, Some(now), None::<Timestamp>);
+        let key: SigningKey = minicbor::decode(&minicbor::to_vec(old).unwrap()).unwrap();
+        assert_eq!((key.id, key.state(), key.activates_at), (id, State::Active, None));
     }
 }

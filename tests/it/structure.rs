@@ -55,7 +55,8 @@ const COMMITS: &[(&str, &str)] = &[
     ("signin/", "claim and finish of a sign-in, its refusals, its sign-out"),
     ("store/", "the store itself"),
     ("token/api_key/record.rs", "when a key was last used, beside the request"),
-    ("token/keyring.rs", "the first signing key"),
+    ("token/keyring.rs", "the first signing keys"),
+    ("token/rotation.rs", "the steps of signing keys that the clock brings"),
 ];
 
 fn source() -> PathBuf {

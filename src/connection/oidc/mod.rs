@@ -18,6 +18,7 @@ mod config;
 mod discovery;
 mod exchange;
 mod keys;
+mod logout;
 mod mapping;
 mod report;
 
@@ -37,7 +38,7 @@ pub use config::{
 pub use discovery::{Metadata, discover};
 pub use report::validate;
 
-use super::protocol::{Answer, Authenticated, Begin, BeginRequest, Checks, Protocol};
+use super::protocol::{Answer, Authenticated, Begin, BeginRequest, Checks, Protocol, SignedOut};
 use super::report::Report;
 use crate::access::Context;
 use crate::directory::Profile;
@@ -108,12 +109,10 @@ impl Protocol for Oidc {
         let verdict = entry.keys.verify(&cx.env, &metadata.jwks_uri, &tokens.id_token, &allowed).await;
         let verified = verify::signature(&tokens.id_token, &allowed, verdict, checks)?;
         let evidence = verify::Expected {
-            config: &self.config,
-            metadata: &metadata,
+            ground: verify::Ground { config: &self.config, metadata: &metadata, now: cx.env.now() },
             kept: &kept,
             code,
             access_token: tokens.access_token.as_ref().map(crate::crypto::Secret::expose),
-            now: cx.env.now(),
         }
         .check(&verified, checks)?;
 
@@ -144,7 +143,20 @@ impl Protocol for Oidc {
             acr: evidence.acr,
             amr: evidence.amr,
             upstream_session: evidence.sid,
+            upstream_subject: Some(logout::subject(&metadata.issuer, &evidence.sub)),
         })
+    }
+
+    async fn signed_out(&self, cx: &Context, word: &str, checks: &mut Checks) -> Result<SignedOut> {
+        self.config.check()?;
+        self.config.ready()?;
+        let entry = self.entry();
+        let metadata = entry.metadata(&cx.env, &self.config).await?;
+        let allowed = verify::algorithms(&self.config, &metadata);
+        let verdict = entry.keys.verify(&cx.env, &metadata.jwks_uri, word, &allowed).await;
+        let verified = verify::signature(word, &allowed, verdict, checks)?;
+        let ground = verify::Ground { config: &self.config, metadata: &metadata, now: cx.env.now() };
+        logout::read(&ground, &verified, checks)
     }
 
     async fn test(&self, cx: &Context) -> Report {

@@ -58,14 +58,19 @@ pub(super) fn signature(
     Ok(verdict?)
 }
 
-/// What the token is held against.
-pub(super) struct Expected<'a> {
+/// What every token of the provider is held against.
+pub(super) struct Ground<'a> {
     pub config: &'a Config,
     pub metadata: &'a Metadata,
+    pub now: Timestamp,
+}
+
+/// What an id_token is held against.
+pub(super) struct Expected<'a> {
+    pub ground: Ground<'a>,
     pub kept: &'a Kept,
     pub code: &'a str,
     pub access_token: Option<&'a str>,
-    pub now: Timestamp,
 }
 
 /// What the token proves, besides the profile.
@@ -82,42 +87,88 @@ impl Expected<'_> {
     /// Errors: `token_claims`, `token_audience`, `token_expired`, `nonce_mismatch`, `token_binding`, `profile_invalid`.
     pub(super) fn check(&self, token: &Verified, checks: &mut Checks) -> Result<Evidence> {
         let claims = &token.claims;
-        self.kind(&token.header, checks)?;
-        let iss = claims.get("iss");
-        let issuer = self.metadata.issuer.as_str();
-        let same_issuer = iss.and_then(Value::as_str) == Some(issuer);
-        require(checks, "iss", same_issuer, issuer, shown_value(iss), &codes::TOKEN_CLAIMS)?;
-        self.audience(claims, checks)?;
-        self.times(claims, checks)?;
-        let sub = self.subject(claims, checks)?;
+        let ground = &self.ground;
+        ground.kind(&token.header, &["jwt"], checks)?;
+        ground.issuer(claims, checks)?;
+        ground.audience(claims, checks)?;
+        ground.times(claims, checks)?;
+        let sub = ground.subject(claims, checks)?;
         self.nonce(claims, checks)?;
         binding("at_hash", claims, token.algorithm, self.access_token, checks)?;
         binding("c_hash", claims, token.algorithm, Some(self.code), checks)?;
         let auth_time = self.auth_time(claims, checks)?;
-        let text = |name: &str| {
-            let value = claims.get(name).and_then(Value::as_str);
-            value
-                .filter(|text| (1..=255).contains(&text.len()) && !text.chars().any(char::is_control))
-                .map(str::to_owned)
-        };
+        let text = |name| text(claims, name);
         Ok(Evidence { sub, auth_time, acr: text("acr"), amr: methods(claims.get("amr")), sid: text("sid") })
     }
 
-    /// Another kind of token by the same key (an access token, a logout token) is no id_token (RFC 8725 §3.11).
-    fn kind(&self, header: &Map<String, Value>, checks: &mut Checks) -> Result<()> {
+    fn nonce(&self, claims: &Map<String, Value>, checks: &mut Checks) -> Result<()> {
+        let nonce = claims.get("nonce").and_then(Value::as_str).unwrap_or_default();
+        let ours = same(nonce.as_bytes(), self.kept.nonce.as_bytes());
+        checks.state("nonce", ours);
+        if ours { Ok(()) } else { Err(Error::new(&codes::NONCE_MISMATCH)) }
+    }
+
+    /// When an age was asked for, or a fresh sign-in, the provider must have obeyed: an answer of a person's old
+    /// session would otherwise pass for a new one.
+    fn auth_time(&self, claims: &Map<String, Value>, checks: &mut Checks) -> Result<Option<Timestamp>> {
+        let tolerance = std::time::Duration::from_secs(self.ground.config.security.tolerance());
+        let at = moment("auth_time", claims, checks)?;
+        let mut oldest = self.kept.max_age.map(|age| self.ground.now - std::time::Duration::from_secs(age) - tolerance);
+        if self.kept.force && at.is_some() {
+            let began = self.kept.began_at - tolerance;
+            oldest = Some(oldest.map_or(began, |oldest| oldest.max(began)));
+        }
+        let latest = self.ground.now + tolerance;
+        let Some(oldest) = oldest else {
+            if let Some(at) = at {
+                let fits = at <= latest;
+                require(
+                    checks,
+                    "auth_time",
+                    fits,
+                    format!("until {}", self.ground.now),
+                    at.to_string(),
+                    &codes::TOKEN_CLAIMS,
+                )?;
+            }
+            return Ok(at);
+        };
+        let fits = at.is_some_and(|at| at >= oldest && at <= latest);
+        let received = at.map_or_else(|| "(absent)".to_owned(), |at| at.to_string());
+        require(checks, "auth_time", fits, format!("{oldest} or later"), received, &codes::TOKEN_CLAIMS)?;
+        Ok(at)
+    }
+}
+
+/// A claim that is a short text without control characters; anything else is none.
+pub(super) fn text(claims: &Map<String, Value>, name: &str) -> Option<String> {
+    let value = claims.get(name).and_then(Value::as_str);
+    value.filter(|text| (1..=255).contains(&text.len()) && !text.chars().any(char::is_control)).map(str::to_owned)
+}
+
+impl Ground<'_> {
+    /// Another kind of token by the same key is not what it is taken for (RFC 8725 §3.11). `fitting` is in lower case; a
+    /// token without a type may be of any.
+    pub(super) fn kind(&self, header: &Map<String, Value>, fitting: &[&str], checks: &mut Checks) -> Result<()> {
         let typ = header.get("typ");
         let fits = match typ {
             None => true,
             Some(Value::String(typ)) => {
                 let typ = typ.to_ascii_lowercase();
-                matches!(typ.strip_prefix("application/").unwrap_or(&typ), "jwt")
+                fitting.contains(&typ.strip_prefix("application/").unwrap_or(&typ))
             }
             Some(_) => false,
         };
-        require(checks, "typ", fits, "JWT", shown_value(typ), &codes::TOKEN_CLAIMS)
+        require(checks, "typ", fits, fitting.join(" "), shown_value(typ), &codes::TOKEN_CLAIMS)
     }
 
-    fn audience(&self, claims: &Map<String, Value>, checks: &mut Checks) -> Result<()> {
+    pub(super) fn issuer(&self, claims: &Map<String, Value>, checks: &mut Checks) -> Result<()> {
+        let (iss, issuer) = (claims.get("iss"), self.metadata.issuer.as_str());
+        let same = iss.and_then(Value::as_str) == Some(issuer);
+        require(checks, "iss", same, issuer, shown_value(iss), &codes::TOKEN_CLAIMS)
+    }
+
+    pub(super) fn audience(&self, claims: &Map<String, Value>, checks: &mut Checks) -> Result<()> {
         let client = self.config.client_id()?;
         let wanted = self.config.discovery.audience.as_deref().unwrap_or(client);
         let aud = claims.get("aud");
@@ -138,7 +189,7 @@ impl Expected<'_> {
         Ok(())
     }
 
-    fn times(&self, claims: &Map<String, Value>, checks: &mut Checks) -> Result<()> {
+    pub(super) fn times(&self, claims: &Map<String, Value>, checks: &mut Checks) -> Result<()> {
         let tolerance = std::time::Duration::from_secs(self.config.security.tolerance());
         let exp = time("exp", claims, checks)?.ok_or_else(|| no_time("exp", claims.get("exp"), checks))?;
         let holds = self.now < exp + tolerance;
@@ -153,7 +204,7 @@ impl Expected<'_> {
         Ok(())
     }
 
-    fn subject(&self, claims: &Map<String, Value>, checks: &mut Checks) -> Result<String> {
+    pub(super) fn subject(&self, claims: &Map<String, Value>, checks: &mut Checks) -> Result<String> {
         let sub = claims.get("sub");
         let text = sub.and_then(Value::as_str).filter(|sub| (1..=MAX_SUBJECT).contains(&sub.len()));
         require(checks, "sub", text.is_some(), "a text of 1 to 255 bytes", shown_value(sub), &codes::TOKEN_CLAIMS)?;
@@ -163,44 +214,6 @@ impl Expected<'_> {
             return Err(Error::new(&codes::PROFILE_INVALID));
         }
         Ok(text.to_owned())
-    }
-
-    fn nonce(&self, claims: &Map<String, Value>, checks: &mut Checks) -> Result<()> {
-        let nonce = claims.get("nonce").and_then(Value::as_str).unwrap_or_default();
-        let ours = same(nonce.as_bytes(), self.kept.nonce.as_bytes());
-        checks.state("nonce", ours);
-        if ours { Ok(()) } else { Err(Error::new(&codes::NONCE_MISMATCH)) }
-    }
-
-    /// When an age was asked for, or a fresh sign-in, the provider must have obeyed: an answer of a person's old
-    /// session would otherwise pass for a new one.
-    fn auth_time(&self, claims: &Map<String, Value>, checks: &mut Checks) -> Result<Option<Timestamp>> {
-        let tolerance = std::time::Duration::from_secs(self.config.security.tolerance());
-        let at = moment("auth_time", claims, checks)?;
-        let mut oldest = self.kept.max_age.map(|age| self.now - std::time::Duration::from_secs(age) - tolerance);
-        if self.kept.force && at.is_some() {
-            let began = self.kept.began_at - tolerance;
-            oldest = Some(oldest.map_or(began, |oldest| oldest.max(began)));
-        }
-        let latest = self.now + tolerance;
-        let Some(oldest) = oldest else {
-            if let Some(at) = at {
-                let fits = at <= latest;
-                require(
-                    checks,
-                    "auth_time",
-                    fits,
-                    format!("until {}", self.now),
-                    at.to_string(),
-                    &codes::TOKEN_CLAIMS,
-                )?;
-            }
-            return Ok(at);
-        };
-        let fits = at.is_some_and(|at| at >= oldest && at <= latest);
-        let received = at.map_or_else(|| "(absent)".to_owned(), |at| at.to_string());
-        require(checks, "auth_time", fits, format!("{oldest} or later"), received, &codes::TOKEN_CLAIMS)?;
-        Ok(at)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::env::Timestamp;
 use crate::error::{Error, Result, codes};
 use crate::event::EventKind;
 use crate::id::OrganizationId;
-use crate::session::{Scope, bump};
+use crate::session::{Lifetimes, Scope, bump};
 use crate::store::{Batch, Query, Stored};
 
 /// An organization as it is shown.
@@ -24,18 +24,29 @@ pub struct OrganizationView {
     pub name: String,
     /// Whether people may come in.
     pub enabled: bool,
+    /// A session ends when it was not used for so many seconds.
+    pub session_idle_seconds: u64,
+    /// A session ends after so many seconds, whatever happens.
+    pub session_seconds: u64,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
 }
 
-impl From<Organization> for OrganizationView {
-    fn from(organization: Organization) -> Self {
+impl OrganizationView {
+    async fn of(cx: &Context, organization: Organization) -> Result<Self> {
+        let lifetimes = Lifetimes::of(&cx.store, organization.id).await?;
+        Ok(Self::with(organization, &lifetimes))
+    }
+
+    fn with(organization: Organization, lifetimes: &Lifetimes) -> Self {
         Self {
             id: organization.id,
             name: organization.name,
             enabled: organization.disabled_at.is_none(),
+            session_idle_seconds: lifetimes.idle_seconds(),
+            session_seconds: lifetimes.seconds(),
             created_at: organization.created_at,
             updated_at: organization.updated_at,
         }
@@ -70,7 +81,7 @@ impl Operation for CreateOrganization {
             Organization { id, name: name.to_owned(), created_at: now, updated_at: now, disabled_at: None };
         let event = cx.event(EventKind::OrganizationCreated).within(id).about("organization", id);
         batch.create(&organization).log(event.with("name", name));
-        Ok(organization.into())
+        OrganizationView::of(cx, organization).await
     }
 }
 
@@ -113,7 +124,11 @@ impl Operation for ListOrganizations {
             let held = listing::organization_words(&organization.name);
             let sought = listing::sought(self.search.as_deref().unwrap_or_default());
             let found = sought.iter().all(|word| held.iter().any(|held| held.starts_with(word)));
-            return Ok(Pages { items: found.then(|| organization.value.into()).into_iter().collect(), next: None });
+            let mut items = Vec::new();
+            if found {
+                items.push(OrganizationView::of(cx, organization.value).await?);
+            }
+            return Ok(Pages { items, next: None });
         }
         let mut query = Query::all();
         if let Some(text) = self.search.as_deref().filter(|text| !text.trim().is_empty()) {
@@ -124,7 +139,11 @@ impl Operation for ListOrganizations {
             query = words.into_iter().fold(query, |query, word| query.with_starting(listing::SEARCH, word));
         }
         let page = cx.store.page::<Organization>(self.paging.page(query)?).await?;
-        Ok(Pages::of(page, OrganizationView::from))
+        let mut items = Vec::with_capacity(page.items.len());
+        for stored in page.items {
+            items.push(OrganizationView::of(cx, stored.value).await?);
+        }
+        Ok(Pages::with(items, page.next))
     }
 }
 
@@ -149,11 +168,11 @@ impl Operation for GetOrganization {
     }
 
     async fn apply(&self, cx: &Context, (): &(), _: &mut Batch) -> Result<Self::Output> {
-        Ok(Organization::load(&cx.store, self.id).await?.value.into())
+        OrganizationView::of(cx, Organization::load(&cx.store, self.id).await?.value).await
     }
 }
 
-/// Change what an organization is called.
+/// Change what an organization is called, or how long its sessions live.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct UpdateOrganization {
@@ -162,6 +181,14 @@ pub struct UpdateOrganization {
     /// What people call it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// A session ends when it was not used for so long: 60 seconds to 30 days; 0 for what is usual, 2 hours. What is
+    /// shorter holds for open sessions, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_idle_seconds: Option<u64>,
+    /// A session ends after so long, whatever happens: 60 seconds to 30 days; 0 for what is usual, 8 hours. What is
+    /// shorter holds for open sessions, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_seconds: Option<u64>,
 }
 
 #[async_trait]
@@ -178,14 +205,25 @@ impl Operation for UpdateOrganization {
 
     async fn apply(&self, cx: &Context, (): &(), batch: &mut Batch) -> Result<Self::Output> {
         let Stored { value: mut organization, revision } = Organization::load(&cx.store, self.id).await?;
-        let name = self.name.as_deref().map(named).transpose()?;
-        if let Some(name) = name.filter(|name| *name != organization.name) {
+        let name = self.name.as_deref().map(named).transpose()?.filter(|name| *name != organization.name);
+        let (idle, whole) = (self.session_idle_seconds, self.session_seconds);
+        let (lifetimes, lives) = Lifetimes::set(&cx.store, self.id, idle, whole, batch).await?;
+        let mut event = cx.event(EventKind::OrganizationUpdated).within(self.id).about("organization", self.id);
+        if let Some(name) = name {
             name.clone_into(&mut organization.name);
-            organization.updated_at = cx.env.now();
-            let event = cx.event(EventKind::OrganizationUpdated).within(self.id).about("organization", self.id);
-            batch.update(&organization, revision).log(event.with("name", name));
+            event = event.with("name", name);
         }
-        Ok(organization.into())
+        if let Some(idle) = idle.filter(|_| lives) {
+            event = event.with("sessionIdleSeconds", idle);
+        }
+        if let Some(whole) = whole.filter(|_| lives) {
+            event = event.with("sessionSeconds", whole);
+        }
+        if name.is_some() || lives {
+            organization.updated_at = cx.env.now();
+            batch.update(&organization, revision).log(event);
+        }
+        Ok(OrganizationView::with(organization, &lifetimes))
     }
 }
 
@@ -227,7 +265,7 @@ impl Operation for DeleteOrganization {
         batch.create(&tombstone).log(event.with("name", organization.name.clone()));
         organization.disabled_at.get_or_insert(now);
         organization.updated_at = now;
-        Ok(organization.into())
+        OrganizationView::of(cx, organization).await
     }
 }
 
@@ -260,7 +298,7 @@ impl Operation for DisableOrganization {
             let event = cx.event(EventKind::OrganizationUpdated).within(self.id).about("organization", self.id);
             batch.update(&organization, revision).log(event.with("enabled", false));
         }
-        Ok(organization.into())
+        OrganizationView::of(cx, organization).await
     }
 }
 
@@ -291,6 +329,6 @@ impl Operation for EnableOrganization {
             let event = cx.event(EventKind::OrganizationUpdated).within(self.id).about("organization", self.id);
             batch.update(&organization, revision).log(event.with("enabled", true));
         }
-        Ok(organization.into())
+        OrganizationView::of(cx, organization).await
     }
 }

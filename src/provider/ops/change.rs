@@ -37,8 +37,8 @@ pub struct UpdateApp {
     /// Which organizations people may come from: `own`, `all` (operator only), or ids with commas between.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub organizations: Option<Organizations>,
-    /// What its tokens are signed with.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// What its tokens are signed with (`id_token_signed_response_alg` of OpenID Connect registration).
+    #[serde(alias = "id_token_signed_response_alg", default, skip_serializing_if = "Option::is_none")]
     pub alg: Option<Algorithm>,
     /// Origins whose pages may call the token endpoint, all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]

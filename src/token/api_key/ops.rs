@@ -191,7 +191,12 @@ async fn person(cx: &Context, organization: OrganizationId, user: UserId) -> Res
         return Err(Error::says(&codes::GRANT_EXCEEDS_CALLER, "Nobody makes a key in the name of somebody else.")
             .help("The person makes it, signed in; or the operator does."));
     }
-    let scopes = [Scope::Organization(organization), Scope::User(user), Scope::Membership(organization, user)];
+    let scopes = [
+        Scope::Organization(organization),
+        Scope::People(organization),
+        Scope::User(user),
+        Scope::Membership(organization, user),
+    ];
     let epochs = Epochs::capture(&cx.store, &scopes).await?;
     Membership::active(&cx.store, organization, user).await?;
     Ok(epochs)

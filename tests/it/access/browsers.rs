@@ -111,6 +111,7 @@ async fn adm_05_a_sessions_cookie_is_no_credential_of_the_api() {
         acr: None,
         amr: Vec::new(),
         upstream_session: None,
+        upstream_subject: None,
         email: None,
     };
     let opened = Session::open(&cx, new, &mut batch).await.unwrap();

@@ -63,7 +63,25 @@ impl Scene {
             "user.get" => json!({"id": self.person(Who::Member)}),
             "group.list" => json!({"organization": acme}),
             "group.get" => json!({"id": self.group().await}),
-            "session.revoke" => json!({"id": self.session().await}),
+            "session.get" | "session.revoke" => json!({"id": self.session().await}),
+            // Not everybody: the callers of the other rows are among them.
+            "session.revoke_all" => json!({"organization": acme, "user": self.somebody().await}),
+            "key.list" | "key.rotate" => json!({}),
+            "key.revoke" => {
+                // One that nobody has a token of.
+                let listed = self.authd.operate("key.list", json!({})).await;
+                let keys = listed["items"].as_array().unwrap();
+                let next = keys.iter().find(|key| key["state"] == "next");
+                match next {
+                    Some(next) => json!({"id": id(next, "id")}),
+                    None => {
+                        self.authd.operate("key.rotate", json!({"now": true})).await;
+                        let listed = self.authd.operate("key.list", json!({})).await;
+                        let next = listed["items"].as_array().unwrap().iter().find(|key| key["state"] == "next").cloned();
+                        json!({"id": id(&next.unwrap(), "id")})
+                    }
+                }
+            }
             "token.issue" => json!({"organization": acme, "role": "viewer"}),
 
             "api_key.create" => json!({"organization": acme, "name": CANARY, "grants": []}),
@@ -193,6 +211,7 @@ impl Scene {
             acr: None,
             amr: Vec::new(),
             upstream_session: None,
+            upstream_subject: None,
             email: Some(format!("{CANARY}@example.test")),
         };
         let mut batch = Batch::new();

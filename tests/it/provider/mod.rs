@@ -8,6 +8,7 @@ mod clients;
 mod codes;
 mod endings;
 mod jwt;
+mod keys;
 mod machines;
 mod meant;
 mod published;
@@ -173,6 +174,7 @@ impl Lab {
             acr: Some("urn:example:mfa".to_owned()),
             amr: vec!["pwd".to_owned(), "otp".to_owned()],
             upstream_session: None,
+            upstream_subject: None,
             email: None,
         };
         let mut batch = Batch::new();

@@ -3,9 +3,12 @@
 mod attacks;
 mod clock;
 mod leaving;
+mod lifetimes;
+mod revoked;
 mod rotation;
 mod routing;
 mod secrets;
+mod upstream_logout;
 mod walk;
 
 use std::collections::BTreeMap;
