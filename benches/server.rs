@@ -351,7 +351,7 @@ impl Signing {
         }
     }
 
-    /// A whole token, as the server makes it.
+    /// A whole token by a library that reads the key for each; the server keeps its key ready.
     fn token(&self) {
         std::hint::black_box(encode(&self.header, &self.claims, &self.key).unwrap());
     }

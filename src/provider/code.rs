@@ -125,7 +125,7 @@ pub async fn mint(cx: &Context, request: &AuthorizeRequest, session: &Session, b
         organization: session.organization,
         user: session.user,
         session: session.id,
-        session_ends: session.expires_at,
+        session_ends: session.ends_at(&cx.store).await?,
         auth_time: session.auth_time,
         acr: session.acr.clone(),
         amr: session.amr.clone(),

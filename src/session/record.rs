@@ -48,7 +48,7 @@ pub struct Session {
     /// The methods the provider stated.
     #[n(9)]
     pub amr: Vec<String>,
-    /// When it ends, whatever happens.
+    /// When it ends, whatever happens, by what held when it was opened; `ends_at` knows what holds now.
     #[n(10)]
     pub expires_at: Timestamp,
     /// The provider's own session.
@@ -268,17 +268,14 @@ impl Session {
         Ok(())
     }
 
-    /// The live session that a cookie's value stands for, if any; it ends when it ends for its organization now.
+    /// The live session that a cookie's value stands for, if any.
     pub async fn of_cookie(store: &Store, now: Timestamp, cookie: &str) -> Result<Option<Self>> {
         if cookie.len() > 64 {
             return Ok(None);
         }
         let found: Option<Stored<Self>> = store.find("cookie", TokenHash::of(cookie).bytes()).await?;
         match found {
-            Some(found) if found.cookie.fits(cookie) && found.alive(store, now).await? => {
-                let expires_at = found.ends_at(store).await?;
-                Ok(Some(Self { expires_at, ..found.value }))
-            }
+            Some(found) if found.cookie.fits(cookie) && found.alive(store, now).await? => Ok(Some(found.value)),
             _ => Ok(None),
         }
     }

@@ -40,7 +40,7 @@ async fn page(signin: &Signin, cx: &Context, session: &Session, member: &Members
         organization: organization.value.name,
         connection,
         since: session.created_at,
-        until: Some(session.expires_at),
+        until: Some(session.ends_at(&cx.store).await?),
         sign_out_action: signin.path("/signin/sign-out"),
         request_id: cx.origin.request.to_string(),
     })

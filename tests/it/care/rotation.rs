@@ -211,7 +211,7 @@ async fn a_whole_rotation_and_another_after_it() {
 
     let rotated = app.perform(&cx, "master_key.rotate", json!({})).await.unwrap();
     assert_eq!(rotated["previous"], old.fingerprint());
-    assert_eq!(rotated["records"], 4, "three connections and the first signing key");
+    assert_eq!(rotated["records"], 5, "three connections and the first two signing keys");
     let shown = app.perform(&cx, "master_key.show", json!({})).await.unwrap();
     assert_eq!(shown["fingerprint"], rotated["fingerprint"]);
     assert_eq!(shown["previous"], json!([old.fingerprint()]), "it still opens what is out there");

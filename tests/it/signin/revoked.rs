@@ -88,7 +88,7 @@ impl Held {
         let bearer = format!("Bearer {}", self.key);
         let api = scene.authd.browser().send(Method::GET, "/v1/users", &[("authorization", &bearer)], None).await;
         BTreeMap::from([
-            ("cookie", silent.query("code").is_some()),
+            ("cookie", silent.status == StatusCode::SEE_OTHER && silent.query("code").is_some()),
             ("refresh token", refreshed.status == StatusCode::OK),
             ("access token", scene.userinfo(&self.access).await.status == StatusCode::OK),
             ("key", api.status != StatusCode::UNAUTHORIZED),

@@ -69,7 +69,7 @@ impl Scene {
         let told = self.authd.events().await.split_off(before);
         assert!(told.len() <= 1, "{what}: {told:?}");
         assert!(told.iter().all(|event| event.kind != EventKind::SessionInvalidated), "{what}");
-        assert!(!serde_json::to_string(&told).unwrap().contains(token));
+        assert!(token.is_empty() || !serde_json::to_string(&told).unwrap().contains(token));
         assert!(self.is_in(browser).await, "{what}");
     }
 }
@@ -178,7 +178,7 @@ async fn oidc_15_a_token_that_is_not_the_providers_word_ends_nothing() {
     let (none_message, _) = none.rsplit_once('.').unwrap();
     let stranger = Signer::es256("key-1").token(&header, &claims);
     let id_token = scene.op.last_id_token();
-    let long = "x".repeat(20_000);
+    let long = "x".repeat(8_000);
     for (what, token) in [
         ("alg none with a signature", none.as_str()),
         ("alg none without one", &format!("{none_message}.")),
