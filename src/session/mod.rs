@@ -8,6 +8,7 @@ mod app;
 mod ended;
 mod epoch;
 mod ops;
+mod person;
 mod record;
 
 pub use app::{Notice, SessionApp};
