@@ -112,19 +112,19 @@ struct Names {
 impl Names {
     async fn connection(&mut self, cx: &Context, id: Option<ConnectionId>) -> Option<String> {
         let id = id?;
-        if !self.connections.contains_key(&id) {
-            let found = Connection::load(&cx.store, id).await.ok().map(|found| found.value.name);
-            self.connections.insert(id, found);
+        if let Some(known) = self.connections.get(&id) {
+            return known.clone();
         }
-        self.connections.get(&id).cloned().flatten()
+        let found = Connection::load(&cx.store, id).await.ok().map(|found| found.value.name);
+        self.connections.entry(id).or_insert(found).clone()
     }
 
     async fn app(&mut self, cx: &Context, id: AppId) -> Option<String> {
-        if !self.apps.contains_key(&id) {
-            let found = App::load(&cx.store, id).await.ok().map(|found| found.value.name);
-            self.apps.insert(id, found);
+        if let Some(known) = self.apps.get(&id) {
+            return known.clone();
         }
-        self.apps.get(&id).cloned().flatten()
+        let found = App::load(&cx.store, id).await.ok().map(|found| found.value.name);
+        self.apps.entry(id).or_insert(found).clone()
     }
 }
 

@@ -114,7 +114,8 @@ async fn a_logout_token_is_what_the_specification_says_and_comes_once() {
 
 #[tokio::test]
 async fn every_road_that_ends_a_session_tells_its_apps() {
-    let roads: [(&str, fn(&Session) -> Scope); 4] = [
+    type Road = (&'static str, fn(&Session) -> Scope);
+    let roads: [Road; 4] = [
         ("session", |session| Scope::Session(session.id)),
         ("membership", |session| Scope::Membership(session.organization, session.user)),
         ("user", |session| Scope::User(session.user)),
