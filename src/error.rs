@@ -287,6 +287,11 @@ pub mod codes {
         UNAUTHORIZED_CLIENT = Invalid "unauthorized_client", "The app may not do this.", "";
         REDIRECT_URI_MISMATCH = Invalid "redirect_uri_mismatch", "The app's redirect URI is not one that is registered for it.", "Register exactly this one: `authd app update`.";
         INVALID_GRANT = Invalid "invalid_grant", "The code or token is not valid, used up, or was made for another app.", "";
+        AUTHORIZATION_PENDING = Invalid "authorization_pending", "Nobody has decided about the device yet.", "";
+        SLOW_DOWN = Invalid "slow_down", "The device asks too often.", "Wait five seconds longer between two questions.";
+        EXPIRED_TOKEN = Invalid "expired_token", "The device code has expired.", "Start again on the device.";
+        USER_CODE_INVALID = Invalid "user_code_invalid", "No device is waiting with this code.", "Compare it with the one on your device. A code is good for ten minutes; the device can show a new one.";
+        POST_LOGOUT_URI_MISMATCH = Invalid "post_logout_uri_mismatch", "The address to return to after signing out is not one that is registered for the app.", "Register exactly this one: `authd app update`.";
         INVALID_SCOPE = Invalid "invalid_scope", "The scope is not one that can be asked for.", "";
         INVALID_TOKEN = Unauthenticated "invalid_token", "The access token is not valid here.", "";
         UNSUPPORTED_GRANT_TYPE = Invalid "unsupported_grant_type", "This grant type is not served.", "";

@@ -45,6 +45,14 @@ pub enum Rule {
     Bearer,
     /// An e-mail address that leads nowhere, by address of the client: which domains are served is not to be listed.
     EmailRoute,
+    /// A device that asks for a code, by app and address.
+    DeviceFromAddress,
+    /// The same, by app.
+    Device,
+    /// A user code that was typed and that no device waits with, by address.
+    UserCodeFromAddress,
+    /// The same, from everywhere: codes are short, and many addresses must not find one together.
+    UserCode,
     /// A look into DNS for the proof of a domain, by connection.
     DomainProof,
     /// A password check, by account.
@@ -65,6 +73,10 @@ impl Rule {
         Self::Code,
         Self::Bearer,
         Self::EmailRoute,
+        Self::DeviceFromAddress,
+        Self::Device,
+        Self::UserCodeFromAddress,
+        Self::UserCode,
         Self::DomainProof,
         Self::PasswordOfAccount,
         Self::PasswordFromAddress,
@@ -74,8 +86,10 @@ impl Rule {
     /// So often …
     pub fn most(self) -> u32 {
         match self {
-            Self::AppFromAddress | Self::Code | Self::DomainProof => 60,
-            Self::AppsFromAddress | Self::Bearer => 300,
+            Self::AppFromAddress | Self::Code | Self::DomainProof | Self::DeviceFromAddress => 60,
+            Self::AppsFromAddress | Self::Bearer | Self::UserCode => 300,
+            Self::Device => 600,
+            Self::UserCodeFromAddress => 20,
             Self::App => 6_000,
             Self::EmailRoute => 120,
             Self::PasswordOfAccount | Self::PasswordFromDevice => 10,
@@ -96,6 +110,10 @@ impl Rule {
             Self::Code => "code",
             Self::Bearer => "bearer",
             Self::EmailRoute => "email_route",
+            Self::DeviceFromAddress => "device_address",
+            Self::Device => "device",
+            Self::UserCodeFromAddress => "user_code_address",
+            Self::UserCode => "user_code",
             Self::DomainProof => "domain_proof",
             Self::PasswordOfAccount => "password_account",
             Self::PasswordFromAddress => "password_address",

@@ -69,6 +69,10 @@ kinds! {
     TokenExchanged = "oauth.token.exchanged", "A code was exchanged for tokens.";
     RefreshExchanged = "session.refresh_exchanged", "A refresh token was exchanged for fresh tokens.";
     RefreshReused = "oauth.refresh.reuse_detected", "A used refresh token was presented again; what it had given was revoked.";
+    DeviceAllowed = "oauth.device.allowed", "A person let an app in on a device.";
+    DeviceDenied = "oauth.device.denied", "A person refused an app on a device.";
+    DeviceRefused = "oauth.device.refused", "A code was typed that no device waits with.";
+    LogoutRefused = "oauth.logout.refused", "A request to sign out was refused.";
     LogoutAcknowledged = "oauth.logout.acknowledged", "An app has taken note that a session ended.";
     LogoutFailed = "oauth.logout.failed", "An app could not be told that a session ended.";
     TokenRefused = "oauth.token.refused", "The token endpoint refused a request.";

@@ -43,6 +43,16 @@ pub fn page_policy<'a>(targets: impl IntoIterator<Item = &'a str>) -> HeaderValu
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static(NOTHING))
 }
 
+/// The policy of a page that has frames: only of the origins of these addresses.
+pub fn framing_policy(frames: &[String]) -> HeaderValue {
+    let policy = page_policy([]);
+    let mut sources: Vec<String> = frames.iter().filter_map(|frame| source(frame)).collect();
+    sources.sort_unstable();
+    sources.dedup();
+    let policy = policy.to_str().map(|policy| format!("{policy}; frame-src {}", sources.join(" ")));
+    policy.ok().and_then(|policy| HeaderValue::try_from(policy).ok()).unwrap_or(HeaderValue::from_static(NOTHING))
+}
+
 /// A URL's origin as a source expression (CSP3 §2.3.1). The grammar knows no IPv6 host, and an app's own scheme has no
 /// host: there the scheme alone is named.
 fn source(target: &str) -> Option<String> {

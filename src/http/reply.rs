@@ -6,7 +6,7 @@ use axum::response::Response;
 use serde::Serialize;
 use serde_json::json;
 
-use super::headers::page_policy;
+use super::headers::{framing_policy, page_policy};
 use crate::error::{Error, Kind, Result, codes};
 use crate::id::RequestId;
 
@@ -109,6 +109,13 @@ pub fn html<'a>(status: StatusCode, page: String, form_targets: impl IntoIterato
     response
 }
 
+/// A page that opens these addresses in frames, and may do nothing else.
+pub fn framing_html(status: StatusCode, page: String, frames: &[String]) -> Response {
+    let mut response = bytes(status, "text/html; charset=utf-8", page);
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, framing_policy(frames));
+    response
+}
+
 /// 303: after a form, and wherever the method must become GET. Errors: `internal_error` for what is no address.
 pub fn see_other(location: &str) -> Result<Response> {
     redirect(StatusCode::SEE_OTHER, location)
@@ -155,6 +162,9 @@ pub fn oauth_name(error: &Error) -> &'static str {
         &codes::UNSUPPORTED_RESPONSE_TYPE,
         &codes::LOGIN_REQUIRED,
         &codes::ACCESS_DENIED,
+        &codes::AUTHORIZATION_PENDING,
+        &codes::SLOW_DOWN,
+        &codes::EXPIRED_TOKEN,
     ];
     match NAMES.iter().find(|code| error.is(code)) {
         Some(code) => code.name,

@@ -259,6 +259,11 @@ fn scope(app: &App, text: &str) -> Result<Vec<String>, Denied> {
     Ok(words(text).into_iter().filter(|scope| SCOPES.contains(&&**scope) || app.scopes.contains(scope)).collect())
 }
 
+/// The same, for a request that is answered in JSON. Errors: `invalid_scope`.
+pub(super) fn scopes(app: &App, text: &str) -> crate::error::Result<Vec<String>> {
+    scope(app, text).map_err(|Denied(_, why)| Error::says(&codes::INVALID_SCOPE, why))
+}
+
 /// RFC 7636 with S256, for every app: the challenge is the SHA-256 of the verifier, so exactly 43 letters.
 fn challenge(parameters: &Parameters) -> Result<String, Denied> {
     let Some(challenge) = parameters.get("code_challenge") else {

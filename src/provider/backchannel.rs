@@ -24,6 +24,8 @@ pub const KIND: &str = "logout";
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 /// A logout token is good for so long (§2.6 recommends at most two minutes).
 const GOOD_FOR: Duration = Duration::from_secs(120);
+/// For so long it can be seen how an app took the end of a session; longer than it is tried to be told.
+const REMEMBERED: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Sessions in one commit.
 const PIECE: usize = 100;
 
@@ -81,7 +83,10 @@ impl Composer for BackchannelLogout {
                     organization: Some(session.organization),
                     recipe: serde_json::to_vec(&recipe).map_err(Error::bug)?,
                 });
-                batch.update(&SessionApp { notice: Some(Notice::Pending), ..noted.value }, noted.revision);
+                // How it went is asked for when the session itself is long gone.
+                let expires_at = noted.expires_at.max(cx.env.now() + REMEMBERED);
+                let pending = SessionApp { notice: Some(Notice::Pending), expires_at, ..noted.value };
+                batch.update(&pending, noted.revision);
             }
         }
         piece.done(batch);

@@ -98,20 +98,9 @@ impl Record for AuthorizationCode {
 /// (tell the app).
 pub async fn mint(cx: &Context, request: &AuthorizeRequest, session: &Session, batch: &mut Batch) -> Result<String> {
     let grant = GrantId::new(&cx.env);
-    // Epochs before the app: whatever changes after this line is seen when the code is redeemed. The session's own
-    // epochs stay those that it was opened under; reading them afresh would revive what has ended.
-    let epochs = session.epochs.clone().and(&cx.store, &[Scope::App(request.app), Scope::Grant(grant)]).await?;
-    let app = App::load(&cx.store, request.app)
-        .await
-        .map_err(|e| if e.is(&codes::NOT_FOUND) { Error::new(&codes::UNAUTHORIZED_CLIENT) } else { e })?;
-    // The app's own organization counts as well as the person's.
-    let epochs = epochs.and(&cx.store, &[Scope::Organization(app.organization)]).await?;
-    Organization::open(&cx.store, app.organization).await?;
+    let (app, epochs) = standing(cx, request.app, grant, session).await?;
     if !app.returns_to(&request.redirect_uri) {
         return Err(Error::new(&codes::REDIRECT_URI_MISMATCH));
-    }
-    if !app.reach().includes(session.organization) {
-        return Err(Error::says(&codes::ACCESS_DENIED, "This app does not serve the organization."));
     }
     let Opaque { text, hash } = Opaque::new(&cx.env, "ac_");
     let code = AuthorizationCode {
@@ -145,6 +134,55 @@ pub async fn mint(cx: &Context, request: &AuthorizeRequest, session: &Session, b
     pairs.extend(request.state.as_deref().map(|state| ("state", state)));
     pairs.push(("iss", cx.deployment.public_url.issuer()));
     Ok(extend(&request.redirect_uri, &pairs))
+}
+
+/// The app as it is now, if it serves the session's organization, and what is made for it now holds by.
+async fn standing(cx: &Context, app: AppId, grant: GrantId, session: &Session) -> Result<(App, Epochs)> {
+    // Epochs before the app: whatever changes after this line is seen when the code is redeemed. The session's own
+    // epochs stay those that it was opened under; reading them afresh would revive what has ended.
+    let epochs = session.epochs.clone().and(&cx.store, &[Scope::App(app), Scope::Grant(grant)]).await?;
+    let app = App::load(&cx.store, app)
+        .await
+        .map_err(|e| if e.is(&codes::NOT_FOUND) { Error::new(&codes::UNAUTHORIZED_CLIENT) } else { e })?;
+    // The app's own organization counts as well as the person's.
+    let epochs = epochs.and(&cx.store, &[Scope::Organization(app.organization)]).await?;
+    Organization::open(&cx.store, app.organization).await?;
+    if !app.reach().includes(session.organization) {
+        return Err(Error::says(&codes::ACCESS_DENIED, "This app does not serve the organization."));
+    }
+    Ok((app.value, epochs))
+}
+
+/// What a device is promised. It is kept with the device's own code, and never presented as an authorization code: it has
+/// neither an address to return to nor a challenge to prove. Errors: as of `mint`.
+pub(super) async fn agreed(
+    cx: &Context,
+    hash: TokenHash,
+    (app, grant): (AppId, GrantId),
+    scope: Vec<String>,
+    session: &Session,
+) -> Result<AuthorizationCode> {
+    let (app, epochs) = standing(cx, app, grant, session).await?;
+    Ok(AuthorizationCode {
+        hash,
+        app: app.id,
+        redirect_uri: String::new(),
+        code_challenge: String::new(),
+        scope,
+        nonce: None,
+        grant,
+        organization: session.organization,
+        user: session.user,
+        session: session.id,
+        session_ends: session.expires_at,
+        auth_time: session.auth_time,
+        acr: session.acr.clone(),
+        amr: session.amr.clone(),
+        epochs,
+        minted_at: cx.env.now(),
+        used_at: None,
+        reused_at: None,
+    })
 }
 
 /// What is said of a code that nobody was given.

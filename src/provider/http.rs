@@ -5,7 +5,7 @@ use axum::body::Bytes;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 
-use super::{cors, discovery, introspect, revoke, token_endpoint, userinfo};
+use super::{cors, device, discovery, introspect, revoke, token_endpoint, userinfo};
 use crate::access::{Caller, Context, World};
 use crate::event::Origin;
 use crate::http::{RequestInfo, limits};
@@ -43,9 +43,10 @@ pub fn http(world: World, keyring: Keyring) -> Router {
         .route("/userinfo", get(userinfo::answer).post(userinfo::answer).options(cors::bare))
         .route_layer(from_fn_with_state(limits::AUTH_BODY, limits::body))
         .route_layer(from_fn_with_state(door.clone(), cors::apps));
-    // Servers ask this; no page of another origin does.
+    // Servers and devices ask this; no page of another origin does.
     let asked = Router::new()
         .route("/oauth2/introspect", post(introspect::post))
+        .route("/oauth2/device_authorization", post(device::post))
         .route_layer(from_fn_with_state(limits::AUTH_BODY, limits::body));
     public.merge(called).merge(asked).with_state(door)
 }

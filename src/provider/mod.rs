@@ -10,7 +10,7 @@
 //!  app ── /userinfo ──► token::verify ──► claims by scope
 //! ```
 //!
-//! One file a capability: refresh, device, logout, introspection, revocation stand beside `code` when they come.
+//! One file a capability: refresh, device, logout, introspection, revocation stand beside `code`.
 
 pub mod authorize;
 pub mod backchannel;
@@ -19,9 +19,12 @@ pub mod client;
 mod client_auth;
 pub mod code;
 mod cors;
+pub mod device;
 mod discovery;
+pub mod held;
 mod http;
 mod introspect;
+pub mod logout;
 mod ops;
 mod parameters;
 mod redirect_uri;

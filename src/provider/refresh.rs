@@ -21,7 +21,7 @@ use crate::error::{Error, Result, codes};
 use crate::event::{Actor, Event, EventKind};
 use crate::id::{AppId, GrantId, OrganizationId, SessionId, UserId};
 use crate::session::{Epochs, Scope, Session, bump};
-use crate::store::{Batch, Index, Key, Life, Record, Stored};
+use crate::store::{Batch, Index, Key, Life, Query, Record, Stored};
 use crate::token::TokenGrant;
 
 /// What every refresh token begins with, so that scanners of repositories know it.
@@ -246,6 +246,23 @@ pub(super) async fn known(cx: &Context, presented: &str) -> Result<Option<(Store
 }
 
 impl RefreshFamily {
+    /// What was given in the name of a person and can still be renewed, at most 1,000.
+    pub(super) async fn of_member(cx: &Context, organization: OrganizationId, user: UserId) -> Result<Vec<Self>> {
+        let query = Query::by("member", [organization.bytes(), user.bytes()].concat()).newest_first().limit(1_000);
+        let mut live = Vec::new();
+        for found in cx.store.page::<Self>(query).await?.items {
+            if found.ends_at() > cx.env.now() && found.epochs.hold(&cx.store).await? {
+                live.push(found.value);
+            }
+        }
+        Ok(live)
+    }
+
+    /// When it was given.
+    pub(super) fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
+
     /// Whether a member of that generation would be taken now.
     pub(super) async fn takes(&self, cx: &Context, generation: u64) -> Result<bool> {
         let now = cx.env.now();

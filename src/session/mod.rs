@@ -9,6 +9,7 @@ mod ended;
 mod epoch;
 mod lifetimes;
 mod ops;
+mod person;
 mod record;
 
 pub use app::{Notice, SessionApp};

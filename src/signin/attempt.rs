@@ -7,8 +7,9 @@ use crate::connection::{Connection, oidc};
 use crate::crypto::{MasterKey, Sealing, TokenHash};
 use crate::env::{Env, Timestamp};
 use crate::error::Result;
-use crate::id::{AttemptId, ConnectionId, OrganizationId, RequestId};
+use crate::id::{AppId, AttemptId, ConnectionId, OrganizationId, RequestId};
 use crate::provider::authorize::AuthorizeRequest;
+use crate::provider::device::DeviceRequest;
 use crate::session::Epochs;
 use crate::store::{Index, Key, Life, Record};
 
@@ -24,6 +25,20 @@ pub enum Intent {
     /// The person wants to see their own page.
     #[n(1)]
     Account,
+    /// The person was asked to let an app in on a device.
+    #[n(2)]
+    Device(#[n(0)] DeviceRequest),
+}
+
+impl Intent {
+    /// The app that it is for, if it is for one.
+    pub fn app(&self) -> Option<AppId> {
+        match self {
+            Self::Authorize(request) => Some(request.app),
+            Self::Device(request) => Some(request.app),
+            Self::Account => None,
+        }
+    }
 }
 
 /// Where an attempt stands.

@@ -90,12 +90,12 @@ pub(super) async fn proceed(signin: &Signin, cx: &Context, headers: &HeaderMap, 
         Ok(ticket) => ticket,
         Err(error) => return refuse(signin, cx, None, None, error).await,
     };
-    let (organization, wanted, app) = match &ticket.intent {
-        Intent::Authorize(request) => (request.organization.clone(), request.connection.clone(), Some(request.app)),
-        Intent::Account => (None, None, None),
+    let (organization, wanted) = match &ticket.intent {
+        Intent::Authorize(request) => (request.organization.clone(), request.connection.clone()),
+        Intent::Account | Intent::Device(_) => (None, None),
     };
     // The request's own client may have gone since the page was shown.
-    if let Some(app) = app {
+    if let Some(app) = ticket.intent.app() {
         App::load(&cx.store, app).await?;
     }
     let typed = params.one("email")?.map(str::trim).filter(|text| !text.is_empty());
@@ -119,9 +119,9 @@ pub(super) async fn go(
     intent: Intent,
     wish: &Wish<'_>,
 ) -> Result<Response> {
-    let reach = match &intent {
-        Intent::Authorize(request) => App::load(&cx.store, request.app).await?.reach(),
-        Intent::Account => Reach::All,
+    let reach = match intent.app() {
+        Some(app) => App::load(&cx.store, app).await?.reach(),
+        None => Reach::All,
     };
     // Which domains are served is told to whoever signs in, not listed to whoever asks for many.
     let searches = wish.email.is_some() && wish.connection.is_none();
@@ -155,8 +155,8 @@ async fn send(
 ) -> Result<Response> {
     let mut scopes = vec![Scope::Organization(connection.organization), Scope::Connection(connection.id)];
     let mut begin = BeginRequest { login_hint: email.map(str::to_owned), ..BeginRequest::default() };
+    scopes.extend(intent.app().map(Scope::App));
     if let Intent::Authorize(request) = intent {
-        scopes.push(Scope::App(request.app));
         begin.login_hint = begin.login_hint.or_else(|| request.login_hint.clone());
         begin.force = request.forces_login();
         begin.max_age = request.max_age;
@@ -258,7 +258,7 @@ async fn nowhere(signin: &Signin, cx: &Context, intent: &Intent, domain: String)
 fn returns_to(intent: &Intent) -> Option<String> {
     match intent {
         Intent::Authorize(request) => Some(request.redirect_uri.clone()),
-        Intent::Account => None,
+        Intent::Account | Intent::Device(_) => None,
     }
 }
 
@@ -271,15 +271,13 @@ pub(super) fn again(signin: &Signin, intent: &Intent) -> String {
     match intent {
         Intent::Authorize(request) => signin.path(&request.again()),
         Intent::Account => signin.path("/signin"),
+        Intent::Device(_) => signin.path("/device"),
     }
 }
 
 /// What the app is called, for the page.
 pub(super) async fn app_name(cx: &Context, intent: Option<&Intent>) -> Option<String> {
-    match intent {
-        Some(Intent::Authorize(request)) => App::load(&cx.store, request.app).await.ok().map(|app| app.value.name),
-        _ => None,
-    }
+    App::load(&cx.store, intent?.app()?).await.ok().map(|app| app.value.name)
 }
 
 /// Writes the event and the trace of a sign-in that is refused before there is an attempt.
@@ -301,9 +299,9 @@ async fn note(
         event = cx.event(EventKind::ConnectionLoginFailed).failed(error.code());
         event = event.within(connection.organization).about("connection", connection.id);
     }
-    if let Some(Intent::Authorize(request)) = intent {
-        event = event.and("app", request.app);
-        trace.app = Some(request.app);
+    if let Some(app) = intent.and_then(Intent::app) {
+        event = event.and("app", app);
+        trace.app = Some(app);
     }
     // A failed guess at which domains are served here.
     let guess = error.is(&codes::NO_CONNECTION) && checks.rows().iter().any(|check| check.name == "domain");

@@ -3,7 +3,7 @@
 use axum::http::HeaderMap;
 use axum::response::Response;
 
-use super::attempt::{Attempt, Intent, Step};
+use super::attempt::{Attempt, Step};
 use super::authorize::{again, app_name};
 use super::finish::{self, Vouched};
 use super::http::Signin;
@@ -171,9 +171,7 @@ async fn refuse(signin: &Signin, cx: &Context, landing: Landing, error: Error) -
     if let Some(intent) = &intent {
         page = page.retry(again(signin, intent));
     }
-    if let Some(Intent::Authorize(_)) = &intent
-        && let Some(name) = app_name(cx, intent.as_ref()).await
-    {
+    if let Some(name) = app_name(cx, intent.as_ref()).await {
         page = page.app(name);
     }
     Ok(reply::html(reply::page_status(&error), page.render(), []))

@@ -85,6 +85,7 @@ pub(super) async fn finish(
         let target = match &attempt.intent {
             Intent::Authorize(request) => code::mint(cx, request, &session, &mut batch).await?,
             Intent::Account => signin.world.deployment.public_url.at("/signin"),
+            Intent::Device(request) => super::device::confirm_at(signin, cx, request, attempt.browser)?,
         };
         let mut trace = Trace::of(cx, attempt).await?;
         let mut all = checks.clone();
@@ -103,9 +104,9 @@ pub(super) async fn finish(
 
 /// What the session is made under. It outlives the app that it was opened for: other apps use it, too.
 fn under(attempt: &Attempt) -> Epochs {
-    match &attempt.intent {
-        Intent::Authorize(request) => attempt.epochs.clone().without(Scope::App(request.app)),
-        Intent::Account => attempt.epochs.clone(),
+    match attempt.intent.app() {
+        Some(app) => attempt.epochs.clone().without(Scope::App(app)),
+        None => attempt.epochs.clone(),
     }
 }
 

@@ -10,7 +10,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 
 use super::bounds::Bounds;
-use super::{account, authorize, callback, upstream_logout};
+use super::{account, authorize, callback, device, logout, upstream_logout};
 use crate::access::{Caller, Context, World};
 use crate::connection::Registry;
 use crate::crypto::{Opaque, TokenHash};
@@ -57,6 +57,11 @@ impl Signin {
 
     pub(super) fn context(&self, info: RequestInfo) -> Context {
         self.world.context(Caller::Anonymous, info.into())
+    }
+
+    /// Whether the browser brought a session's cookie, whatever it is worth.
+    pub(super) fn brings_session(&self, headers: &HeaderMap) -> bool {
+        self.cookies().get(headers, SESSION).is_some()
     }
 
     /// The live session of the request, if any.
@@ -125,6 +130,13 @@ pub fn http(signin: Signin) -> Router {
         .route("/oauth2/authorize", get(authorize_get).post(authorize_post))
         .route("/signin", get(account_get).post(signin_post))
         .route("/signin/sign-out", post(sign_out))
+        .route("/signin/sessions/end", post(end_session))
+        .route("/signin/sessions/end-others", post(end_others))
+        .route("/signin/apps/end", post(end_app))
+        .route("/device", get(device_get).post(device_post))
+        .route("/device/confirm", get(device_confirm).post(device_decide))
+        .route("/oauth2/logout", get(logout_get).post(logout_post))
+        .route("/oauth2/logout/confirm", post(logout_confirm))
         .route("/connections/{id}/oidc/callback", get(oidc_callback))
         .route("/connections/{id}/oidc/backchannel-logout", post(oidc_logout))
         .layer(from_fn_with_state(limits::AUTH_BODY, limits::body))
@@ -171,13 +183,109 @@ async fn signin_post(
     answer.unwrap_or_else(|error| failure(&cx, &error))
 }
 
+/// What a form of ours does, if it came from a page of ours.
+async fn own_form(
+    signin: &Signin,
+    cx: &Context,
+    headers: &HeaderMap,
+    does: impl Future<Output = Result<Response>>,
+) -> Response {
+    let answer = match signin.site.from_own_page(headers) {
+        Ok(()) => does.await,
+        Err(error) => authorize::refuse(signin, cx, None, None, error).await,
+    };
+    answer.unwrap_or_else(|error| failure(cx, &error))
+}
+
 async fn sign_out(State(signin): State<Signin>, info: RequestInfo, headers: HeaderMap) -> Response {
     let cx = signin.context(info);
-    let answer = match signin.site.from_own_page(&headers) {
-        Ok(()) => account::sign_out(&signin, &cx, &headers).await,
-        Err(error) => authorize::refuse(&signin, &cx, None, None, error).await,
-    };
-    answer.unwrap_or_else(|error| failure(&cx, &error))
+    own_form(&signin, &cx, &headers, account::sign_out(&signin, &cx, &headers)).await
+}
+
+async fn end_session(
+    State(signin): State<Signin>,
+    info: RequestInfo,
+    headers: HeaderMap,
+    Form(params): Form,
+) -> Response {
+    let cx = signin.context(info);
+    own_form(&signin, &cx, &headers, account::end_session(&signin, &cx, &headers, &params)).await
+}
+
+async fn end_others(State(signin): State<Signin>, info: RequestInfo, headers: HeaderMap) -> Response {
+    let cx = signin.context(info);
+    own_form(&signin, &cx, &headers, account::end_others(&signin, &cx, &headers)).await
+}
+
+async fn end_app(State(signin): State<Signin>, info: RequestInfo, headers: HeaderMap, Form(params): Form) -> Response {
+    let cx = signin.context(info);
+    own_form(&signin, &cx, &headers, account::end_app(&signin, &cx, &headers, &params)).await
+}
+
+async fn device_get(State(signin): State<Signin>, info: RequestInfo, Query(params): Query) -> Response {
+    let cx = signin.context(info);
+    device::show(&signin, &cx, &params).unwrap_or_else(|error| failure(&cx, &error))
+}
+
+async fn device_post(
+    State(signin): State<Signin>,
+    info: RequestInfo,
+    headers: HeaderMap,
+    Form(params): Form,
+) -> Response {
+    let cx = signin.context(info);
+    own_form(&signin, &cx, &headers, device::enter(&signin, &cx, &headers, &params)).await
+}
+
+async fn device_confirm(
+    State(signin): State<Signin>,
+    info: RequestInfo,
+    headers: HeaderMap,
+    Query(params): Query,
+) -> Response {
+    let cx = signin.context(info);
+    device::confirm(&signin, &cx, &headers, &params).await.unwrap_or_else(|error| failure(&cx, &error))
+}
+
+async fn device_decide(
+    State(signin): State<Signin>,
+    info: RequestInfo,
+    headers: HeaderMap,
+    Form(params): Form,
+) -> Response {
+    let cx = signin.context(info);
+    own_form(&signin, &cx, &headers, device::decide(&signin, &cx, &headers, &params)).await
+}
+
+async fn logout_get(
+    State(signin): State<Signin>,
+    info: RequestInfo,
+    headers: HeaderMap,
+    Query(params): Query,
+) -> Response {
+    let cx = signin.context(info);
+    logout::begin(&signin, &cx, &headers, &params).await.unwrap_or_else(|error| failure(&cx, &error))
+}
+
+/// RP-Initiated Logout §2: the request may also be posted, from the app's own page.
+async fn logout_post(
+    State(signin): State<Signin>,
+    info: RequestInfo,
+    headers: HeaderMap,
+    Form(params): Form,
+) -> Response {
+    let cx = signin.context(info);
+    logout::posted(&signin, &cx, &headers, &params).await.unwrap_or_else(|error| failure(&cx, &error))
+}
+
+async fn logout_confirm(
+    State(signin): State<Signin>,
+    info: RequestInfo,
+    headers: HeaderMap,
+    Form(params): Form,
+) -> Response {
+    let cx = signin.context(info);
+    own_form(&signin, &cx, &headers, logout::confirmed(&signin, &cx, &headers, &params)).await
 }
 
 async fn oidc_callback(

@@ -1,7 +1,8 @@
 //! # signin — a sign-in from the app's request to the app's code
 //!
 //! *Owns* `Attempt` (a stored state machine), `Trace` (every check, kept for 7 days), home-realm discovery, the
-//! finish that commits once, and the routes that people's browsers walk through.
+//! finish that commits once, and the routes that people's browsers walk through: into an app, onto a device, to their own
+//! page, and out again.
 //! *Gives* `http(…)` to the server, `ExplainSignin` to whoever asks why.
 //! *Needs* the provider for what the app asked and gets, connections for the upstream, the directory for the person.
 //! *Never* lets one step call another: each reads the stored attempt, and ends in one commit.
@@ -25,10 +26,12 @@ mod attempt;
 mod authorize;
 mod bounds;
 mod callback;
+mod device;
 mod explain;
 mod explain_policy;
 mod finish;
 mod http;
+mod logout;
 mod route;
 mod shelf;
 mod ticket;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::attempt::{Attempt, Intent};
+use super::attempt::Attempt;
 use crate::access::Context;
 use crate::connection::protocol::{Authenticated, Check, Checks};
 use crate::directory::Profile;
@@ -120,16 +120,12 @@ impl Record for Trace {
 impl Trace {
     /// Of an attempt whose browser is away. It is not kept: the attempt tells as much.
     pub fn begun(attempt: &Attempt) -> Self {
-        let app = match &attempt.intent {
-            Intent::Authorize(request) => Some(request.app),
-            Intent::Account => None,
-        };
         Self {
             id: attempt.id,
             requests: vec![attempt.request],
             organization: Some(attempt.organization),
             connection: Some(attempt.connection),
-            app,
+            app: attempt.intent.app(),
             ending: Ending::Pending,
             code: None,
             help: None,

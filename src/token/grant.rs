@@ -5,7 +5,7 @@ use crate::env::Timestamp;
 use crate::error::Result;
 use crate::id::{AppId, GrantId, OrganizationId, SessionId, UserId};
 use crate::session::Epochs;
-use crate::store::{Key, Life, Record, Store};
+use crate::store::{Index, Key, Life, Query, Record, Store};
 
 /// One authorization, given to an app or to a holder of an API token. Every access token names one in its claim
 /// `grant`, and is worth nothing without it.
@@ -49,12 +49,28 @@ impl Record for TokenGrant {
     fn key(&self) -> Key {
         Key::from_bytes(self.id.bytes())
     }
+    fn indexes(&self) -> Vec<Index> {
+        let member = self.user.map(|user| Index::many("member", [self.organization.bytes(), user.bytes()].concat()));
+        member.into_iter().collect()
+    }
     fn expires_at(&self) -> Option<Timestamp> {
         Some(self.expires_at)
     }
 }
 
 impl TokenGrant {
+    /// What was given in the name of a person and still holds, at most 1,000.
+    pub async fn of_member(store: &Store, organization: OrganizationId, user: UserId) -> Result<Vec<Self>> {
+        let query = Query::by("member", [organization.bytes(), user.bytes()].concat()).newest_first().limit(1_000);
+        let mut live = Vec::new();
+        for found in store.page::<Self>(query).await?.items {
+            if found.epochs.hold(store).await? {
+                live.push(found.value);
+            }
+        }
+        Ok(live)
+    }
+
     /// The grant, if it is there and everything that it was made under still holds.
     pub async fn live(store: &Store, id: GrantId) -> Result<Option<Self>> {
         let Some(found) = store.get::<Self>(Key::from_bytes(id.bytes())).await? else { return Ok(None) };

@@ -28,7 +28,7 @@ pub use keyring::{Keyring, Published};
 pub use ops::{IssueToken, IssuedToken};
 pub use revoked::RevokedToken;
 pub use signing_key::{Algorithm, Prepared, PublicKey, Signer, SigningKey, State};
-pub use verify::{Checked, authenticate, id_token_hint, verify, verify_api};
+pub use verify::{Checked, Hint, authenticate, id_token_hint, read_hint, verify, verify_api};
 
 use crate::access::Catalogue;
 

@@ -15,7 +15,7 @@ use crate::crypto::jws::{Algorithm, KeySet, Verified};
 use crate::directory::{Membership, Organization};
 use crate::env::Timestamp;
 use crate::error::{Error, Kind, Result, codes};
-use crate::id::UserId;
+use crate::id::{AppId, SessionId, UserId};
 
 /// What authd signs with, so what it accepts from itself.
 const OWN: &[Algorithm] = &[Algorithm::ES256, Algorithm::RS256];
@@ -106,18 +106,41 @@ pub async fn verify_api(cx: &Context, keyring: &Keyring, token: &str) -> Result<
     Ok(Caller::User { id: user, organization, grants })
 }
 
-/// The person an `id_token_hint` is about (OpenID Connect Core §3.1.2.1). The hint may have expired, but must be
-/// signed by us; anything else is no hint at all.
+/// What an `id_token_hint` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hint {
+    /// The person.
+    pub user: UserId,
+    /// The app that it was made for.
+    pub app: AppId,
+    /// The session that it came from.
+    pub session: Option<SessionId>,
+}
+
+/// The person an `id_token_hint` is about (OpenID Connect Core §3.1.2.1).
 pub async fn id_token_hint(cx: &Context, hint: &str) -> Result<Option<UserId>> {
+    Ok(read_hint(cx, hint).await?.map(|hint| hint.user))
+}
+
+/// What an `id_token_hint` says. It may have expired, but must be an id token signed by us; anything else is no hint
+/// at all: an access token names its grant, a logout token is of another type.
+pub async fn read_hint(cx: &Context, hint: &str) -> Result<Option<Hint>> {
     if hint.len() > LONGEST_TOKEN {
         return Ok(None);
     }
     let document = jwks::document(&SigningKey::all(&cx.store).await?);
     let keys = KeySet::parse(document.to_string().as_bytes())?;
-    let Ok(Verified { claims, .. }) = keys.verify(hint, OWN) else { return Ok(None) };
+    let Ok(Verified { header, claims, .. }) = keys.verify(hint, OWN) else { return Ok(None) };
     let says = |name: &str| claims.get(name).and_then(Value::as_str);
-    let ours = says("iss") == Some(cx.deployment.public_url.issuer()) && !claims.contains_key("grant");
-    Ok(says("sub").filter(|_| ours).and_then(|sub| sub.parse().ok()))
+    let ours = says("iss") == Some(cx.deployment.public_url.issuer())
+        && header.get("typ").and_then(Value::as_str) == Some(Type::Jwt.name())
+        && !claims.contains_key("grant");
+    let (Some(user), Some(app)) =
+        (says("sub").and_then(|id| id.parse().ok()), says("aud").and_then(|id| id.parse().ok()))
+    else {
+        return Ok(None);
+    };
+    Ok(ours.then(|| Hint { user, app, session: says("sid").and_then(|id| id.parse().ok()) }))
 }
 
 /// Storage trouble is not the token's fault, and must not sign anybody out.

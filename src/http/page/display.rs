@@ -111,6 +111,40 @@ pub fn safe_href(address: &str) -> &str {
     if clean && (here || web) { address } else { "#" }
 }
 
+/// The browser and the system that a `User-Agent` names, if it names known ones; else how it begins. A device says
+/// what it likes there: it is for the eye, and nothing follows from it.
+pub fn browser(user_agent: &str) -> String {
+    let first = |names: &[(&str, &'static str)]| {
+        names.iter().find(|(mark, _)| user_agent.contains(mark)).map(|(_, name)| *name)
+    };
+    // Each also names those that follow it here.
+    let program = first(&[
+        ("Edg/", "Edge"),
+        ("EdgA/", "Edge"),
+        ("OPR/", "Opera"),
+        ("SamsungBrowser/", "Samsung Internet"),
+        ("Firefox/", "Firefox"),
+        ("FxiOS/", "Firefox"),
+        ("CriOS/", "Chrome"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+    ]);
+    let system = first(&[
+        ("Windows", "Windows"),
+        ("Android", "Android"),
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Mac OS X", "macOS"),
+        ("CrOS", "ChromeOS"),
+        ("Linux", "Linux"),
+    ]);
+    match (program, system) {
+        (Some(program), Some(system)) => format!("{program} on {system}"),
+        (Some(program), None) => program.to_owned(),
+        _ => bounded(user_agent, NAME_LIMIT, false),
+    }
+}
+
 /// The filters that templates use.
 pub(crate) mod filters {
     use std::fmt::Display;
@@ -137,6 +171,12 @@ pub(crate) mod filters {
     #[askama::filter_fn]
     pub fn href(value: impl Display, _: &dyn askama::Values) -> askama::Result<String> {
         Ok(super::safe_href(&value.to_string()).to_owned())
+    }
+
+    /// What a browser calls itself, in words: `Firefox on Linux`.
+    #[askama::filter_fn]
+    pub fn browser(value: impl Display, _: &dyn askama::Values) -> askama::Result<String> {
+        Ok(super::browser(&super::line(value)))
     }
 
     /// The address of an embedded file.
@@ -173,6 +213,26 @@ mod tests {
         assert_eq!(escaped("\u{1b}]52;c;aGk=\u{7}\u{9b}31m"), "‹U+001B›]52;c;aGk=‹U+0007›‹U+009B›31m");
         assert_eq!(escaped("adm\u{200b}in\u{feff}"), "adm‹U+200B›in‹U+FEFF›");
         assert_eq!(escaped("Zoë Łukasz 山田 👩‍💻 می‌خواهم"), "Zoë Łukasz 山田 👩‍💻 می‌خواهم");
+    }
+
+    #[test]
+    fn a_browser_is_named_in_words() {
+        for (user_agent, named) in [
+            ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "Firefox on Linux"),
+            (
+                "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36 Edg/138.0.0.0",
+                "Edge on Windows",
+            ),
+            (
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1",
+                "Safari on iPhone",
+            ),
+            ("curl/8.5.0", "curl/8.5.0"),
+            ("", ""),
+        ] {
+            assert_eq!(browser(user_agent), named);
+        }
+        assert!(browser(&"x".repeat(5_000)).chars().count() <= NAME_LIMIT + 1);
     }
 
     #[test]

@@ -8,18 +8,22 @@
 //! JavaScript and no inline style, so that `headers::page_policy` holds on every page as it stands.
 //! A new page extends `layout.html` (or `demo.html`) and fills its blocks `title`, `steps`, `main`.
 
+mod account;
 mod asset;
 mod demo;
+mod device;
 pub mod display;
 mod failure;
 mod simulator;
 mod visitor;
 
+pub use account::{Account, AccountApp, AccountSession};
 pub use asset::{ASSET_CACHE, asset, asset_names, asset_url};
 pub use demo::{Check, Claim, DemoHome, DemoToken};
+pub use device::{DeviceConfirm, DeviceDone, DeviceEnter};
 pub use failure::{Failure, Link, Root};
 pub use simulator::{Fault, Hidden, People, Person};
-pub use visitor::{Account, Choice, ChooseConnection, NoConnection, SignIn, SignedOut};
+pub use visitor::{Choice, ChooseConnection, ConfirmSignOut, NoConnection, SignIn, SignedOut};
 
 /// The names of the form fields that pages send.
 pub mod field {
@@ -29,6 +33,14 @@ pub mod field {
     pub const ATTEMPT: &str = "attempt";
     /// The id of the chosen connection.
     pub const CONNECTION: &str = "connection";
+    /// The code that a person carries from a device.
+    pub const USER_CODE: &str = "user_code";
+    /// What the person decided about a device: `allow` or `deny`.
+    pub const DECISION: &str = "decision";
+    /// The session to end.
+    pub const SESSION: &str = "session";
+    /// The app whose access ends.
+    pub const APP: &str = "app";
     /// The person chosen at the test identity provider.
     pub const PERSON: &str = "person";
     /// The fault chosen at the test identity provider.

@@ -4,7 +4,6 @@ use askama::Template;
 
 use super::display::filters;
 use super::{Notice, renders};
-use crate::env::Timestamp;
 
 /// The first page of a sign-in: "Continue to the app", asking for nothing but the e-mail address.
 #[derive(Template, Clone, Default)]
@@ -79,30 +78,30 @@ pub struct SignedOut {
     pub return_href: Option<String>,
     /// Sign in again.
     pub sign_in_href: Option<String>,
+    /// Pages of apps that end their own sessions when they are opened.
+    pub frames: Vec<String>,
     /// The id of this request.
     pub request_id: String,
 }
 
-/// Who is signed in here: the page at `/signin` for a person with a session and without an app.
-#[derive(Template, Clone)]
-#[template(path = "account.html", config = "assets/pages/askama.toml")]
-pub struct Account {
-    /// The person's name; empty where the provider told none.
-    pub name: String,
-    /// The person's e-mail address.
+/// Asks whether the person wants to sign out, where an app says so without proof.
+#[derive(Template, Clone, Default)]
+#[template(path = "confirm_sign_out.html", config = "assets/pages/askama.toml")]
+pub struct ConfirmSignOut {
+    /// Where the form is posted to: a path of this site.
+    pub action: String,
+    /// The hidden `attempt` field.
+    pub attempt: String,
+    /// The app that asks.
+    pub app_name: Option<String>,
+    /// Who is signed in.
     pub email: String,
-    /// The organization of the session.
+    /// Where.
     pub organization: String,
-    /// The connection that the person came through.
-    pub connection: Option<String>,
-    /// When the session began.
-    pub since: Timestamp,
-    /// When it ends at the latest.
-    pub until: Option<Timestamp>,
-    /// Where the sign-out form is posted to: a path of this site.
-    pub sign_out_action: String,
+    /// Where the person goes who stays: a path of this site.
+    pub stay_href: String,
     /// The id of this request.
     pub request_id: String,
 }
 
-renders!(SignIn, ChooseConnection, NoConnection, SignedOut, Account);
+renders!(SignIn, ChooseConnection, NoConnection, SignedOut, ConfirmSignOut);

@@ -7,7 +7,7 @@ use crate::access::Context;
 use crate::error::Result;
 use crate::event::{Actor, Event, EventKind};
 use crate::provider::client::App;
-use crate::provider::code;
+use crate::provider::code::{self, AuthorizationCode};
 use crate::provider::parameters::Parameters;
 use crate::provider::refresh;
 use crate::session::SessionApp;
@@ -23,8 +23,19 @@ pub(super) async fn exchange(
     batch: &mut Batch,
 ) -> Result<Value> {
     let code = code::present(cx, app, parameters, batch).await?;
+    redeemed(cx, keyring, app, &code, batch).await
+}
+
+/// Adds to the batch what a person's agreement gives.
+pub(super) async fn redeemed(
+    cx: &Context,
+    keyring: &Keyring,
+    app: &App,
+    code: &AuthorizationCode,
+    batch: &mut Batch,
+) -> Result<Value> {
     let now = cx.env.now();
-    let family = refresh::family(cx, app, &code)?;
+    let family = refresh::family(cx, app, code)?;
     let authorization = Authorization {
         grant: code.grant,
         organization: code.organization,
@@ -44,7 +55,7 @@ pub(super) async fn exchange(
         role: None,
         session: Some(code.session),
         scope: code.scope.clone(),
-        epochs: refresh::without_session(&code, family.as_ref()),
+        epochs: refresh::without_session(code, family.as_ref()),
         created_at: now,
         expires_at: given.expires_at,
     };

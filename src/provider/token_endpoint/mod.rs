@@ -4,11 +4,12 @@
 //! *Needs* client authentication and, for each grant type, its file. *Never* answers before its one commit.
 //!
 //! ```text
-//!  form ─► client_auth ─► code │ refresh │ client_credentials ─► give ─► one commit ─► tokens
+//!  form ─► client_auth ─► code │ refresh │ client_credentials │ device ─► give ─► one commit ─► tokens
 //! ```
 
 mod client_credentials;
 mod code;
+mod device;
 mod give;
 mod refresh;
 
@@ -22,6 +23,7 @@ pub(super) use client_credentials::Machines;
 use super::client::{App, GrantType};
 use super::client_auth::{Failure, authenticate, stranger};
 use super::code as codes_given;
+use super::device as device_codes;
 use super::http::Door;
 use super::parameters::Parameters;
 use super::refresh as refresh_tokens;
@@ -35,7 +37,7 @@ use crate::store::Batch;
 
 /// The grant types that are served, for discovery too.
 pub(super) const GRANT_TYPES: &[GrantType] =
-    &[GrantType::AuthorizationCode, GrantType::RefreshToken, GrantType::ClientCredentials];
+    &[GrantType::AuthorizationCode, GrantType::RefreshToken, GrantType::ClientCredentials, GrantType::DeviceCode];
 /// Of many that present one code or one refresh token at the same time, each may find it changed by one other
 /// before it finds it settled; one more for good measure.
 const STALE_RETRIES: usize = 3;
@@ -78,9 +80,8 @@ async fn answer(cx: &Context, door: &Door, headers: &HeaderMap, request: Request
     match grant_type {
         GrantType::RefreshToken => settle(cx, &app, Presented::Refresh, door, &parameters).await,
         GrantType::ClientCredentials => settle(cx, &app, Presented::Itself, door, &parameters).await,
-        GrantType::AuthorizationCode | GrantType::DeviceCode => {
-            settle(cx, &app, Presented::Code, door, &parameters).await
-        }
+        GrantType::AuthorizationCode => settle(cx, &app, Presented::Code, door, &parameters).await,
+        GrantType::DeviceCode => settle(cx, &app, Presented::Device, door, &parameters).await,
     }
 }
 
@@ -90,6 +91,7 @@ enum Presented {
     Code,
     Refresh,
     Itself,
+    Device,
 }
 
 /// Works a grant out, tells what was refused, and commits; again when somebody else was quicker.
@@ -101,13 +103,15 @@ async fn settle(cx: &Context, app: &App, presented: Presented, door: &Door, para
             Presented::Code => code::exchange(cx, &door.keyring, app, parameters, &mut batch).await,
             Presented::Refresh => refresh::exchange(cx, &door.keyring, app, parameters, &mut batch).await,
             Presented::Itself => client_credentials::give(cx, door, app, parameters, &mut batch).await,
+            Presented::Device => device::exchange(cx, &door.keyring, app, parameters, &mut batch).await,
         };
-        if let Err(error) = &outcome {
-            if error.kind() != Kind::Invalid {
+        // A device that has to wait is not refused.
+        if let Some(error) = outcome.as_ref().err().filter(|error| !device_codes::is_waiting(error)) {
+            if error.kind() != Kind::Invalid && !error.is(&codes::ACCESS_DENIED) {
                 // Storage trouble says nothing about what was presented, and does not use it up.
                 return outcome;
             }
-            if codes_given::is_unknown(error) || refresh_tokens::is_unknown(error) {
+            if codes_given::is_unknown(error) || refresh_tokens::is_unknown(error) || device_codes::is_unknown(error) {
                 // What nobody was given is a guess; what was used or has expired is none.
                 let subject = throttle::Subject::new().and(app.id.bytes()).from(cx.origin.ip);
                 throttle::check(cx, Rule::Code, subject.clone()).await?;

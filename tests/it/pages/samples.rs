@@ -64,6 +64,38 @@ pub fn full(x: &Text) -> Vec<(&'static str, String)> {
     let claim =
         |name: &str, value: &str, meaning: &str| Claim { name: x.t(name), value: x.t(value), meaning: x.t(meaning) };
     let check = |name: &str, ok: bool, detail: &str| Check { name: x.t(name), ok, detail: x.t(detail) };
+    let moment = |minutes: i64| Timestamp::from_seconds(1_763_724_840 + 60 * minutes);
+    let session = |id: &str, here: bool| AccountSession {
+        id: x.t(id),
+        here,
+        browser: x.some("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),
+        ip: x.some("192.0.2.17"),
+        connection: x.some("Okta"),
+        since: moment(0),
+        last_used: moment(42),
+        apps: vec![x.t("Orchard Notes"), x.t("Wiki")],
+    };
+    let app = |id: &str, offline: bool| AccountApp {
+        id: x.t(id),
+        name: x.t("Orchard Notes"),
+        offline,
+        since: moment(1),
+        until: moment(16),
+        scope: vec![x.t("openid"), x.t("email"), x.t("offline_access")],
+    };
+    let confirm = |elsewhere: bool| DeviceConfirm {
+        action: x.h("/device/confirm"),
+        attempt: x.t("at_01"),
+        app_name: x.t("Orchard TV"),
+        device: x.some("OrchardTV/2.1"),
+        ip: x.some("198.51.100.4"),
+        elsewhere,
+        asked_at: moment(0),
+        scope: vec![x.t("openid"), x.t("email"), x.t("orchard:read")],
+        email: x.t("ada@acme.example"),
+        organization: x.t("Acme Corporation"),
+        request_id: request(),
+    };
     let people = |selected: bool| People {
         provider_name: x.t("Acme test provider"),
         client: x.t("authd-demo"),
@@ -175,9 +207,53 @@ pub fn full(x: &Text) -> Vec<(&'static str, String)> {
                 app_name: x.some("Orchard Notes"),
                 return_href: Some(x.h("https://app.example/")),
                 sign_in_href: Some(x.h("/signin")),
+                frames: vec![x.h("https://app.example/out?sid=ses_1"), x.h("https://wiki.example/out?sid=ses_1")],
                 request_id: request(),
             }
             .render(),
+        ),
+        (
+            "confirm_sign_out",
+            ConfirmSignOut {
+                action: x.h("/oauth2/logout/confirm"),
+                attempt: x.t("at_01"),
+                app_name: x.some("Orchard Notes"),
+                email: x.t("ada@acme.example"),
+                organization: x.t("Acme Corporation"),
+                stay_href: x.h("/signin"),
+                request_id: request(),
+            }
+            .render(),
+        ),
+        (
+            "device_enter",
+            DeviceEnter {
+                action: x.h("/device"),
+                user_code: x.t("BCDF-GHJK"),
+                error: None,
+                request_id: request(),
+            }
+            .render(),
+        ),
+        (
+            "device_enter_error",
+            DeviceEnter {
+                action: x.h("/device"),
+                user_code: x.t("BCDF-GHJ"),
+                error: Some(notice()),
+                request_id: request(),
+            }
+            .render(),
+        ),
+        ("device_confirm", confirm(true).render()),
+        ("device_confirm_here", confirm(false).render()),
+        (
+            "device_done",
+            DeviceDone { app_name: x.t("Orchard TV"), allowed: true, request_id: request() }.render(),
+        ),
+        (
+            "device_refused",
+            DeviceDone { app_name: x.t("Orchard TV"), allowed: false, request_id: request() }.render(),
         ),
         (
             "account",
@@ -188,7 +264,13 @@ pub fn full(x: &Text) -> Vec<(&'static str, String)> {
                 connection: x.some("Okta"),
                 since: Timestamp::from_seconds(1_763_724_840),
                 until: Some(Timestamp::from_seconds(1_763_753_640)),
+                sessions: vec![session("ses_1", true), session("ses_2", false)],
+                others: true,
+                apps: vec![app("app_1", true), app("app_2", false)],
                 sign_out_action: x.h("/signin/out"),
+                end_session_action: x.h("/signin/sessions/end"),
+                end_others_action: x.h("/signin/sessions/end-others"),
+                end_app_action: x.h("/signin/apps/end"),
                 request_id: request(),
             }
             .render(),
@@ -293,7 +375,26 @@ pub fn bare() -> Vec<(&'static str, String)> {
         connection: None,
         since: moment,
         until: None,
+        sessions: Vec::new(),
+        others: false,
+        apps: Vec::new(),
         sign_out_action: "/signin/out".into(),
+        end_session_action: "/signin/sessions/end".into(),
+        end_others_action: "/signin/sessions/end-others".into(),
+        end_app_action: "/signin/apps/end".into(),
+        request_id: String::new(),
+    };
+    let device = DeviceConfirm {
+        action: "/device/confirm".into(),
+        attempt: String::new(),
+        app_name: "TV".into(),
+        device: None,
+        ip: None,
+        elsewhere: false,
+        asked_at: moment,
+        scope: Vec::new(),
+        email: "ada@acme.example".into(),
+        organization: "Acme".into(),
         request_id: String::new(),
     };
     vec![
@@ -317,6 +418,13 @@ pub fn bare() -> Vec<(&'static str, String)> {
         ),
         ("signed_out", SignedOut::default().render()),
         ("account", account.render()),
+        ("device_enter", DeviceEnter { action: "/device".into(), ..DeviceEnter::default() }.render()),
+        ("device_confirm", device.render()),
+        ("device_done", DeviceDone::default().render()),
+        (
+            "confirm_sign_out",
+            ConfirmSignOut { action: "/x".into(), stay_href: "/signin".into(), ..ConfirmSignOut::default() }.render(),
+        ),
         ("root", Root::new("https://login.acme.example").render()),
         ("people", People { action: "/x".into(), ..People::default() }.render()),
         ("demo_home", DemoHome { sign_in_href: "/demo".into(), ..DemoHome::default() }.render()),

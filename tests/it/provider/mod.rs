@@ -6,6 +6,7 @@ mod authorize;
 mod backchannel;
 mod clients;
 mod codes;
+mod devices;
 mod endings;
 mod jwt;
 mod keys;

@@ -1,10 +1,13 @@
 //! A sign-in from the app's request to the app's code, over the real routes and against a provider that can be bent.
 
+mod account;
 mod attacks;
 mod clock;
+mod devices;
 mod leaving;
 mod lifetimes;
 mod revoked;
+mod logout;
 mod rotation;
 mod routing;
 mod secrets;
