@@ -41,6 +41,10 @@ pub enum Rule {
     App,
     /// A code that nobody was given, by app and address.
     Code,
+    /// A request pushed for an app that keeps no secret, by app and address.
+    PushedFromAddress,
+    /// The same, by app.
+    PushedForApp,
     /// A bearer that opens nothing, by address.
     Bearer,
     /// An e-mail address that leads nowhere, by address of the client: which domains are served is not to be listed.
@@ -63,6 +67,8 @@ impl Rule {
         Self::AppsFromAddress,
         Self::App,
         Self::Code,
+        Self::PushedFromAddress,
+        Self::PushedForApp,
         Self::Bearer,
         Self::EmailRoute,
         Self::DomainProof,
@@ -74,7 +80,8 @@ impl Rule {
     /// So often …
     pub fn most(self) -> u32 {
         match self {
-            Self::AppFromAddress | Self::Code | Self::DomainProof => 60,
+            Self::AppFromAddress | Self::Code | Self::PushedFromAddress | Self::DomainProof => 60,
+            Self::PushedForApp => 600,
             Self::AppsFromAddress | Self::Bearer => 300,
             Self::App => 6_000,
             Self::EmailRoute => 120,
@@ -94,6 +101,8 @@ impl Rule {
             Self::AppsFromAddress => "apps_address",
             Self::App => "app",
             Self::Code => "code",
+            Self::PushedFromAddress => "pushed_address",
+            Self::PushedForApp => "pushed_app",
             Self::Bearer => "bearer",
             Self::EmailRoute => "email_route",
             Self::DomainProof => "domain_proof",

@@ -33,6 +33,9 @@ pub enum Scope {
     /// What an app was given by one authorization.
     #[n(6)]
     Grant(#[n(0)] GrantId),
+    /// Everything that one app was given in the name of one person.
+    #[n(7)]
+    Consent(#[n(0)] OrganizationId, #[n(1)] UserId, #[n(2)] AppId),
 }
 
 impl Scope {
@@ -45,6 +48,9 @@ impl Scope {
             Self::Session(id) => Key::of(&[b"s", &id.bytes()]),
             Self::App(id) => Key::of(&[b"a", &id.bytes()]),
             Self::Grant(id) => Key::of(&[b"g", &id.bytes()]),
+            Self::Consent(organization, user, app) => {
+                Key::of(&[b"p", &organization.bytes(), &user.bytes(), &app.bytes()])
+            }
         }
     }
 }

@@ -15,7 +15,9 @@
 //!  protocol.begin ► commit Attempt{Sent} ► 303 upstream                                   │
 //!        │                                                                                │
 //!        ▼ callback: state, browser, connection, screen                                   │
-//!  commit Attempt{Claimed} ► protocol.complete ► provision ► session ► code ► one commit ─┘
+//!  commit Attempt{Claimed} ► protocol.complete ► provision ► session ► code ► one commit ─┤
+//!        │                                                              ▼ must be let in?     │
+//!        │                                              page ► POST /signin/consent ► code ───┘
 //!        │ refused at any point
 //!        ▼ commit {attempt gone, trace, one event} ► page with code and request id
 //! ```
@@ -25,12 +27,14 @@ mod attempt;
 mod authorize;
 mod bounds;
 mod callback;
+mod consent;
 mod explain;
 mod explain_policy;
 mod finish;
 mod http;
 mod route;
 mod shelf;
+mod standing;
 mod ticket;
 mod trace;
 

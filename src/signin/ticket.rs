@@ -31,25 +31,42 @@ pub struct Ticket {
 impl Ticket {
     /// As the form carries it.
     pub fn seal(&self, cx: &Context) -> Result<String> {
-        let plain = minicbor::to_vec(self).map_err(|e| Error::bug(e.to_string()))?;
-        let sealed = cx.deployment.master_key.seal(&cx.env, PLACE, &plain)?;
-        Ok(base64url(&minicbor::to_vec(sealed).map_err(|e| Error::bug(e.to_string()))?))
+        seal(cx, PLACE, self)
     }
 
     /// Opens what a form brought. Errors: `csrf` for what is no ticket of ours, `flow_mismatch` for another browser's,
     /// `attempt_expired`.
     pub fn open(cx: &Context, text: &str, browser: Option<TokenHash>) -> Result<Self> {
-        let foreign = || Error::new(&codes::CSRF);
-        let bytes = from_base64url(text).ok_or_else(foreign)?;
-        let sealed: Sealed = minicbor::decode(&bytes).map_err(|_| foreign())?;
-        let plain = cx.deployment.master_key.open(PLACE, &sealed).map_err(|_| foreign())?;
-        let ticket: Self = minicbor::decode(&plain).map_err(|_| foreign())?;
+        let ticket: Self = open(cx, PLACE, text)?;
         if browser != Some(ticket.browser) {
             return Err(Error::new(&codes::FLOW_MISMATCH));
         }
-        if ticket.made_at + LIFETIME <= cx.env.now() || ticket.made_at.is_ahead_of(cx.env.now()) {
-            return Err(Error::new(&codes::ATTEMPT_EXPIRED));
-        }
+        in_time(cx, ticket.made_at, LIFETIME)?;
         Ok(ticket)
     }
+}
+
+/// Seals what a form carries, for one place among our forms.
+pub(super) fn seal(cx: &Context, place: &str, what: &impl minicbor::Encode<()>) -> Result<String> {
+    let plain = minicbor::to_vec(what).map_err(|e| Error::bug(e.to_string()))?;
+    let sealed = cx.deployment.master_key.seal(&cx.env, place, &plain)?;
+    Ok(base64url(&minicbor::to_vec(sealed).map_err(|e| Error::bug(e.to_string()))?))
+}
+
+/// Opens what a form of that place brought. Errors: `csrf` for what was not sealed here for it.
+pub(super) fn open<T: for<'b> minicbor::Decode<'b, ()>>(cx: &Context, place: &str, text: &str) -> Result<T> {
+    let foreign = || Error::new(&codes::CSRF);
+    let bytes = from_base64url(text).ok_or_else(foreign)?;
+    let sealed: Sealed = minicbor::decode(&bytes).map_err(|_| foreign())?;
+    let plain = cx.deployment.master_key.open(place, &sealed).map_err(|_| foreign())?;
+    minicbor::decode(&plain).map_err(|_| foreign())
+}
+
+/// Whether a form is still to be taken. Errors: `attempt_expired`.
+pub(super) fn in_time(cx: &Context, made_at: Timestamp, lifetime: Duration) -> Result<()> {
+    let now = cx.env.now();
+    if made_at + lifetime <= now || made_at.is_ahead_of(now) {
+        return Err(Error::new(&codes::ATTEMPT_EXPIRED));
+    }
+    Ok(())
 }

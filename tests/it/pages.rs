@@ -198,6 +198,8 @@ fn forms_send_the_fields_they_promise() {
         ("sign_in", vec![field::ATTEMPT, field::EMAIL]),
         ("choose_connection", vec![field::ATTEMPT, field::CONNECTION]),
         ("account", vec![]),
+        ("consent", vec![field::ATTEMPT, field::DECISION]),
+        ("form_post", vec!["code", "state"]),
         ("people", vec!["request", field::FAULT, field::PERSON]),
     ] {
         let html = &pages.iter().find(|(name, _)| *name == page).unwrap().1;

@@ -5,7 +5,8 @@
 //! *Needs* `Env`'s timestamps and `Error`, nothing else. *Never* runs a script, sends a header, reads a store.
 //!
 //! Templates are in `assets/pages`, compiled in. Every expression is written by `display::Visible`. There is no
-//! JavaScript and no inline style, so that `headers::page_policy` holds on every page as it stands.
+//! JavaScript and no inline style, so that `headers::page_policy` holds on every page as it stands. The one script there
+//! is (`reply::form_post`) presses a button that a person can press as well.
 //! A new page extends `layout.html` (or `demo.html`) and fills its blocks `title`, `steps`, `main`.
 
 mod asset;
@@ -13,12 +14,14 @@ mod demo;
 pub mod display;
 mod failure;
 mod simulator;
+mod to_app;
 mod visitor;
 
 pub use asset::{ASSET_CACHE, asset, asset_names, asset_url};
 pub use demo::{Check, Claim, DemoHome, DemoToken};
 pub use failure::{Failure, Link, Root};
 pub use simulator::{Fault, Hidden, People, Person};
+pub use to_app::{AskedFor, ConsentPage, FormPost};
 pub use visitor::{Account, Choice, ChooseConnection, NoConnection, SignIn, SignedOut};
 
 /// The names of the form fields that pages send.
@@ -29,6 +32,8 @@ pub mod field {
     pub const ATTEMPT: &str = "attempt";
     /// The id of the chosen connection.
     pub const CONNECTION: &str = "connection";
+    /// What the person says to an app's question.
+    pub const DECISION: &str = "decision";
     /// The person chosen at the test identity provider.
     pub const PERSON: &str = "person";
     /// The fault chosen at the test identity provider.

@@ -25,11 +25,19 @@ async fn discovery_names_what_is_served_and_nothing_else() {
         ("jwks_uri", "/.well-known/jwks.json"),
         ("introspection_endpoint", "/oauth2/introspect"),
         ("revocation_endpoint", "/oauth2/revoke"),
+        ("pushed_authorization_request_endpoint", "/oauth2/par"),
     ] {
         assert_eq!(document[member], format!("{ISSUER}{path}"), "{member}");
     }
     assert_eq!(document["response_types_supported"], json!(["code"]));
     assert_eq!(document["grant_types_supported"], json!(["authorization_code", "refresh_token", "client_credentials"]));
+    assert_eq!(document["response_modes_supported"], json!(["query", "form_post"]));
+    assert_eq!(document["prompt_values_supported"], json!(["none", "login", "consent", "select_account"]));
+    assert_eq!(document["claims_parameter_supported"], true);
+    let ways = document["token_endpoint_auth_methods_supported"].as_array().unwrap();
+    assert!(ways.contains(&json!("private_key_jwt")));
+    let algorithms = document["token_endpoint_auth_signing_alg_values_supported"].as_array().unwrap();
+    assert!(algorithms.iter().all(|name| name != "none" && !name.as_str().unwrap().starts_with("HS")));
     assert_eq!(document["code_challenge_methods_supported"], json!(["S256"]));
     assert_eq!(document["authorization_response_iss_parameter_supported"], true);
     assert_eq!(document["request_uri_parameter_supported"], false, "left out it would mean true");

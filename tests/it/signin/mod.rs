@@ -1,7 +1,10 @@
 //! A sign-in from the app's request to the app's code, over the real routes and against a provider that can be bent.
 
+mod asked;
 mod attacks;
 mod clock;
+mod consents;
+mod doors;
 mod leaving;
 mod rotation;
 mod routing;
