@@ -179,7 +179,7 @@ async fn op_08_every_step_up_ends_in_a_new_session_and_the_old_one_is_over() {
         let landed = browser.get(&back).await;
         let anew = scene.id_token(&landed).await["sid"].clone();
         assert_ne!(anew, sid, "{more:?}");
-        assert_ne!(before.cookies["session"], browser.cookies["session"], "{more:?}");
+        assert_ne!(before.cookies["authd_session"], browser.cookies["authd_session"], "{more:?}");
         let old = scene.silently(&mut before.clone(), &[]).await;
         assert_eq!(old.query("error").as_deref(), Some("login_required"), "{more:?}: the old cookie is nothing");
         sid = anew;
