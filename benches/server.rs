@@ -305,7 +305,7 @@ async fn codes(world: &World, people: &[Session], count: usize) -> Vec<Redemptio
         let mut batch = Batch::new();
         for turn in redemptions.len()..count.min(redemptions.len() + 100) {
             let (cx, session) = (world.browser(), &people[turn % people.len()]);
-            let url = code::mint(&cx, &request, session, &mut batch).await.unwrap();
+            let url = code::mint(&cx, &request, session, None, &mut batch).await.unwrap().url();
             let url = url::Url::parse(&url).unwrap();
             let (_, code) = url.query_pairs().find(|(name, _)| name == "code").unwrap();
             let mut body = url::form_urlencoded::Serializer::new(String::new());

@@ -297,6 +297,7 @@ pub mod codes {
         UNSUPPORTED_GRANT_TYPE = Invalid "unsupported_grant_type", "This grant type is not served.", "";
         UNSUPPORTED_RESPONSE_TYPE = Invalid "unsupported_response_type", "Only the response type `code` is served.", "";
         LOGIN_REQUIRED = Unauthenticated "login_required", "The person has to sign in.", "";
+        CONSENT_REQUIRED = Forbidden "consent_required", "The person has not let this app in.", "Start again from the app, and allow it.";
         ACCESS_DENIED = Forbidden "access_denied", "The sign-in was refused.", "";
 
         // doors

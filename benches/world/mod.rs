@@ -130,6 +130,9 @@ impl World {
             connection: None,
             acr_values: Vec::new(),
             hinted_user: None,
+            response_mode: authd::provider::ResponseMode::default(),
+            claims: authd::provider::AskedClaims::default(),
+            pushed: false,
         }
     }
 }

@@ -41,6 +41,10 @@ pub enum Rule {
     App,
     /// A code that nobody was given, by app and address.
     Code,
+    /// A request pushed for an app that keeps no secret, by app and address.
+    PushedFromAddress,
+    /// The same, by app.
+    PushedForApp,
     /// A bearer that opens nothing, by address.
     Bearer,
     /// An e-mail address that leads nowhere, by address of the client: which domains are served is not to be listed.
@@ -71,6 +75,8 @@ impl Rule {
         Self::AppsFromAddress,
         Self::App,
         Self::Code,
+        Self::PushedFromAddress,
+        Self::PushedForApp,
         Self::Bearer,
         Self::EmailRoute,
         Self::DeviceFromAddress,
@@ -86,9 +92,13 @@ impl Rule {
     /// So often …
     pub fn most(self) -> u32 {
         match self {
-            Self::AppFromAddress | Self::Code | Self::DomainProof | Self::DeviceFromAddress => 60,
+            Self::AppFromAddress
+            | Self::Code
+            | Self::PushedFromAddress
+            | Self::DomainProof
+            | Self::DeviceFromAddress => 60,
+            Self::PushedForApp | Self::Device => 600,
             Self::AppsFromAddress | Self::Bearer | Self::UserCode => 300,
-            Self::Device => 600,
             Self::UserCodeFromAddress => 20,
             Self::App => 6_000,
             Self::EmailRoute => 120,
@@ -108,6 +118,8 @@ impl Rule {
             Self::AppsFromAddress => "apps_address",
             Self::App => "app",
             Self::Code => "code",
+            Self::PushedFromAddress => "pushed_address",
+            Self::PushedForApp => "pushed_app",
             Self::Bearer => "bearer",
             Self::EmailRoute => "email_route",
             Self::DeviceFromAddress => "device_address",

@@ -91,6 +91,8 @@ pub struct BeginRequest {
     pub login_hint: Option<String>,
     /// The person must sign in again even if the provider knows them (`prompt=login`).
     pub force: bool,
+    /// The person must be able to choose who they are, even if the provider knows them (`prompt=select_account`).
+    pub choose: bool,
     /// At most so many seconds since the provider last saw the person.
     pub max_age: Option<u64>,
     /// Authentication context classes that the app asks for.

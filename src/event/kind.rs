@@ -76,6 +76,9 @@ kinds! {
     LogoutAcknowledged = "oauth.logout.acknowledged", "An app has taken note that a session ended.";
     LogoutFailed = "oauth.logout.failed", "An app could not be told that a session ended.";
     TokenRefused = "oauth.token.refused", "The token endpoint refused a request.";
+    ConsentGranted = "oauth.consent.granted", "A person let an app know them and act for them.";
+    ConsentDenied = "oauth.consent.denied", "A person did not let an app in.";
+    ConsentRevoked = "oauth.consent.revoked", "What a person had let an app do was taken back, with all that the app had been given for it.";
     GrantRevoked = "oauth.grant.revoked", "What an app had been given was revoked.";
     ApiKeyCreated = "api_key.created", "An API key was created.";
     ApiKeyRevoked = "api_key.revoked", "An API key was revoked.";

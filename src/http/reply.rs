@@ -3,10 +3,13 @@
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use serde_json::json;
 
 use super::headers::{framing_policy, page_policy};
+use crate::crypto::sha256;
 use crate::error::{Error, Kind, Result, codes};
 use crate::id::RequestId;
 
@@ -116,6 +119,22 @@ pub fn framing_html(status: StatusCode, page: String, frames: &[String]) -> Resp
     response
 }
 
+/// The one script that ever runs on a page of ours.
+const PRESS: &str = "document.forms[0].submit()";
+
+/// A page whose one form is sent to `target` by itself (OAuth 2.0 Form Post Response Mode §2). The policy lets that one
+/// script run, by its hash, and nothing else; without it the person presses the form's button.
+pub fn form_post(page: &str, target: &str) -> Result<Response> {
+    let page = page.replacen("</body>", &format!("<script>{PRESS}</script>\n</body>"), 1);
+    let mut response = html(StatusCode::OK, page, [target]);
+    let policy = page_policy([target]);
+    let policy = policy.to_str().map_err(Error::bug)?;
+    let policy = format!("{policy}; script-src 'sha256-{}'", STANDARD.encode(sha256(&[PRESS.as_bytes()])));
+    let policy = HeaderValue::try_from(policy).map_err(Error::bug)?;
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    Ok(response)
+}
+
 /// 303: after a form, and wherever the method must become GET. Errors: `internal_error` for what is no address.
 pub fn see_other(location: &str) -> Result<Response> {
     redirect(StatusCode::SEE_OTHER, location)
@@ -161,6 +180,7 @@ pub fn oauth_name(error: &Error) -> &'static str {
         &codes::UNSUPPORTED_GRANT_TYPE,
         &codes::UNSUPPORTED_RESPONSE_TYPE,
         &codes::LOGIN_REQUIRED,
+        &codes::CONSENT_REQUIRED,
         &codes::ACCESS_DENIED,
         &codes::AUTHORIZATION_PENDING,
         &codes::SLOW_DOWN,

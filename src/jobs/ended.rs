@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::event::{EventKind, Origin};
 use crate::governance::OrganizationPolicy;
 use crate::id::OrganizationId;
-use crate::provider::App;
+use crate::provider::{App, Consent};
 use crate::session::{Lifetimes, Session};
 use crate::store::{Batch, Key, Query, Record, Store, Stored};
 use crate::token::ApiKey;
@@ -62,6 +62,7 @@ impl Chunk<'_> {
         self.all::<Session>("organization").await?;
         self.all::<ApiKey>("organization").await?;
         self.all::<CustomRole>("organization").await?;
+        self.all::<Consent>("organization").await?;
         self.all::<App>("organization").await?;
         if let Some(policy) = self.store.get(OrganizationPolicy::key_of(self.organization)).await? {
             self.delete::<OrganizationPolicy>(&policy);

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::asked_claims;
 use super::client::App;
 use crate::directory::Membership;
 use crate::error::{Error, Result, codes};
@@ -56,6 +57,16 @@ pub(super) fn person(scope: &[String], member: &Membership) -> Map<String, Value
         claims.insert("groups".into(), member.groups.clone().into());
     }
     claims
+}
+
+/// The claims that an app asked for by name (OpenID Connect Core §5.5), whatever scopes it was given.
+pub(super) fn named(names: &[String], app: &App, member: &Membership) -> Map<String, Value> {
+    if names.is_empty() {
+        return Map::new();
+    }
+    let mut all = person(&asked_claims::every_scope(), member);
+    all.extend(own(app, member));
+    asked_claims::picked(all, names)
 }
 
 /// Names that the protocol itself gives a meaning: no app gives them another.

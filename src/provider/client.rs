@@ -300,6 +300,15 @@ impl App {
         !self.public && self.auth_method != Some(AuthMethod::PrivateKeyJwt)
     }
 
+    /// From now on it proves itself so. Secrets that it has no use for end; one that it lacks is made by rotation.
+    pub(super) fn prove_by(&mut self, method: AuthMethod) {
+        self.auth_method = Some(method);
+        self.public = matches!(self.kind, Kind::Spa | Kind::Native) || method == AuthMethod::None;
+        if !self.keeps_secret() {
+            self.secrets.clear();
+        }
+    }
+
     /// Whether it may get tokens by that grant. Codes and refresh are everybody's; a machine of its own (client
     /// credentials) or a device has to be allowed.
     pub fn may_use(&self, grant: GrantType) -> bool {

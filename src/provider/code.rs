@@ -9,9 +9,12 @@
 
 use std::time::Duration;
 
+use super::asked_claims::AskedClaims;
 use super::authorize::AuthorizeRequest;
 use super::client::App;
-use super::parameters::{Parameters, extend};
+use super::consent::{self, Agreed};
+use super::parameters::Parameters;
+use super::response::ToApp;
 use crate::access::Context;
 use crate::crypto::{Opaque, TokenHash, base64url, same, sha256};
 use crate::directory::Organization;
@@ -78,6 +81,10 @@ pub struct AuthorizationCode {
     used_at: Option<Timestamp>,
     #[n(17)]
     reused_at: Option<Timestamp>,
+    /// The claims that the app asked for by name.
+    #[n(18)]
+    #[cbor(default)]
+    pub claims: AskedClaims,
 }
 
 impl Record for AuthorizationCode {
@@ -91,16 +98,27 @@ impl Record for AuthorizationCode {
     }
 }
 
-/// Adds a code for the session to the batch; gives the return address with `code`, `state` and `iss`.
+/// Adds a code for the session to the batch; gives the answer with `code`, `state` and `iss`.
 ///
-/// The app is read again: a sign-in takes minutes, in which it may have been changed or deleted.
-/// Errors: `unauthorized_client`, `organization_disabled`, `redirect_uri_mismatch` (show a page), `access_denied`
-/// (tell the app).
-pub async fn mint(cx: &Context, request: &AuthorizeRequest, session: &Session, batch: &mut Batch) -> Result<String> {
+/// The app is read again: a sign-in takes minutes, in which it may have been changed or deleted. So is the person's
+/// consent, where it takes one; `agreed` is one of this very batch.
+/// Errors: `unauthorized_client`, `organization_disabled`, `redirect_uri_mismatch` (show a page), `access_denied`,
+/// `consent_required` (tell the app).
+pub async fn mint(
+    cx: &Context,
+    request: &AuthorizeRequest,
+    session: &Session,
+    agreed: Option<&Agreed>,
+    batch: &mut Batch,
+) -> Result<ToApp> {
     let grant = GrantId::new(&cx.env);
     let (app, epochs) = standing(cx, request.app, grant, session).await?;
     if !app.returns_to(&request.redirect_uri) {
         return Err(Error::new(&codes::REDIRECT_URI_MISMATCH));
+    }
+    let granted = agreed.is_some_and(|agreed| agreed.covers(request, session));
+    if !granted && !consent::stands(cx, &app, request, session).await? {
+        return Err(Error::new(&codes::CONSENT_REQUIRED));
     }
     let Opaque { text, hash } = Opaque::new(&cx.env, "ac_");
     let code = AuthorizationCode {
@@ -122,6 +140,7 @@ pub async fn mint(cx: &Context, request: &AuthorizeRequest, session: &Session, b
         minted_at: cx.env.now(),
         used_at: None,
         reused_at: None,
+        claims: request.claims.clone(),
     };
     let event = Event::new(&cx.env, EventKind::CodeCreated, &Actor::User(session.user), &cx.origin)
         .within(session.organization)
@@ -130,17 +149,16 @@ pub async fn mint(cx: &Context, request: &AuthorizeRequest, session: &Session, b
         .and("session", session.id)
         .and("grant", grant);
     batch.create(&code).log(event);
-    let mut pairs = vec![("code", text.expose())];
-    pairs.extend(request.state.as_deref().map(|state| ("state", state)));
-    pairs.push(("iss", cx.deployment.public_url.issuer()));
-    Ok(extend(&request.redirect_uri, &pairs))
+    let pairs = vec![("code", text.expose().to_owned())];
+    Ok(request.answer(cx, pairs, request.state.as_deref()))
 }
 
 /// The app as it is now, if it serves the session's organization, and what is made for it now holds by.
-async fn standing(cx: &Context, app: AppId, grant: GrantId, session: &Session) -> Result<(App, Epochs)> {
+async fn standing(cx: &Context, app: AppId, grant: GrantId, session: &Session) -> Result<(Stored<App>, Epochs)> {
     // Epochs before the app: whatever changes after this line is seen when the code is redeemed. The session's own
     // epochs stay those that it was opened under; reading them afresh would revive what has ended.
-    let epochs = session.epochs.clone().and(&cx.store, &[Scope::App(app), Scope::Grant(grant)]).await?;
+    let consent = Scope::Consent(session.organization, session.user, app);
+    let epochs = session.epochs.clone().and(&cx.store, &[Scope::App(app), Scope::Grant(grant), consent]).await?;
     let app = App::load(&cx.store, app)
         .await
         .map_err(|e| if e.is(&codes::NOT_FOUND) { Error::new(&codes::UNAUTHORIZED_CLIENT) } else { e })?;
@@ -150,7 +168,7 @@ async fn standing(cx: &Context, app: AppId, grant: GrantId, session: &Session) -
     if !app.reach().includes(session.organization) {
         return Err(Error::says(&codes::ACCESS_DENIED, "This app does not serve the organization."));
     }
-    Ok((app.value, epochs))
+    Ok((app, epochs))
 }
 
 /// What a device is promised. It is kept with the device's own code, and never presented as an authorization code: it has
@@ -174,7 +192,7 @@ pub(super) async fn agreed(
         organization: session.organization,
         user: session.user,
         session: session.id,
-        session_ends: session.expires_at,
+        session_ends: session.ends_at(&cx.store).await?,
         auth_time: session.auth_time,
         acr: session.acr.clone(),
         amr: session.amr.clone(),
@@ -182,6 +200,7 @@ pub(super) async fn agreed(
         minted_at: cx.env.now(),
         used_at: None,
         reused_at: None,
+        claims: AskedClaims::default(),
     })
 }
 

@@ -5,7 +5,8 @@ use axum::body::Bytes;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 
-use super::{cors, device, discovery, introspect, revoke, token_endpoint, userinfo};
+use super::client_assertion::AppKeys;
+use super::{cors, device, discovery, introspect, pushed, revoke, token_endpoint, userinfo};
 use crate::access::{Caller, Context, World};
 use crate::event::Origin;
 use crate::http::{RequestInfo, limits};
@@ -18,6 +19,7 @@ pub(super) struct Door {
     pub(super) keyring: Keyring,
     pub(super) discovery: Bytes,
     pub(super) machines: token_endpoint::Machines,
+    pub(super) app_keys: AppKeys,
 }
 
 impl Door {
@@ -31,7 +33,13 @@ impl Door {
 /// The routes, relative to the issuer's path; `http::Door::guard` stands before them.
 pub fn http(world: World, keyring: Keyring) -> Router {
     let document = discovery::document(&world.deployment.public_url).to_string();
-    let door = Door { world, keyring, discovery: document.into(), machines: token_endpoint::Machines::default() };
+    let door = Door {
+        world,
+        keyring,
+        discovery: document.into(),
+        machines: token_endpoint::Machines::default(),
+        app_keys: AppKeys::default(),
+    };
     let public = Router::new()
         .route("/.well-known/openid-configuration", get(discovery::discovery).options(cors::bare))
         .route("/.well-known/oauth-authorization-server", get(discovery::discovery).options(cors::bare))
@@ -39,6 +47,7 @@ pub fn http(world: World, keyring: Keyring) -> Router {
         .route_layer(from_fn(cors::everybody));
     let called = Router::new()
         .route("/oauth2/token", post(token_endpoint::post).options(cors::bare))
+        .route("/oauth2/par", post(pushed::post).options(cors::bare))
         .route("/oauth2/revoke", post(revoke::post).options(cors::bare))
         .route("/userinfo", get(userinfo::answer).post(userinfo::answer).options(cors::bare))
         .route_layer(from_fn_with_state(limits::AUTH_BODY, limits::body))

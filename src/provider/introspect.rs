@@ -32,7 +32,9 @@ pub(super) async fn post(State(door): State<Door>, info: RequestInfo, request: R
 }
 
 async fn answer(cx: &Context, door: &Door, request: Request) -> Result<Value> {
-    let (app, parameters) = client_auth::calling(cx, request).await?;
+    let (client, parameters) = client_auth::calling(door, cx, request).await?;
+    client.spend_alone(cx).await?;
+    let app = client.app;
     // Whoever holds a token may read it; asking about it takes an app that can prove who it is (RFC 7662 §2.1).
     if app.public {
         return Err(Error::new(&codes::INVALID_CLIENT));

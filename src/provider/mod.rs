@@ -1,23 +1,27 @@
 //! # provider — authd as an OpenID provider toward apps
 //!
 //! *Owns* apps (OAuth clients), authorization requests and codes, the token endpoint, user info, discovery.
-//! *Gives* `authorize::validate` and `code::mint` to a sign-in, a `Router` to the server, operations on apps.
+//! *Gives* `authorize::validate`, `consent::question` and `code::mint` to a sign-in, a `Router` to the server, operations on apps.
 //! *Needs* tokens, sessions, memberships. *Never* names `signin`: whoever holds a session can mint a code.
 //!
 //! ```text
 //!  app ── /oauth2/authorize ──► validate ──► (sign-in) ──► code::mint ──► app
+//!  app ── /oauth2/par ──► pushed ──► request_uri ──► /oauth2/authorize
 //!  app ── /oauth2/token ──► client_auth ──► code::redeem ──► one commit ──► id_token + access_token
 //!  app ── /userinfo ──► token::verify ──► claims by scope
 //! ```
 //!
 //! One file a capability: refresh, device, logout, introspection, revocation stand beside `code`.
 
+mod asked_claims;
 pub mod authorize;
 pub mod backchannel;
 mod claims;
 pub mod client;
+mod client_assertion;
 mod client_auth;
 pub mod code;
+pub mod consent;
 mod cors;
 pub mod device;
 mod discovery;
@@ -27,16 +31,21 @@ mod introspect;
 pub mod logout;
 mod ops;
 mod parameters;
+mod pushed;
 mod redirect_uri;
 mod refresh;
+pub mod response;
 mod revoke;
 mod token_endpoint;
 mod userinfo;
 
+pub use asked_claims::AskedClaims;
 pub use client::{App, AuthMethod, GrantType, Organizations, Reach};
+pub use consent::{Consent, ListConsents, RevokeConsent};
 pub use http::http;
 pub use ops::{AppView, CreateApp, CreatedApp, DeleteApp, GetApp, ListApps, RotateAppSecret, UpdateApp};
 pub use refresh::RefreshFamily;
+pub use response::{ResponseMode, ToApp};
 
 use crate::access::Catalogue;
 
@@ -49,4 +58,6 @@ pub fn catalogue(catalogue: Catalogue) -> Catalogue {
         .with::<UpdateApp>()
         .with::<RotateAppSecret>()
         .with::<DeleteApp>()
+        .with::<ListConsents>()
+        .with::<RevokeConsent>()
 }

@@ -37,6 +37,12 @@ impl Parameters {
         self.values.get(name).map(String::as_str)
     }
 
+    /// Every one that came once and is not empty.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        let once = self.values.iter().filter(|(name, _)| !self.repeated.contains(*name));
+        once.map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Whether that parameter came more than once.
     pub(super) fn repeats(&self, name: &str) -> bool {
         self.repeated.contains(name)

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use aws_lc_rs::hmac;
 
+use super::asked_claims::AskedClaims;
 use super::client::{App, GrantType};
 use super::code::AuthorizationCode;
 use crate::access::Context;
@@ -85,6 +86,10 @@ pub struct RefreshFamily {
     /// When it ends unless it is used before.
     #[n(16)]
     idle_until: Timestamp,
+    /// The claims that the app asked for by name.
+    #[n(17)]
+    #[cbor(default)]
+    pub claims: AskedClaims,
 }
 
 impl Record for RefreshFamily {
@@ -125,6 +130,7 @@ impl RefreshFamily {
             epochs: self.epochs.clone(),
             created_at: now,
             expires_at,
+            claims: self.claims.userinfo.clone(),
         }
     }
 
@@ -200,6 +206,7 @@ pub(super) fn family(cx: &Context, app: &App, code: &AuthorizationCode) -> Resul
         created_at: now,
         expires_at,
         idle_until: expires_at.min(now + app.refresh_idle()),
+        claims: code.claims.clone(),
     };
     let token = family.member(cx, 1)?;
     Ok(Some(Made { family, token }))

@@ -31,11 +31,12 @@ pub(super) async fn post(State(door): State<Door>, info: RequestInfo, request: R
 }
 
 async fn answer(cx: &Context, door: &Door, request: Request) -> Result<()> {
-    let (app, parameters) = client_auth::calling(cx, request).await?;
+    let (client, parameters) = client_auth::calling(door, cx, request).await?;
     let mut tries = 0;
     loop {
         let mut batch = Batch::new();
-        revoke(cx, door, &app, &parameters, &mut batch).await?;
+        revoke(cx, door, &client.app, &parameters, &mut batch).await?;
+        client.spend(cx, &mut batch).await?;
         if batch.is_empty() {
             return Ok(());
         }

@@ -107,6 +107,7 @@ async fn person(cx: &Context, keyring: &Keyring, token: &str) -> Result<Map<Stri
     let mut claims = Map::new();
     claims.insert("sub".into(), user.to_string().into());
     claims.insert("org_id".into(), checked.grant.organization.to_string().into());
+    claims.extend(claims::named(&checked.grant.claims, &app, &member));
     claims.extend(claims::person(&scope, &member));
     claims.extend(claims::own(&app, &member));
     Ok(claims)

@@ -36,6 +36,9 @@ pub enum Scope {
     /// Everything of every person in an organization; what machines hold stays.
     #[n(7)]
     People(#[n(0)] OrganizationId),
+    /// Everything that one app was given in the name of one person.
+    #[n(8)]
+    Consent(#[n(0)] OrganizationId, #[n(1)] UserId, #[n(2)] AppId),
 }
 
 impl Scope {
@@ -49,6 +52,9 @@ impl Scope {
             Self::App(id) => Key::of(&[b"a", &id.bytes()]),
             Self::Grant(id) => Key::of(&[b"g", &id.bytes()]),
             Self::People(id) => Key::of(&[b"p", &id.bytes()]),
+            Self::Consent(organization, user, app) => {
+                Key::of(&[b"t", &organization.bytes(), &user.bytes(), &app.bytes()])
+            }
         }
     }
 }

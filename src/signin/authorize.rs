@@ -5,9 +5,10 @@ use axum::response::Response;
 
 use super::attempt::{Attempt, Intent, Step};
 use super::bounds;
-use super::finish;
-use super::http::{Signin, with_cookie};
+use super::consent;
+use super::http::{Signin, deliver, with_cookie};
 use super::route::{Routed, Wish, route};
+use super::standing::{self, Standing};
 use super::ticket::Ticket;
 use super::trace::Trace;
 use crate::access::throttle::{self, Rule};
@@ -15,16 +16,16 @@ use crate::access::{Context, refusal};
 use crate::connection::Connection;
 use crate::connection::protocol::{Begin, BeginRequest, Checks};
 use crate::crypto::{Opaque, TokenHash};
-use crate::directory::{EmailAddress, Membership, Organization};
+use crate::directory::{EmailAddress, Organization};
 use crate::error::{Error, Kind, Result, codes};
 use crate::event::EventKind;
 use crate::http::extract::Params;
 use crate::http::page::{Choice, ChooseConnection, Failure, NoConnection, Notice, SignIn};
 use crate::http::reply;
 use crate::id::AttemptId;
-use crate::provider::authorize::{AuthorizeRequest, Refusal, validate};
+use crate::provider::authorize::{Refusal, validate};
 use crate::provider::{App, Reach};
-use crate::session::{Epochs, Scope, Session};
+use crate::session::{Epochs, Scope};
 use crate::store::Batch;
 
 /// `GET /oauth2/authorize`.
@@ -32,25 +33,26 @@ pub(super) async fn begin(signin: &Signin, cx: &Context, headers: &HeaderMap, pa
     let pairs: Vec<(String, String)> = params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let request = match validate(cx, &pairs).await {
         Ok(request) => request,
-        Err(Refusal::Redirect { url }) => {
-            let code = url::Url::parse(&url).ok().and_then(|url| {
-                url.query_pairs().find(|(name, _)| name == "error").map(|(_, value)| value.into_owned())
-            });
-            let event = cx.event(EventKind::SigninRefused).failed(code.as_deref().unwrap_or("invalid_request"));
+        Err(Refusal::App(answer)) => {
+            let event = cx.event(EventKind::SigninRefused).failed(answer.error().unwrap_or("invalid_request"));
             let mut batch = Batch::new();
             refusal::tell(cx, event, &mut batch).await?;
             cx.store.commit(batch).await?;
-            return reply::see_other(&url);
+            return deliver(cx, &answer);
         }
         Err(Refusal::Page(error)) => return refuse(signin, cx, None, None, error).await,
     };
-    if let Some(session) = signin.session(cx, headers).await?
-        && fits(cx, &request, &session).await?
-    {
-        return finish::reuse(cx, &request, &session).await;
+    let session = signin.session(cx, headers).await?;
+    let standing = match &session {
+        Some(session) => standing::of(cx, &request, session).await?,
+        None => Standing::Absent,
+    };
+    if let (Standing::Fits, Some(session)) = (&standing, &session) {
+        return consent::answer(signin, cx, &request, session).await;
     }
     if request.silent() {
-        return reply::see_other(&request.error_redirect(cx, "login_required", "The person has to sign in."));
+        let (code, why) = standing.told();
+        return deliver(cx, &request.refused(cx, code, why));
     }
     let wish = Wish {
         connection: request.connection.as_deref(),
@@ -58,30 +60,8 @@ pub(super) async fn begin(signin: &Signin, cx: &Context, headers: &HeaderMap, pa
         email: request.login_hint.as_deref().filter(|hint| EmailAddress::parse(hint).is_ok()),
     };
     // A person who shall choose an account is asked, whatever the app suggests.
-    let ask = request.prompt.iter().any(|prompt| prompt == "select_account");
-    let wish = if ask { Wish::default() } else { wish };
+    let wish = if request.forces_choice() { Wish::default() } else { wish };
     go(signin, cx, headers, Intent::Authorize(Box::new(request.clone())), &wish).await
-}
-
-/// Whether the session answers the app's request as it stands (OpenID Connect Core §3.1.2.1).
-async fn fits(cx: &Context, request: &AuthorizeRequest, session: &Session) -> Result<bool> {
-    let app = App::load(&cx.store, request.app).await?;
-    let other = request.hinted_user.is_some_and(|user| user != session.user);
-    let anew = request.prompt.iter().any(|prompt| prompt == "login" || prompt == "select_account");
-    let too_old =
-        request.max_age.is_some_and(|max| cx.env.now().since(session.auth_time).as_secs() >= max.max(1) || max == 0);
-    let elsewhere = request.organization.as_ref().is_some_and(|id| *id != session.organization.to_string())
-        || request
-            .connection
-            .as_ref()
-            .is_some_and(|id| Some(id) != session.connection.map(|id| id.to_string()).as_ref());
-    if other || anew || too_old || elsewhere || !app.reach().includes(session.organization) {
-        return Ok(false);
-    }
-    let Ok(member) = Membership::active(&cx.store, session.organization, session.user).await else { return Ok(false) };
-    let folded = |text: &str| EmailAddress::parse(text).ok().map(|email| email.folded);
-    let hinted = request.login_hint.as_deref().and_then(folded);
-    Ok(hinted.is_none() || hinted == member.email.as_deref().and_then(folded))
 }
 
 /// `POST /signin`: the page's answer.
@@ -139,7 +119,7 @@ pub(super) async fn go(
         },
         Ok(Routed::Ask) => ask(signin, cx, headers, intent, wish.email.unwrap_or_default(), None).await,
         Ok(Routed::Choose(connections)) => choose(signin, cx, headers, intent, connections).await,
-        Ok(Routed::Nowhere { domain }) => nowhere(signin, cx, &intent, domain).await,
+        Ok(Routed::Nowhere { domain }) => nowhere(signin, cx, headers, intent, domain, wish).await,
         Err(error) => refuse(signin, cx, Some(&intent), None, error).await,
     }
 }
@@ -159,8 +139,9 @@ async fn send(
     if let Intent::Authorize(request) = intent {
         begin.login_hint = begin.login_hint.or_else(|| request.login_hint.clone());
         begin.force = request.forces_login();
+        begin.choose = request.forces_choice();
         begin.max_age = request.max_age;
-        begin.acr_values.clone_from(&request.acr_values);
+        begin.acr_values = request.acr_asked();
     }
     // Captured before the status is read again: what is disabled from here on is dead when the browser comes back.
     let epochs = Epochs::capture(&cx.store, &scopes).await?;
@@ -240,15 +221,26 @@ async fn choose(
     Ok(with_cookie(signin.form_page(StatusCode::OK, page.render(), target.as_deref()), cookie))
 }
 
-async fn nowhere(signin: &Signin, cx: &Context, intent: &Intent, domain: String) -> Result<Response> {
+async fn nowhere(
+    signin: &Signin,
+    cx: &Context,
+    headers: &HeaderMap,
+    intent: Intent,
+    domain: String,
+    wish: &Wish<'_>,
+) -> Result<Response> {
     let error = Error::new(&codes::NO_CONNECTION);
     let mut checks = Checks::new();
     checks.compare("domain", false, "the verified domain of an active connection", &domain);
-    note(signin, cx, Some(intent), None, &error, checks).await?;
+    note(signin, cx, Some(&intent), None, &error, checks).await?;
+    let Some(retry_href) = again(signin, &intent) else {
+        // No link starts it once more, so the person stays on the page that asks.
+        return ask(signin, cx, headers, intent, wish.email.unwrap_or_default(), Some(Notice::from(&error))).await;
+    };
     let page = NoConnection {
         domain,
-        app_name: app_name(cx, Some(intent)).await,
-        retry_href: again(signin, intent),
+        app_name: app_name(cx, Some(&intent)).await,
+        retry_href,
         request_id: cx.origin.request.to_string(),
     };
     Ok(reply::html(StatusCode::NOT_FOUND, page.render(), []))
@@ -266,12 +258,12 @@ fn seal(cx: &Context, intent: Intent, browser: TokenHash) -> Result<String> {
     Ticket { intent, browser, made_at: cx.env.now() }.seal(cx)
 }
 
-/// Where a person starts the same sign-in once more.
-pub(super) fn again(signin: &Signin, intent: &Intent) -> String {
+/// Where a person starts the same sign-in once more; nowhere when only the app can start it.
+pub(super) fn again(signin: &Signin, intent: &Intent) -> Option<String> {
     match intent {
-        Intent::Authorize(request) => signin.path(&request.again()),
-        Intent::Account => signin.path("/signin"),
-        Intent::Device(_) => signin.path("/device"),
+        Intent::Authorize(request) => request.again().map(|path| signin.path(&path)),
+        Intent::Account => Some(signin.path("/signin")),
+        Intent::Device(_) => Some(signin.path("/device")),
     }
 }
 
@@ -337,8 +329,8 @@ pub(super) async fn refuse(
         note(signin, cx, intent, connection, &error, Checks::new()).await?;
     }
     let mut page = Failure::from_error(&error, cx.origin.request.to_string());
-    if let Some(intent) = intent {
-        page = page.retry(again(signin, intent));
+    if let Some(again) = intent.and_then(|intent| again(signin, intent)) {
+        page = page.retry(again);
     }
     if let Some(name) = app_name(cx, intent).await {
         page = page.app(name);

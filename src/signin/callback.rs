@@ -168,8 +168,8 @@ async fn refuse(signin: &Signin, cx: &Context, landing: Landing, error: Error) -
         }
         _ => Failure::from_error(&error, cx.origin.request.to_string()),
     };
-    if let Some(intent) = &intent {
-        page = page.retry(again(signin, intent));
+    if let Some(again) = intent.as_ref().and_then(|intent| again(signin, intent)) {
+        page = page.retry(again);
     }
     if let Some(name) = app_name(cx, intent.as_ref()).await {
         page = page.app(name);

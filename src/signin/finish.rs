@@ -3,7 +3,8 @@
 use axum::response::Response;
 
 use super::attempt::{Attempt, Intent};
-use super::http::{Signin, with_cookie};
+use super::http::{Signin, deliver, with_cookie};
+use super::standing;
 use super::trace::Trace;
 use crate::access::Context;
 use crate::connection::Connection;
@@ -14,7 +15,8 @@ use crate::event::EventKind;
 use crate::governance;
 use crate::http::reply;
 use crate::provider::authorize::AuthorizeRequest;
-use crate::provider::code;
+use crate::provider::consent::{self, Question};
+use crate::provider::{ToApp, code};
 use crate::session::{Epochs, NewSession, Opened, Scope, Session};
 use crate::store::{Batch, Record as _, Stored};
 
@@ -25,9 +27,58 @@ const RETRIES: usize = 3;
 pub(super) async fn reuse(cx: &Context, request: &AuthorizeRequest, session: &Session) -> Result<Response> {
     let mut batch = Batch::new();
     session.touch(cx, &mut batch).await?;
-    let url = code::mint(cx, request, session, &mut batch).await?;
+    let answer = code::mint(cx, request, session, None, &mut batch).await?;
     cx.store.commit(batch).await?;
-    reply::see_other(&url)
+    deliver(cx, &answer)
+}
+
+/// What the browser is told once the person is in.
+enum Next {
+    /// To their own page.
+    Account,
+    /// The app's answer.
+    App(ToApp),
+    /// The app's question, before it is answered.
+    Ask(Box<AuthorizeRequest>, Box<Question>),
+    /// The question about a device.
+    Device(String),
+}
+
+impl Next {
+    /// Decides, and adds to the batch what it takes.
+    async fn of(
+        signin: &Signin,
+        cx: &Context,
+        attempt: &Attempt,
+        session: &Session,
+        checks: &mut Checks,
+        batch: &mut Batch,
+    ) -> Result<Self> {
+        let request = match &attempt.intent {
+            Intent::Authorize(request) => request,
+            Intent::Account => return Ok(Self::Account),
+            Intent::Device(request) => {
+                return super::device::confirm_at(signin, cx, request, attempt.browser).map(Self::Device);
+            }
+        };
+        if let Some((code, why)) = standing::lacks(request, session, attempt.created_at) {
+            checks.compare("asked_for_by_the_app", false, "what the app asked for", code);
+            return Ok(Self::App(request.refused(cx, code, why)));
+        }
+        match consent::question(cx, request, session).await? {
+            Some(question) => Ok(Self::Ask(request.clone(), Box::new(question))),
+            None => Ok(Self::App(code::mint(cx, request, session, None, batch).await?)),
+        }
+    }
+
+    async fn tell(self, signin: &Signin, cx: &Context, session: &Session) -> Result<Response> {
+        match self {
+            Self::Account => reply::see_other(&signin.world.deployment.public_url.at("/signin")),
+            Self::Device(at) => reply::see_other(&at),
+            Self::App(answer) => deliver(cx, &answer),
+            Self::Ask(request, question) => super::consent::ask(signin, cx, &request, session, *question).await,
+        }
+    }
 }
 
 /// Who is let in: whom the provider of a connection vouches for, and whose browser it is so far.
@@ -82,20 +133,19 @@ pub(super) async fn finish(
         };
         let Opened { session, cookie } = Session::open(cx, new, &mut batch).await?;
         session.replace(cx, earlier, &mut batch).await?;
-        let target = match &attempt.intent {
-            Intent::Authorize(request) => code::mint(cx, request, &session, &mut batch).await?,
-            Intent::Account => signin.world.deployment.public_url.at("/signin"),
-            Intent::Device(request) => super::device::confirm_at(signin, cx, request, attempt.browser)?,
-        };
         let mut trace = Trace::of(cx, attempt).await?;
         let mut all = checks.clone();
         all.pass("policy", if provisioned.created { "created" } else { "admitted" });
+        let next = Next::of(signin, cx, attempt, &session, &mut all, &mut batch).await?;
         trace.keep(person);
         trace.succeed(cx.env.now(), &all, member.user, session.id);
         conclude(cx, attempt, connection, &provisioned, &session, &mut batch);
         signin.bounds.trace(cx, &trace, &mut batch).await?;
         match cx.store.commit(batch).await {
-            Ok(_) => return Ok(with_cookie(reply::see_other(&target)?, Some(signin.session_cookie(cookie.expose())?))),
+            Ok(_) => {
+                let response = next.tell(signin, cx, &session).await?;
+                return Ok(with_cookie(response, Some(signin.session_cookie(cookie.expose())?)));
+            }
             Err(refused) if retry(&refused) && tries < RETRIES => tries += 1,
             Err(refused) => return Err(refused.into()),
         }

@@ -10,14 +10,15 @@ use axum::response::Response;
 use axum::routing::{get, post};
 
 use super::bounds::Bounds;
-use super::{account, authorize, callback, device, logout, upstream_logout};
+use super::{account, authorize, callback, consent, device, logout, upstream_logout};
 use crate::access::{Caller, Context, World};
 use crate::connection::Registry;
 use crate::crypto::{Opaque, TokenHash};
 use crate::error::{Error, Result};
 use crate::http::extract::{Form, Query, read_form};
-use crate::http::page::Failure;
+use crate::http::page::{Failure, FormPost};
 use crate::http::{Cookies, RequestInfo, Site, limits, reply};
+use crate::provider::{ResponseMode, ToApp};
 use crate::session::Session;
 
 /// The cookie that binds a sign-in to a browser. It says nothing about a person.
@@ -117,6 +118,19 @@ pub(super) fn with_cookie(mut response: Response, cookie: Option<HeaderValue>) -
     response
 }
 
+/// Sends an answer to the app.
+pub(super) fn deliver(cx: &Context, answer: &ToApp) -> Result<Response> {
+    match answer.mode {
+        ResponseMode::Query => reply::see_other(&answer.url()),
+        ResponseMode::FormPost => {
+            let fields = answer.pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+            let action = answer.redirect_uri.clone();
+            let page = FormPost { action, fields, request_id: cx.origin.request.to_string() };
+            reply::form_post(&page.render(), &answer.redirect_uri)
+        }
+    }
+}
+
 /// The page of an error that has no better one: code and request id.
 pub(super) fn failure(cx: &Context, error: &Error) -> Response {
     reply::log(error, cx.origin.request);
@@ -129,6 +143,7 @@ pub fn http(signin: Signin) -> Router {
     Router::new()
         .route("/oauth2/authorize", get(authorize_get).post(authorize_post))
         .route("/signin", get(account_get).post(signin_post))
+        .route("/signin/consent", post(consent_post))
         .route("/signin/sign-out", post(sign_out))
         .route("/signin/sessions/end", post(end_session))
         .route("/signin/sessions/end-others", post(end_others))
@@ -153,7 +168,9 @@ async fn authorize_get(
     authorize::begin(&signin, &cx, &headers, &params).await.unwrap_or_else(|error| failure(&cx, &error))
 }
 
-/// OpenID Connect Core §3.1.2.1: the request may also be posted. It changes nothing of the person's, so it may come from an app.
+/// OpenID Connect Core §3.1.2.1: the request may also be posted. It changes nothing of the person's, so it may come from
+/// an app. A browser leaves our cookies at home when another site posts (`SameSite=Lax`), and brings them when it comes
+/// by itself: so that the session counts, it is asked to come again.
 async fn authorize_post(
     State(signin): State<Signin>,
     info: RequestInfo,
@@ -161,6 +178,12 @@ async fn authorize_post(
     Form(params): Form,
 ) -> Response {
     let cx = signin.context(info);
+    let foreign = headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none");
+    if foreign && signin.browser(&headers).is_none() && signin.cookies().get(&headers, SESSION).is_none() {
+        let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(params.iter()).finish();
+        let again = signin.world.deployment.public_url.at(&format!("/oauth2/authorize?{query}"));
+        return reply::see_other(&again).unwrap_or_else(|error| failure(&cx, &error));
+    }
     authorize::begin(&signin, &cx, &headers, &params).await.unwrap_or_else(|error| failure(&cx, &error))
 }
 
@@ -195,6 +218,24 @@ async fn own_form(
         Err(error) => authorize::refuse(signin, cx, None, None, error).await,
     };
     answer.unwrap_or_else(|error| failure(cx, &error))
+}
+
+async fn consent_post(
+    State(signin): State<Signin>,
+    info: RequestInfo,
+    headers: HeaderMap,
+    Form(params): Form,
+) -> Response {
+    let cx = signin.context(info);
+    let answer = async {
+        signin.site.from_own_page(&headers)?;
+        consent::decide(&signin, &cx, &headers, &params).await
+    };
+    let answer = match answer.await {
+        Err(error) => authorize::refuse(&signin, &cx, None, None, error).await,
+        answer => answer,
+    };
+    answer.unwrap_or_else(|error| failure(&cx, &error))
 }
 
 async fn sign_out(State(signin): State<Signin>, info: RequestInfo, headers: HeaderMap) -> Response {

@@ -51,7 +51,7 @@ impl Ticket {
 
     fn open(cx: &Context, text: &str) -> Result<Self> {
         let opened: Self = ticket::open(cx, PLACE, text)?;
-        ticket::fresh(cx, opened.made_at)?;
+        ticket::in_time(cx, opened.made_at, ticket::LIFETIME)?;
         Ok(opened)
     }
 }

@@ -16,7 +16,9 @@
 //!  protocol.begin ► commit Attempt{Sent} ► 303 upstream                                   │
 //!        │                                                                                │
 //!        ▼ callback: state, browser, connection, screen                                   │
-//!  commit Attempt{Claimed} ► protocol.complete ► provision ► session ► code ► one commit ─┘
+//!  commit Attempt{Claimed} ► protocol.complete ► provision ► session ► code ► one commit ─┤
+//!        │                                                              ▼ must be let in?     │
+//!        │                                              page ► POST /signin/consent ► code ───┘
 //!        │ refused at any point
 //!        ▼ commit {attempt gone, trace, one event} ► page with code and request id
 //! ```
@@ -26,6 +28,7 @@ mod attempt;
 mod authorize;
 mod bounds;
 mod callback;
+mod consent;
 mod device;
 mod explain;
 mod explain_policy;
@@ -34,6 +37,7 @@ mod http;
 mod logout;
 mod route;
 mod shelf;
+mod standing;
 mod ticket;
 mod trace;
 mod upstream_logout;

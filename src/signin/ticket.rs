@@ -12,7 +12,8 @@ use crate::env::Timestamp;
 use crate::error::{Error, Result, codes};
 
 const PLACE: &str = "signin/ticket";
-const LIFETIME: Duration = Duration::from_secs(3600);
+/// How long a form is taken that nobody says otherwise of.
+pub(super) const LIFETIME: Duration = Duration::from_secs(3600);
 
 /// A ticket.
 #[derive(Clone, Debug, minicbor::Encode, minicbor::Decode)]
@@ -41,19 +42,19 @@ impl Ticket {
         if browser != Some(ticket.browser) {
             return Err(Error::new(&codes::FLOW_MISMATCH));
         }
-        fresh(cx, ticket.made_at)?;
+        in_time(cx, ticket.made_at, LIFETIME)?;
         Ok(ticket)
     }
 }
 
-/// Seals what a page carries. A sealed text opens at its own `place` alone.
-pub(super) fn seal<T: minicbor::Encode<()>>(cx: &Context, place: &str, what: &T) -> Result<String> {
+/// Seals what a form carries, for one place among our forms.
+pub(super) fn seal(cx: &Context, place: &str, what: &impl minicbor::Encode<()>) -> Result<String> {
     let plain = minicbor::to_vec(what).map_err(|e| Error::bug(e.to_string()))?;
     let sealed = cx.deployment.master_key.seal(&cx.env, place, &plain)?;
     Ok(base64url(&minicbor::to_vec(sealed).map_err(|e| Error::bug(e.to_string()))?))
 }
 
-/// Opens it. Errors: `csrf` for what is none of ours.
+/// Opens what a form of that place brought. Errors: `csrf` for what was not sealed here for it.
 pub(super) fn open<T: for<'b> minicbor::Decode<'b, ()>>(cx: &Context, place: &str, text: &str) -> Result<T> {
     let foreign = || Error::new(&codes::CSRF);
     let bytes = from_base64url(text).ok_or_else(foreign)?;
@@ -62,9 +63,10 @@ pub(super) fn open<T: for<'b> minicbor::Decode<'b, ()>>(cx: &Context, place: &st
     minicbor::decode(&plain).map_err(|_| foreign())
 }
 
-/// Errors: `attempt_expired`.
-pub(super) fn fresh(cx: &Context, made_at: Timestamp) -> Result<()> {
-    if made_at + LIFETIME <= cx.env.now() || made_at.is_ahead_of(cx.env.now()) {
+/// Whether a form is still to be taken. Errors: `attempt_expired`.
+pub(super) fn in_time(cx: &Context, made_at: Timestamp, lifetime: Duration) -> Result<()> {
+    let now = cx.env.now();
+    if made_at + lifetime <= now || made_at.is_ahead_of(now) {
         return Err(Error::new(&codes::ATTEMPT_EXPIRED));
     }
     Ok(())

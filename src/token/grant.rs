@@ -41,6 +41,10 @@ pub struct TokenGrant {
     /// When its last token expires.
     #[n(9)]
     pub expires_at: Timestamp,
+    /// The claims that user info gives beside those of the scopes: the app asked for them by name.
+    #[n(10)]
+    #[cbor(default)]
+    pub claims: Vec<String>,
 }
 
 impl Record for TokenGrant {

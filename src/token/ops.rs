@@ -97,6 +97,7 @@ impl Operation for IssueToken {
             epochs,
             created_at: now,
             expires_at: now + STANDARD,
+            claims: Vec::new(),
         };
         let signer = seen.signer.as_ref().ok_or_else(|| Error::bug("no key was prepared"))?;
         let access_token = sign(cx, signer, &grant)?;

@@ -6,7 +6,7 @@ use std::path::Path;
 /// What is promised now: each of these has a test, not a reason.
 const PROMISED: &[(&str, &[u8])] = &[
     ("OIDC", &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16]),
-    ("OP", &[1, 2, 3, 4]),
+    ("OP", &[1, 2, 3, 4, 6, 8, 9, 13]),
     ("JWT", &[1, 2, 3, 4]),
     ("R", &[1]),
     ("ADM", &[7, 8]),
@@ -102,6 +102,24 @@ fn every_test_that_the_page_names_exists() {
     let named = rows.values().flat_map(|shown| quoted(shown)).filter(|text| is_test_name(text));
     let missing: Vec<&str> = named.filter(|name| !tests.contains(*name)).collect();
     assert!(missing.is_empty(), "there is no such test: {missing:#?}");
+}
+
+/// The modules of the Basic OP plan, each with what it looks at and what shows it.
+#[test]
+fn every_module_of_the_basic_op_plan_is_shown_by_tests_that_exist() {
+    let page = std::fs::read_to_string(root().join("docs/security/basic-op.md")).unwrap();
+    let tests = tests();
+    let mut modules = BTreeSet::new();
+    for line in page.lines().filter(|line| line.starts_with("| oidcc-")) {
+        let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [module, about, shown] = cells[..] else { panic!("a row has three cells: {line}") };
+        assert!(modules.insert(module.to_owned()) && !about.is_empty(), "{module}");
+        let named: Vec<&str> = quoted(shown).collect();
+        assert!(!named.is_empty(), "{module} is shown by nothing");
+        let missing: Vec<_> = named.into_iter().filter(|name| !tests.contains(*name)).collect();
+        assert!(missing.is_empty(), "{module}: there is no such test: {missing:?}");
+    }
+    assert_eq!(modules.len(), 35, "the plan has 33 modules of its own, and two for the ways of asking");
 }
 
 #[test]

@@ -203,6 +203,8 @@ fn forms_send_the_fields_they_promise() {
         ("device_enter", vec![field::USER_CODE]),
         ("device_confirm", vec![field::ATTEMPT, field::DECISION]),
         ("confirm_sign_out", vec![field::ATTEMPT]),
+        ("consent", vec![field::ATTEMPT, field::DECISION]),
+        ("form_post", vec!["code", "state"]),
         ("people", vec!["request", field::FAULT, field::PERSON]),
     ] {
         let html = &pages.iter().find(|(name, _)| *name == page).unwrap().1;

@@ -113,8 +113,13 @@ pub(super) fn begin(
     if let Some(hint) = config.request.login_hint.as_ref().or(request.login_hint.as_ref()) {
         ours.push(("login_hint", hint.clone()));
     }
-    if request.force {
-        ours.push(("prompt", "login".to_owned()));
+    let prompts: Vec<&str> = [(request.force, "login"), (request.choose, "select_account")]
+        .iter()
+        .filter(|one| one.0)
+        .map(|one| one.1)
+        .collect();
+    if !prompts.is_empty() {
+        ours.push(("prompt", prompts.join(" ")));
     }
     if let Some(age) = request.max_age {
         ours.push(("max_age", age.to_string()));

@@ -16,9 +16,9 @@ const FRESH: Duration = Duration::from_secs(10 * 60);
 /// The least time between two questions, answered or not.
 const PAUSE: Duration = Duration::from_secs(30);
 
-/// The keys of one connection's provider.
+/// The keys that somebody publishes at an address: a connection's provider, or an app.
 #[derive(Debug, Default)]
-pub(super) struct Keys {
+pub struct Keys {
     held: RwLock<Option<Arc<Held>>>,
     /// When the provider was asked last. Whoever holds the lock is the one who asks.
     asked: tokio::sync::Mutex<Option<Duration>>,
@@ -39,7 +39,7 @@ impl Keys {
 
     /// Verifies a token with the keys at `from`. They are asked for when none are known, when they are old, and when
     /// the token fits none of them. Errors: those of `KeySet::verify`, and those of asking while none are known.
-    pub(super) async fn verify(
+    pub async fn verify(
         self: &Arc<Self>,
         env: &Env,
         from: &Url,

@@ -36,6 +36,7 @@ pub use config::{
     AuthMethod, Client, Config, Discovery, Mapping, ProfileConfig, RequestConfig, Security, secret_place,
 };
 pub use discovery::{Metadata, discover};
+pub use keys::Keys;
 pub use report::validate;
 
 use super::protocol::{Answer, Authenticated, Begin, BeginRequest, Checks, Protocol, SignedOut};

@@ -5,7 +5,8 @@
 //! *Needs* `Env`'s timestamps and `Error`, nothing else. *Never* runs a script, sends a header, reads a store.
 //!
 //! Templates are in `assets/pages`, compiled in. Every expression is written by `display::Visible`. There is no
-//! JavaScript and no inline style, so that `headers::page_policy` holds on every page as it stands.
+//! JavaScript and no inline style, so that `headers::page_policy` holds on every page as it stands. The one script there
+//! is (`reply::form_post`) presses a button that a person can press as well.
 //! A new page extends `layout.html` (or `demo.html`) and fills its blocks `title`, `steps`, `main`.
 
 mod account;
@@ -15,6 +16,7 @@ mod device;
 pub mod display;
 mod failure;
 mod simulator;
+mod to_app;
 mod visitor;
 
 pub use account::{Account, AccountApp, AccountSession};
@@ -23,6 +25,7 @@ pub use demo::{Check, Claim, DemoHome, DemoToken};
 pub use device::{DeviceConfirm, DeviceDone, DeviceEnter};
 pub use failure::{Failure, Link, Root};
 pub use simulator::{Fault, Hidden, People, Person};
+pub use to_app::{AskedFor, ConsentPage, FormPost};
 pub use visitor::{Choice, ChooseConnection, ConfirmSignOut, NoConnection, SignIn, SignedOut};
 
 /// The names of the form fields that pages send.
@@ -35,7 +38,7 @@ pub mod field {
     pub const CONNECTION: &str = "connection";
     /// The code that a person carries from a device.
     pub const USER_CODE: &str = "user_code";
-    /// What the person decided about a device: `allow` or `deny`.
+    /// What the person decided about a device, or says to an app's question: `allow` or `deny`.
     pub const DECISION: &str = "decision";
     /// The session to end.
     pub const SESSION: &str = "session";

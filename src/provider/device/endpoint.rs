@@ -12,8 +12,8 @@ use crate::error::{Error, Result, codes};
 use crate::event::{Actor, Event, EventKind};
 use crate::http::{RequestInfo, reply};
 use crate::provider::authorize;
-use crate::provider::client::{App, GrantType};
-use crate::provider::client_auth;
+use crate::provider::client::GrantType;
+use crate::provider::client_auth::{self, Client};
 use crate::provider::http::Door;
 use crate::store::{Batch, Refused};
 
@@ -23,22 +23,23 @@ const RETRIES: usize = 3;
 pub(in crate::provider) async fn post(State(door): State<Door>, info: RequestInfo, request: Request) -> Response {
     let cx = door.context(&info);
     let basic = request.headers().contains_key(header::AUTHORIZATION);
-    match answer(&cx, request).await.and_then(|codes| reply::json(StatusCode::OK, &codes)) {
+    match answer(&cx, &door, request).await.and_then(|codes| reply::json(StatusCode::OK, &codes)) {
         Ok(response) => response,
         Err(error) => reply::oauth_error(&error, info.id, basic),
     }
 }
 
-async fn answer(cx: &Context, request: Request) -> Result<Value> {
-    let (app, parameters) = client_auth::calling(cx, request).await?;
+async fn answer(cx: &Context, door: &Door, request: Request) -> Result<Value> {
+    let (client, parameters) = client_auth::calling(door, cx, request).await?;
+    let app = &client.app;
     if !app.may_use(GrantType::DeviceCode) {
         let error = Error::says(&codes::UNAUTHORIZED_CLIENT, "The app may not sign people in on devices.")
             .help("`authd app update --grant-type` allows it.");
-        return refused(cx, &app, error).await;
+        return refused(cx, &client, error).await;
     }
-    let scope = match authorize::scopes(&app, parameters.get("scope").unwrap_or_default()) {
+    let scope = match authorize::scopes(app, parameters.get("scope").unwrap_or_default()) {
         Ok(scope) => scope,
-        Err(error) => return refused(cx, &app, error).await,
+        Err(error) => return refused(cx, &client, error).await,
     };
     // An app that keeps no secret is whoever says so: what strangers can make us keep is bounded.
     let named = Subject::new().and(app.id.bytes());
@@ -46,12 +47,13 @@ async fn answer(cx: &Context, request: Request) -> Result<Value> {
     throttle::take(cx, &tries).await?;
     let mut tries = 0;
     let Made { device_code, user_code, .. } = loop {
-        let made = DeviceCode::make(cx, &app, scope.clone()).await?;
+        let made = DeviceCode::make(cx, app, scope.clone()).await?;
         let mut batch = Batch::new();
+        client.spend(cx, &mut batch).await?;
         batch.create(&made.record);
         match cx.store.commit(batch).await {
             Ok(_) => break made,
-            Err(Refused::Taken { .. }) if tries < RETRIES => tries += 1,
+            Err(refused) if (refused.is_race() || matches!(refused, Refused::Taken { .. })) && tries < RETRIES => tries += 1,
             Err(refused) => return Err(refused.into()),
         }
     };
@@ -66,13 +68,15 @@ async fn answer(cx: &Context, request: Request) -> Result<Value> {
     }))
 }
 
-async fn refused(cx: &Context, app: &App, error: Error) -> Result<Value> {
+async fn refused(cx: &Context, client: &Client, error: Error) -> Result<Value> {
+    let app = &client.app;
     let event = Event::new(&cx.env, EventKind::TokenRefused, &Actor::Anonymous, &cx.origin)
         .failed(error.code())
         .within(app.organization)
         .about("app", app.id)
         .with("reason", error.message().to_owned());
     let mut batch = Batch::new();
+    client.spend(cx, &mut batch).await?;
     refusal::tell(cx, event, &mut batch).await?;
     cx.store.commit(batch).await?;
     Err(error)

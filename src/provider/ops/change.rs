@@ -136,10 +136,18 @@ impl Operation for UpdateApp {
         set_list(&mut app.scopes, self.scopes.as_ref());
         set_text(&mut app.backchannel_logout_uri, self.backchannel_logout_uri.as_ref());
         set_text(&mut app.frontchannel_logout_uri, self.frontchannel_logout_uri.as_ref());
+        if self.jwks.is_some() {
+            app.jwks_uri = None;
+        }
+        if self.jwks_uri.as_ref().is_some_and(|uri| !uri.is_empty()) {
+            app.jwks = None;
+        }
         set_text(&mut app.jwks_uri, self.jwks_uri.as_ref());
         set_text(&mut app.audience, self.audience.as_ref());
         app.jwks = self.jwks.as_ref().map(ToString::to_string).or(app.jwks);
-        app.auth_method = self.auth_method.or(app.auth_method);
+        if let Some(method) = self.auth_method {
+            app.prove_by(method);
+        }
         app.grant_types = self.grant_types.clone().or(app.grant_types);
         app.refresh_idle_seconds = self.refresh_idle_seconds.or(app.refresh_idle_seconds);
         app.refresh_seconds = self.refresh_seconds.or(app.refresh_seconds);

@@ -20,6 +20,7 @@ pub use read::{GetApp, ListApps};
 use super::client::{App, AuthMethod, GrantType, Kind, Organizations};
 use super::{claims, redirect_uri};
 use crate::access::{Context, Owner};
+use crate::crypto::jws::KeySet;
 use crate::directory::Organization;
 use crate::env::Timestamp;
 use crate::error::{Error, Result, codes};
@@ -29,6 +30,10 @@ use crate::token::{Algorithm, LONGEST};
 
 /// More return addresses or origins than any app needs.
 const MOST: usize = 50;
+/// A longer key set is none of one app.
+const LONGEST_KEYS: usize = 32 * 1024;
+/// The members of a JWK that only its owner knows (RFC 7518 §6).
+const PRIVATE: &[&str] = &["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 /// An app as it is shown: without its secret.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -209,6 +214,7 @@ fn sound_tokens(app: &App) -> Result<()> {
     if app.auth_method == Some(AuthMethod::PrivateKeyJwt) && !keys {
         return wrong("`private_key_jwt` takes the app's public keys: `jwks`, or `jwksUri`.");
     }
+    app.jwks.as_deref().map_or(Ok(()), sound_keys)?;
     if app.jwks.is_some() && app.jwks_uri.is_some() {
         return wrong("The app's keys are either in `jwks` or at `jwksUri`.");
     }
@@ -243,4 +249,23 @@ fn sound_tokens(app: &App) -> Result<()> {
         return wrong("An app has at most 50 claims of its own.");
     }
     app.claims.iter().try_for_each(|(name, field)| claims::check_own(name, field))
+}
+
+/// A key set that can verify something, and gives nothing away. Errors: `invalid_input`.
+fn sound_keys(jwks: &str) -> Result<()> {
+    let wrong = |why: &'static str| Error::says(&codes::INVALID_INPUT, why);
+    if jwks.len() > LONGEST_KEYS {
+        return Err(wrong("The key set is larger than 32 KiB."));
+    }
+    let set = KeySet::parse(jwks.as_bytes()).map_err(|error| wrong("`jwks` is not a JWK set.").because(error))?;
+    let whole: serde_json::Value = serde_json::from_str(jwks).map_err(|_| wrong("`jwks` is not a JWK set."))?;
+    let private = |key: &serde_json::Value| PRIVATE.iter().any(|member| key.get(member).is_some());
+    if whole.get("keys").and_then(serde_json::Value::as_array).is_some_and(|keys| keys.iter().any(private)) {
+        return Err(wrong("The key set has a private or a symmetric key.").help("Give the public keys alone."));
+    }
+    if set.is_empty() {
+        return Err(wrong("No key of the set can verify a signature.")
+            .help("It takes a public RSA key of 2048 bits or more, or one on P-256, P-384, P-521 or Ed25519."));
+    }
+    Ok(())
 }

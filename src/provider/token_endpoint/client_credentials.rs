@@ -164,6 +164,7 @@ async fn handle(
         epochs,
         created_at: cx.env.now(),
         expires_at: expires_at + AHEAD,
+        claims: Vec::new(),
     };
     let mut event = Event::new(&cx.env, EventKind::TokenCreated, &Actor::App(app.id), &cx.origin)
         .within(app.organization)

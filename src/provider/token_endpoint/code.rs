@@ -43,6 +43,7 @@ pub(super) async fn redeemed(
         scope: code.scope.clone(),
         sign_in: SignIn { session: code.session, at: code.auth_time, acr: code.acr.clone(), amr: code.amr.clone() },
         nonce: code.nonce.clone(),
+        claims: code.claims.id_token.clone(),
         // What is not bound to the session outlives it; everything else ends with it.
         ends_at: (!family.as_ref().is_some_and(|family| family.family.offline)).then_some(code.session_ends),
     };
@@ -58,6 +59,7 @@ pub(super) async fn redeemed(
         epochs: refresh::without_session(code, family.as_ref()),
         created_at: now,
         expires_at: given.expires_at,
+        claims: code.claims.userinfo.clone(),
     };
     let event = Event::new(&cx.env, EventKind::TokenExchanged, &Actor::App(app.id), &cx.origin)
         .within(code.organization)

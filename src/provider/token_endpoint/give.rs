@@ -26,6 +26,8 @@ pub(super) struct Authorization {
     pub sign_in: SignIn,
     /// For the id token; a refreshed one has none (OpenID Connect Core §12.2).
     pub nonce: Option<String>,
+    /// Claims that the app asked for by name, for the id token.
+    pub claims: Vec<String>,
     /// No token outlives this.
     pub ends_at: Option<Timestamp>,
 }
@@ -88,6 +90,7 @@ pub(super) async fn give(cx: &Context, keyring: &Keyring, app: &App, to: &Author
             id.insert("nonce".into(), nonce.clone().into());
         }
         id.insert("at_hash".into(), token::at_hash(&access_token).into());
+        id.extend(claims::named(&to.claims, app, &member));
         id.extend(claims::person(&to.scope, &member));
         id.extend(claims::own(app, &member));
         answer["id_token"] = issue(Type::Jwt, &client, id).sign(cx, &signer)?.into();

@@ -21,7 +21,7 @@ use serde_json::Value;
 pub(super) use client_credentials::Machines;
 
 use super::client::{App, GrantType};
-use super::client_auth::{Failure, authenticate, stranger};
+use super::client_auth::{Client, Failure, authenticate, stranger};
 use super::code as codes_given;
 use super::device as device_codes;
 use super::http::Door;
@@ -57,8 +57,8 @@ async fn answer(cx: &Context, door: &Door, headers: &HeaderMap, request: Request
     if let Some(fault) = parameters.fault() {
         return told(cx, None, Error::says(&codes::INVALID_REQUEST, fault)).await;
     }
-    let app = match authenticate(cx, headers, &parameters).await {
-        Ok(app) => app,
+    let client = match authenticate(cx, &door.app_keys, headers, &parameters).await {
+        Ok(client) => client,
         Err(failure) => {
             let Failure { error, app } = *failure;
             return Err(stranger(cx, app.as_ref(), error).await);
@@ -66,22 +66,22 @@ async fn answer(cx: &Context, door: &Door, headers: &HeaderMap, request: Request
     };
     let Some(named) = parameters.get("grant_type") else {
         let missing = Error::says(&codes::INVALID_REQUEST, "The parameter `grant_type` is missing.");
-        return told(cx, Some(&app), missing).await;
+        return told(cx, Some(&client), missing).await;
     };
     let Some(grant_type) = GRANT_TYPES.iter().copied().find(|known| known.name() == named) else {
-        return told(cx, Some(&app), Error::new(&codes::UNSUPPORTED_GRANT_TYPE)).await;
+        return told(cx, Some(&client), Error::new(&codes::UNSUPPORTED_GRANT_TYPE)).await;
     };
     // A refresh token is its own permission: the app was given it by a grant that it may use.
-    if grant_type != GrantType::RefreshToken && !app.may_use(grant_type) {
+    if grant_type != GrantType::RefreshToken && !client.app.may_use(grant_type) {
         let not_allowed = Error::says(&codes::UNAUTHORIZED_CLIENT, "The app may not use this grant type.")
             .help("`authd app update --grant-type` allows it.");
-        return told(cx, Some(&app), not_allowed).await;
+        return told(cx, Some(&client), not_allowed).await;
     }
     match grant_type {
-        GrantType::RefreshToken => settle(cx, &app, Presented::Refresh, door, &parameters).await,
-        GrantType::ClientCredentials => settle(cx, &app, Presented::Itself, door, &parameters).await,
-        GrantType::AuthorizationCode => settle(cx, &app, Presented::Code, door, &parameters).await,
-        GrantType::DeviceCode => settle(cx, &app, Presented::Device, door, &parameters).await,
+        GrantType::RefreshToken => settle(cx, &client, Presented::Refresh, door, &parameters).await,
+        GrantType::ClientCredentials => settle(cx, &client, Presented::Itself, door, &parameters).await,
+        GrantType::AuthorizationCode => settle(cx, &client, Presented::Code, door, &parameters).await,
+        GrantType::DeviceCode => settle(cx, &client, Presented::Device, door, &parameters).await,
     }
 }
 
@@ -95,7 +95,14 @@ enum Presented {
 }
 
 /// Works a grant out, tells what was refused, and commits; again when somebody else was quicker.
-async fn settle(cx: &Context, app: &App, presented: Presented, door: &Door, parameters: &Parameters) -> Result<Value> {
+async fn settle(
+    cx: &Context,
+    client: &Client,
+    presented: Presented,
+    door: &Door,
+    parameters: &Parameters,
+) -> Result<Value> {
+    let app = &client.app;
     let mut tries = 0;
     loop {
         let mut batch = Batch::new();
@@ -119,6 +126,7 @@ async fn settle(cx: &Context, app: &App, presented: Presented, door: &Door, para
             }
             refuse(cx, Some(app), error, &mut batch).await?;
         }
+        client.spend(cx, &mut batch).await?;
         if batch.is_empty() {
             return outcome;
         }
@@ -130,10 +138,13 @@ async fn settle(cx: &Context, app: &App, presented: Presented, door: &Door, para
     }
 }
 
-/// A refusal before anything was presented: its event is all there is to commit.
-async fn told(cx: &Context, app: Option<&App>, error: Error) -> Result<Value> {
+/// A refusal before anything was presented: its event is all there is to commit, and what the app proved itself by.
+async fn told(cx: &Context, client: Option<&Client>, error: Error) -> Result<Value> {
     let mut batch = Batch::new();
-    refuse(cx, app, &error, &mut batch).await?;
+    refuse(cx, client.map(|client| &client.app), &error, &mut batch).await?;
+    if let Some(client) = client {
+        client.spend(cx, &mut batch).await?;
+    }
     cx.store.commit(batch).await?;
     Err(error)
 }

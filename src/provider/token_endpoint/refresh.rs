@@ -37,6 +37,7 @@ pub(super) async fn exchange(
             amr: family.amr.clone(),
         },
         nonce: None,
+        claims: family.claims.id_token.clone(),
         ends_at: Some(family.expires_at),
     };
     let mut given = give(cx, keyring, app, &authorization).await?;

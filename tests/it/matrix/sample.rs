@@ -6,6 +6,7 @@ use authd::access::Caller;
 use authd::directory::{DirectoryGroup, GroupMember};
 use authd::event::{EventKind, Origin};
 use authd::id::DirectoryGroupId;
+use authd::provider::Consent;
 use authd::session::{Epochs, NewSession, Session};
 use authd::store::Batch;
 use serde_json::{Value, json};
@@ -63,6 +64,8 @@ impl Scene {
             "user.get" => json!({"id": self.person(Who::Member)}),
             "group.list" => json!({"organization": acme}),
             "group.get" => json!({"id": self.group().await}),
+            "consent.list" => json!({"organization": acme}),
+            "consent.revoke" => self.consent().await,
             "session.get" | "session.revoke" => json!({"id": self.session().await}),
             // Not everybody: the callers of the other rows are among them.
             "session.revoke_all" => json!({"organization": acme, "user": self.somebody().await}),
@@ -218,6 +221,26 @@ impl Scene {
         let opened = Session::open(&cx, new, &mut batch).await.unwrap();
         app.world.store.commit(batch).await.unwrap();
         opened.session.id.to_string()
+    }
+
+    /// What the member lets an app of Acme's do.
+    async fn consent(&self) -> Value {
+        let (user, app) = (self.person(Who::Member), self.app().await);
+        let world = &self.authd.app.world;
+        let cx = world.context(Caller::System, Origin::internal(&world.env));
+        let now = world.env.now();
+        let consent = Consent {
+            organization: self.acme,
+            user,
+            app: app.parse().unwrap(),
+            scopes: vec!["openid".to_owned()],
+            created_at: now,
+            updated_at: now,
+        };
+        let mut batch = Batch::new();
+        batch.create(&consent).log(cx.event(EventKind::ConsentGranted).within(self.acme));
+        world.store.commit(batch).await.unwrap();
+        json!({"organization": self.acme, "user": user, "app": app})
     }
 
     /// A sign-in that the provider refused.

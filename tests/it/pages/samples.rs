@@ -276,6 +276,36 @@ pub fn full(x: &Text) -> Vec<(&'static str, String)> {
             .render(),
         ),
         (
+            "consent",
+            ConsentPage {
+                action: x.h("/signin/consent"),
+                attempt: x.t("at_01"),
+                app_name: x.t("Orchard Notes"),
+                third_party: true,
+                returns_to: x.t("notes.orchard.example"),
+                name: x.t("Ada Lovelace"),
+                email: x.t("ada@acme.example"),
+                organization: x.t("Acme Corporation"),
+                items: vec![
+                    AskedFor { title: x.t("Recognize you"), note: x.t("by an identifier that stays the same.") },
+                    AskedFor { title: x.t("See your e-mail address"), note: x.t("") },
+                    AskedFor { title: x.t("Act for you:"), note: x.t("notes.write") },
+                ],
+                another_href: Some(x.h("/oauth2/authorize?prompt=select_account")),
+                request_id: request(),
+            }
+            .render(),
+        ),
+        (
+            "form_post",
+            FormPost {
+                action: x.h("https://notes.orchard.example/callback"),
+                fields: vec![("code".into(), x.t("ac_01")), ("state".into(), x.t("af0ifjsldkj"))],
+                request_id: request(),
+            }
+            .render(),
+        ),
+        (
             "root",
             Root {
                 issuer: x.t("https://login.acme.example"),
@@ -425,6 +455,8 @@ pub fn bare() -> Vec<(&'static str, String)> {
             "confirm_sign_out",
             ConfirmSignOut { action: "/x".into(), stay_href: "/signin".into(), ..ConfirmSignOut::default() }.render(),
         ),
+        ("consent", ConsentPage { action: "/signin/consent".into(), ..ConsentPage::default() }.render()),
+        ("form_post", FormPost { action: "https://app.example".into(), ..FormPost::default() }.render()),
         ("root", Root::new("https://login.acme.example").render()),
         ("people", People { action: "/x".into(), ..People::default() }.render()),
         ("demo_home", DemoHome { sign_in_href: "/demo".into(), ..DemoHome::default() }.render()),

@@ -9,7 +9,8 @@ use super::{CALLBACK, CHALLENGE, ISSUER, Lab, query, request, with};
 fn outcome(refusal: Refusal) -> Result<String, String> {
     match refusal {
         Refusal::Page(error) => Err(error.code().to_owned()),
-        Refusal::Redirect { url } => {
+        Refusal::App(answer) => {
+            let url = answer.url();
             assert!(url.starts_with(CALLBACK), "{url}");
             assert_eq!(query(&url, "iss").as_deref(), Some(ISSUER));
             Ok(query(&url, "error").unwrap())
@@ -75,7 +76,7 @@ async fn op_01_redirect_uri_is_compared_byte_for_byte() {
         match answered {
             Ok(request) => assert!(fits && request.redirect_uri == asked, "{asked}"),
             Err(Refusal::Page(error)) => assert!(!fits && error.code() == "redirect_uri_mismatch", "{asked}"),
-            Err(Refusal::Redirect { url }) => panic!("redirected to {url}"),
+            Err(Refusal::App(answer)) => panic!("redirected to {}", answer.url()),
         }
     }
     // A browser app gets no port of its own.
@@ -149,7 +150,13 @@ async fn the_app_is_told_what_is_wrong_with_its_request() {
         ("unsupported_response_type", with(&good, "response_type", Some("code id_token"))),
         ("invalid_request", with(&good, "response_type", None)),
         ("invalid_request", with(&good, "response_mode", Some("fragment"))),
-        ("invalid_request", with(&good, "response_mode", Some("form_post"))),
+        ("invalid_request", with(&good, "response_mode", Some("query.jwt"))),
+        ("invalid_request", with(&good, "claims", Some("email"))),
+        ("invalid_request", with(&good, "claims", Some("[]"))),
+        ("invalid_request", with(&good, "claims", Some(r#"{"id_token":{"acr":"x"}}"#))),
+        ("invalid_request", with(&good, "claims", Some(r#"{"id_token":{"acr":{"essential":"yes"}}}"#))),
+        ("invalid_request", with(&good, "claims", Some(r#"{"id_token":{},"id_token":{}}"#))),
+        ("invalid_request", with(&good, "claims", Some(r#"{"id_token":{"sub":{"values":["a","b"]}}}"#))),
         ("request_not_supported", with(&good, "request", Some("e30.e30."))),
         ("request_uri_not_supported", with(&good, "request_uri", Some("https://evil.test/r"))),
         ("registration_not_supported", with(&good, "registration", Some("{}"))),
@@ -163,9 +170,10 @@ async fn the_app_is_told_what_is_wrong_with_its_request() {
         ("invalid_request", with(&good, "state", Some(&state))),
         ("invalid_request", two_nonces),
     ] {
-        let Refusal::Redirect { url } = lab.authorize(&parameters).await.unwrap_err() else {
+        let Refusal::App(answer) = lab.authorize(&parameters).await.unwrap_err() else {
             panic!("a page for {error}");
         };
+        let url = answer.url();
         assert_eq!(query(&url, "error").as_deref(), Some(error), "{url}");
         let expected = if parameters.contains(&("state", "the state")) { Some("the state") } else { None };
         assert_eq!(query(&url, "state").as_deref(), expected, "{url}");

@@ -137,7 +137,7 @@ async fn a_code_is_only_minted_where_the_app_still_reaches() {
     let cx = lab.context(authd::access::Caller::Anonymous);
     let mint = async |session| {
         let mut batch = authd::store::Batch::new();
-        let minted = authd::provider::code::mint(&cx, &request, session, &mut batch).await;
+        let minted = authd::provider::code::mint(&cx, &request, session, None, &mut batch).await;
         assert_eq!(minted.is_err(), batch.is_empty());
         minted.map(drop).map_err(|error| error.code())
     };

@@ -2,6 +2,7 @@
 
 mod api_tokens;
 mod apps;
+mod assertions;
 mod authorize;
 mod backchannel;
 mod clients;
@@ -13,6 +14,7 @@ mod keys;
 mod machines;
 mod meant;
 mod published;
+mod pushed;
 mod refresh;
 mod userinfo;
 
@@ -96,7 +98,11 @@ pub struct Redeem<'a> {
 
 impl Lab {
     pub async fn new() -> Self {
-        let env = Env::frozen();
+        Self::within(Env::frozen()).await
+    }
+
+    /// In a world of one's own.
+    pub async fn within(env: Env) -> Self {
         let deployment =
             Deployment { public_url: PublicUrl::parse(ISSUER).unwrap(), master_key: MasterKey::generate(&env) };
         let store = Store::in_memory(env.clone()).unwrap();
@@ -213,7 +219,7 @@ impl Lab {
     /// The address that the browser is sent back to.
     pub async fn mint(&self, request: &AuthorizeRequest, session: &Session) -> String {
         let mut batch = Batch::new();
-        let url = code::mint(&self.context(Caller::Anonymous), request, session, &mut batch).await.unwrap();
+        let url = code::mint(&self.context(Caller::Anonymous), request, session, None, &mut batch).await.unwrap().url();
         self.store().commit(batch).await.unwrap();
         url
     }
@@ -255,8 +261,12 @@ impl Lab {
     }
 
     pub async fn token(&self, form: &[(&str, &str)], authorization: Option<&str>) -> Answer {
+        self.post("/oauth2/token", form, authorization).await
+    }
+
+    pub async fn post(&self, path: &str, form: &[(&str, &str)], authorization: Option<&str>) -> Answer {
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-        let mut request = Request::post("/oauth2/token").header("content-type", "application/x-www-form-urlencoded");
+        let mut request = Request::post(path).header("content-type", "application/x-www-form-urlencoded");
         if let Some(authorization) = authorization {
             request = request.header("authorization", authorization);
         }

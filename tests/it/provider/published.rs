@@ -27,6 +27,7 @@ async fn discovery_names_what_is_served_and_nothing_else() {
         ("revocation_endpoint", "/oauth2/revoke"),
         ("device_authorization_endpoint", "/oauth2/device_authorization"),
         ("end_session_endpoint", "/oauth2/logout"),
+        ("pushed_authorization_request_endpoint", "/oauth2/par"),
     ] {
         assert_eq!(document[member], format!("{ISSUER}{path}"), "{member}");
     }
@@ -38,6 +39,13 @@ async fn discovery_names_what_is_served_and_nothing_else() {
         assert_eq!(document[format!("{logout}_logout_supported")], true);
         assert_eq!(document[format!("{logout}_logout_session_supported")], true);
     }
+    assert_eq!(document["response_modes_supported"], json!(["query", "form_post"]));
+    assert_eq!(document["prompt_values_supported"], json!(["none", "login", "consent", "select_account"]));
+    assert_eq!(document["claims_parameter_supported"], true);
+    let ways = document["token_endpoint_auth_methods_supported"].as_array().unwrap();
+    assert!(ways.contains(&json!("private_key_jwt")));
+    let algorithms = document["token_endpoint_auth_signing_alg_values_supported"].as_array().unwrap();
+    assert!(algorithms.iter().all(|name| name != "none" && !name.as_str().unwrap().starts_with("HS")));
     assert_eq!(document["code_challenge_methods_supported"], json!(["S256"]));
     assert_eq!(document["authorization_response_iss_parameter_supported"], true);
     assert_eq!(document["request_uri_parameter_supported"], false, "left out it would mean true");

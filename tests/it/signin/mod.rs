@@ -1,9 +1,12 @@
 //! A sign-in from the app's request to the app's code, over the real routes and against a provider that can be bent.
 
 mod account;
+mod asked;
 mod attacks;
 mod clock;
+mod consents;
 mod devices;
+mod doors;
 mod leaving;
 mod lifetimes;
 mod revoked;
