@@ -43,6 +43,7 @@ fn spoken(noun: &str) -> &str {
     match noun {
         "org" => "organization",
         "api-key" => "API key",
+        "key" => "signing key",
         other => other,
     }
 }
