@@ -194,13 +194,7 @@ fn report(about: &str, runs: &Runs) -> Report {
         report.contender(name, "authd, requests", own);
         let signed: Vec<Run> = own.iter().map(|run| Run { count: run.count * signatures, ..*run }).collect();
         let percent = ratio(&signed, &runs.signing) * 100.0;
-        report.figure(
-            &format!("{name}_ratio"),
-            "signatures of authd : ES256 alone",
-            percent,
-            " %",
-            Aim::AtLeast(60.0),
-        );
+        report.figure(&format!("{name}_ratio"), "signatures of authd : ES256 alone", percent, " %", Aim::AtLeast(60.0));
         let share = measure::as_f64(signatures) * cpu(&runs.signing) / cpu(own) * 100.0;
         report.figure(&format!("{name}_cpu"), "  share of signing in the CPU of a request", share, " %", Aim::None);
         for ((kind, aim), peer) in [("opaque", 4.0), ("jwt", 8.0)].into_iter().zip(peers) {
@@ -287,7 +281,8 @@ async fn ask(server: &Process, client: &Client, path: &str, time: Duration) -> R
 
 /// Asks for tokens in an app's own name over many connections, for so long.
 async fn ask_at((at, process): (SocketAddr, u32), client: &Client, path: &str, time: Duration) -> Run {
-    let request: Arc<[u8]> = client.request(at, path, &[("grant_type", "client_credentials"), ("scope", "read")]).into();
+    let request: Arc<[u8]> =
+        client.request(at, path, &[("grant_type", "client_credentials"), ("scope", "read")]).into();
     let (over, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let start = Arc::new(Barrier::new(CROWD + 1));
     let mut tasks = Vec::new();

@@ -33,7 +33,7 @@ const NOUNS: &[(&str, &str)] = &[
     ("session", "Who is signed in"),
     ("token", "Tokens for authd's own API"),
     ("signin", "Sign-ins, looked at afterwards"),
-    ("signing-key", "The keys that tokens are signed with"),
+    ("key", "The keys that tokens are signed with"),
     ("master-key", "The key that everything kept secret is sealed under"),
     ("admin", "The whole deployment"),
 ];

@@ -51,7 +51,10 @@ Examples:
 const EXAMPLES: &[(&str, &str)] = &[
     ("organization.create", "  authd org create --name Acme\n  authd org create --name Acme --json"),
     ("organization.list", "  authd org list\n  authd org list --search acme --json"),
-    ("organization.update", "  authd org update org_… --name 'Acme Ltd'"),
+    (
+        "organization.update",
+        "  authd org update org_… --name 'Acme Ltd'\n  authd org update org_… --session-idle-seconds 900 --session-seconds 28800",
+    ),
     ("organization.delete", "  authd org delete org_… --confirm 'Acme Ltd'"),
     ("organization.disable", "  authd org disable org_…"),
     (
@@ -127,7 +130,18 @@ const EXAMPLES: &[(&str, &str)] = &[
         "token.issue",
         "  authd token issue --org org_… --role owner --json\n  authd token issue --org org_… --user usr_…",
     ),
-    ("session.list", "  authd session list --org org_…\n  authd session list --org org_… --user usr_…"),
+    (
+        "session.list",
+        "  authd session list --org org_…\n  authd session list --org org_… --user usr_…\n  authd session list --app app_…",
+    ),
+    ("session.get", "  authd session get ses_…"),
+    (
+        "session.revoke_all",
+        "  authd session revoke-all --user usr_…\n  authd session revoke-all --connection conn_…\n  authd session revoke-all --org org_…",
+    ),
+    ("key.list", "  authd key list"),
+    ("key.rotate", "  authd key rotate\n  authd key rotate --algorithm RS256"),
+    ("key.revoke", "  authd key revoke sig_…"),
     ("session.revoke", "  authd session revoke ses_…"),
     (
         "user.create",

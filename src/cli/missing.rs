@@ -13,6 +13,7 @@ const NOUNS: &[(&str, &str)] = &[
     ("app_", "app"),
     ("ses_", "session"),
     ("key_", "api-key"),
+    ("sig_", "key"),
 ];
 
 /// A bare "there is no such thing" with the thing's noun and id, when only one was asked for, and the verb that lists
@@ -42,6 +43,7 @@ fn spoken(noun: &str) -> &str {
     match noun {
         "org" => "organization",
         "api-key" => "API key",
+        "key" => "signing key",
         other => other,
     }
 }

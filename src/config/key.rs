@@ -67,7 +67,13 @@ pub const KEYS: &[Key] = &[
     ),
     key!("outbound.ca_file", One, "FILE", "", "Further certificate authorities for outgoing TLS, PEM"),
     key!("store.cache", One, "SIZE", "32 MiB", "The page cache of the database"),
-    key!("keys.rotate_days", One, "DAYS", "90", "A signing key hands over to the next after so many days; 0: only by hand"),
+    key!(
+        "keys.rotate_days",
+        One,
+        "DAYS",
+        "90",
+        "A signing key hands over to the next after so many days; 0: only by hand"
+    ),
 ];
 
 /// The key of that name.

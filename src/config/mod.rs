@@ -151,7 +151,9 @@ impl Config {
                 ca_file: layers.text("outbound.ca_file").map(readable).transpose()?,
             },
             store: StoreConfig { cache_bytes: layers.text("store.cache").map_or(Ok(32 << 20), |given| size(&given))? },
-            keys: Keys { rotate_every: layers.text("keys.rotate_days").map_or(Ok(Some(days(90))), |given| rotation(&given))? },
+            keys: Keys {
+                rotate_every: layers.text("keys.rotate_days").map_or(Ok(Some(days(90))), |given| rotation(&given))?,
+            },
             file: layers.file,
         })
     }

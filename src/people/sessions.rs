@@ -102,7 +102,9 @@ impl RevokeSessions {
                     .help("Name one of them; each is one call."))
             }
             (Some(user), None) => match organization {
-                Some(organization) => Ok(Scope::Membership(member(cx, user, Some(organization)).await?.organization, user)),
+                Some(organization) => {
+                    Ok(Scope::Membership(member(cx, user, Some(organization)).await?.organization, user))
+                }
                 None => {
                     let known: Option<Stored<User>> = cx.store.get(Key::from_bytes(user.bytes())).await?;
                     known.map(|_| Scope::User(user)).ok_or_else(|| Error::new(&codes::NOT_FOUND))

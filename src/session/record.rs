@@ -200,7 +200,8 @@ impl Session {
         };
         let query = Query::by("upstream", value).newest_first().limit(1_000);
         let mut found = store.page::<Self>(query).await?.items;
-        let said = |known: &Option<String>, meant: Option<&str>| meant.is_none_or(|meant| known.as_deref() == Some(meant));
+        let said =
+            |known: &Option<String>, meant: Option<&str>| meant.is_none_or(|meant| known.as_deref() == Some(meant));
         found.retain(|held| said(&held.upstream_session, session) && said(&held.upstream_subject, subject));
         Ok(found)
     }

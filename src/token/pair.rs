@@ -3,9 +3,7 @@
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair,
-};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair};
 use zeroize::Zeroizing;
 
 use super::signing_key::{Algorithm, PublicKey};
@@ -34,8 +32,9 @@ impl Pair {
     /// As it was kept. Errors: `storage_corrupt`.
     pub(super) fn read(algorithm: Algorithm, pkcs8: &[u8]) -> Result<Self> {
         let pair = match algorithm {
-            Algorithm::Es256 => EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8)
-                .map(|pair| Self::Ec(Box::new(pair))),
+            Algorithm::Es256 => {
+                EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8).map(|pair| Self::Ec(Box::new(pair)))
+            }
             Algorithm::Rs256 => RsaKeyPair::from_pkcs8(pkcs8).map(|pair| Self::Rsa(Box::new(pair))),
         };
         pair.map_err(|e| Error::new(&codes::STORAGE_CORRUPT).because(e))
@@ -116,10 +115,9 @@ mod tests {
 
     #[test]
     fn what_a_stored_key_signs_its_public_half_verifies() {
-        for (algorithm, known) in [
-            (Algorithm::Es256, jsonwebtoken::Algorithm::ES256),
-            (Algorithm::Rs256, jsonwebtoken::Algorithm::RS256),
-        ] {
+        for (algorithm, known) in
+            [(Algorithm::Es256, jsonwebtoken::Algorithm::ES256), (Algorithm::Rs256, jsonwebtoken::Algorithm::RS256)]
+        {
             let made = Pair::generate(algorithm).unwrap();
             let kept = Pair::read(algorithm, &made.pkcs8().unwrap()).unwrap();
             let message = b"header.payload";

@@ -38,9 +38,8 @@ impl<'a> Line<'a> {
 
     /// From when on everybody who keeps the key set no longer than it allows knows the next key.
     fn known_from(&self, next: &SigningKey) -> Timestamp {
-        let together = |active: &&Stored<SigningKey>| {
-            active.state() == State::Active && active.created_at >= next.created_at
-        };
+        let together =
+            |active: &&Stored<SigningKey>| active.state() == State::Active && active.created_at >= next.created_at;
         // Published with a key that signs, it came to everybody who has that one.
         match self.keys.iter().find(together) {
             Some(active) => active.created_at,

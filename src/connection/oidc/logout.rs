@@ -38,7 +38,14 @@ pub(super) fn read(ground: &Ground<'_>, token: &Verified, checks: &mut Checks) -
     require(checks, "iat", fresh, "within a day", made.to_string(), &codes::TOKEN_EXPIRED)?;
     // An id_token has a nonce, and passes for no logout token; nor the other way round.
     let nonce = claims.get("nonce");
-    require(checks, "nonce", nonce.is_none(), "(absent)", if nonce.is_some() { "there" } else { "" }, &codes::TOKEN_CLAIMS)?;
+    require(
+        checks,
+        "nonce",
+        nonce.is_none(),
+        "(absent)",
+        if nonce.is_some() { "there" } else { "" },
+        &codes::TOKEN_CLAIMS,
+    )?;
     let events = claims.get("events");
     let said = events.and_then(|events| events.get(EVENT)).is_some_and(Value::is_object);
     require(checks, "events", said, EVENT, shown_value(events), &codes::TOKEN_CLAIMS)?;
@@ -57,7 +64,14 @@ pub(super) fn read(ground: &Ground<'_>, token: &Verified, checks: &mut Checks) -
         None => None,
     };
     let about = sub.is_some() || session.is_some();
-    require(checks, "sub", about, "`sub`, `sid` or both", if about { "there" } else { "(absent)" }, &codes::TOKEN_CLAIMS)?;
+    require(
+        checks,
+        "sub",
+        about,
+        "`sub`, `sid` or both",
+        if about { "there" } else { "(absent)" },
+        &codes::TOKEN_CLAIMS,
+    )?;
     let until = ends.min(made + OLDEST) + tolerance;
     Ok(SignedOut { id: id.unwrap_or_default(), until, subject: sub, session })
 }

@@ -80,7 +80,8 @@ impl Scene {
                     None => {
                         self.authd.operate("key.rotate", json!({"now": true})).await;
                         let listed = self.authd.operate("key.list", json!({})).await;
-                        let next = listed["items"].as_array().unwrap().iter().find(|key| key["state"] == "next").cloned();
+                        let next =
+                            listed["items"].as_array().unwrap().iter().find(|key| key["state"] == "next").cloned();
                         json!({"id": id(&next.unwrap(), "id")})
                     }
                 }

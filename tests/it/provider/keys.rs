@@ -176,7 +176,8 @@ async fn op_16_a_key_goes_through_its_states_and_each_step_is_told() {
     let lab = Lab::new().await;
     let client = lab.machine_of("ES256").await;
     lab.env().advance(Duration::from_secs(1));
-    let (first, second) = (lab.key(Algorithm::Es256, State::Active).await, lab.key(Algorithm::Es256, State::Next).await);
+    let (first, second) =
+        (lab.key(Algorithm::Es256, State::Active).await, lab.key(Algorithm::Es256, State::Next).await);
     assert_eq!(lab.kids().await, BTreeSet::from([first.id.to_string(), second.id.to_string()]));
     assert_eq!(kid(&lab.machine_token(&client).await), first.id.to_string());
     assert!(!lab.tick().await, "nothing is due");

@@ -105,10 +105,10 @@ async fn a_refresh_token_of_a_session_follows_it() {
 #[tokio::test]
 async fn lifetimes_have_bounds() {
     let scene = Scene::new().await;
-    let cx = scene.authd.app.context(
-        authd::access::Caller::Operator { uid: 0 },
-        authd::event::Origin::internal(scene.authd.env()),
-    );
+    let cx = scene
+        .authd
+        .app
+        .context(authd::access::Caller::Operator { uid: 0 }, authd::event::Origin::internal(scene.authd.env()));
     for name in ["sessionIdleSeconds", "sessionSeconds"] {
         for wrong in [1, 59, 30 * 24 * 3_600 + 1] {
             let wish = json!({"id": scene.organization, name: wrong});

@@ -97,7 +97,11 @@ async fn oidc_15_a_logout_token_ends_the_session_that_it_means_in_one_commit() {
         (json!({"sub": "carol"}), false),
         (json!({"sub": "bob", "sid": "s-3"}), true),
     ] {
-        assert_eq!(scene.tell(&scene.logout_word(&about)).await.status, StatusCode::OK, "{about}: not to be in is to be out");
+        assert_eq!(
+            scene.tell(&scene.logout_word(&about)).await.status,
+            StatusCode::OK,
+            "{about}: not to be in is to be out"
+        );
         assert_eq!(scene.is_in(&mut other).await, !ends, "{about}");
     }
 }
@@ -199,7 +203,11 @@ async fn oidc_15_a_token_that_is_not_the_providers_word_ends_nothing() {
         ("no address at all", "x", vec![("logout_token", good.as_str())]),
     ] {
         let reply = scene.post_at(connection, &fields).await;
-        assert_eq!((reply.status, &reply.json()["error"]), (StatusCode::BAD_REQUEST, &json!("invalid_request")), "{what}");
+        assert_eq!(
+            (reply.status, &reply.json()["error"]),
+            (StatusCode::BAD_REQUEST, &json!("invalid_request")),
+            "{what}"
+        );
         assert_eq!(reply.headers[header::CACHE_CONTROL], "no-store", "{what}");
     }
     assert!(scene.is_in(&mut browser).await);
