@@ -76,6 +76,9 @@ kinds! {
     RoleCreated = "role.created", "A role was created.";
     RoleUpdated = "role.updated", "What a role grants, or what is said about it, was changed.";
     RoleDeleted = "role.deleted", "A role was deleted.";
+    IssuerCreated = "issuer.created", "An organization takes the tokens of one more issuer.";
+    IssuerUpdated = "issuer.updated", "A trusted issuer was changed.";
+    IssuerRemoved = "issuer.removed", "An organization takes the tokens of an issuer no longer.";
     SigningKeyCreated = "signing_key.created", "A signing key was made.";
     MasterKeyResealed = "master_key.resealed", "Values that are kept were sealed anew, under the new master key.";
     MasterKeyRotated = "master_key.rotated", "Everything is sealed under a new master key; the old one is no longer needed.";

@@ -5,11 +5,11 @@ use axum::body::Bytes;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 
-use super::{cors, discovery, introspect, revoke, token_endpoint, userinfo};
+use super::{cors, discovery, identity, introspect, revoke, token_endpoint, userinfo};
 use crate::access::{Caller, Context, World};
 use crate::event::Origin;
 use crate::http::{RequestInfo, limits};
-use crate::token::Keyring;
+use crate::token::{IssuerKeys, Keyring};
 
 /// What a handler needs.
 #[derive(Clone)]
@@ -18,6 +18,7 @@ pub(super) struct Door {
     pub(super) keyring: Keyring,
     pub(super) discovery: Bytes,
     pub(super) machines: token_endpoint::Machines,
+    pub(super) issuers: IssuerKeys,
 }
 
 impl Door {
@@ -31,7 +32,13 @@ impl Door {
 /// The routes, relative to the issuer's path; `http::Door::guard` stands before them.
 pub fn http(world: World, keyring: Keyring) -> Router {
     let document = discovery::document(&world.deployment.public_url).to_string();
-    let door = Door { world, keyring, discovery: document.into(), machines: token_endpoint::Machines::default() };
+    let door = Door {
+        world,
+        keyring,
+        discovery: document.into(),
+        machines: token_endpoint::Machines::default(),
+        issuers: IssuerKeys::default(),
+    };
     let public = Router::new()
         .route("/.well-known/openid-configuration", get(discovery::discovery).options(cors::bare))
         .route("/.well-known/oauth-authorization-server", get(discovery::discovery).options(cors::bare))
@@ -41,6 +48,7 @@ pub fn http(world: World, keyring: Keyring) -> Router {
         .route("/oauth2/token", post(token_endpoint::post).options(cors::bare))
         .route("/oauth2/revoke", post(revoke::post).options(cors::bare))
         .route("/userinfo", get(userinfo::answer).post(userinfo::answer).options(cors::bare))
+        .route("/v1/identity", get(identity::answer).options(cors::bare))
         .route_layer(from_fn_with_state(limits::AUTH_BODY, limits::body))
         .route_layer(from_fn_with_state(door.clone(), cors::apps));
     // Servers ask this; no page of another origin does.

@@ -8,6 +8,7 @@
 //!  app ── /oauth2/authorize ──► validate ──► (sign-in) ──► code::mint ──► app
 //!  app ── /oauth2/token ──► client_auth ──► code::redeem ──► one commit ──► id_token + access_token
 //!  app ── /userinfo ──► token::verify ──► claims by scope
+//!  anybody ── /v1/identity ──► token::verify_trusted ──► identity
 //! ```
 //!
 //! One file a capability: refresh, device, logout, introspection, revocation stand beside `code` when they come.
@@ -21,7 +22,9 @@ pub mod code;
 mod cors;
 mod discovery;
 mod http;
+mod identity;
 mod introspect;
+mod mapped;
 mod ops;
 mod parameters;
 mod redirect_uri;
@@ -32,8 +35,11 @@ mod userinfo;
 
 pub use client::{App, AuthMethod, GrantType, Organizations, Reach};
 pub use http::http;
+pub use ops::{
+    AppView, ConvexConfig, ConvexConfigView, CreateApp, CreatedApp, DeleteApp, GetApp, ListApps, RotateAppSecret,
+    UpdateApp,
+};
 pub use refresh::RefreshFamily;
-pub use ops::{AppView, CreateApp, CreatedApp, DeleteApp, GetApp, ListApps, RotateAppSecret, UpdateApp};
 
 use crate::access::Catalogue;
 
@@ -46,4 +52,5 @@ pub fn catalogue(catalogue: Catalogue) -> Catalogue {
         .with::<UpdateApp>()
         .with::<RotateAppSecret>()
         .with::<DeleteApp>()
+        .with::<ConvexConfig>()
 }

@@ -1,7 +1,8 @@
 //! # token — signing keys, issued tokens, API keys, and their verification
 //!
 //! *Owns* the signing keys and their public set, the form of every JWT that authd signs, and `TokenGrant`: the
-//! kept record by which a token can be ended before it expires. Also API keys.
+//! kept record by which a token can be ended before it expires. Also API keys, and the trusted issuers whose tokens
+//! are taken besides authd's own.
 //! *Gives* a `Keyring` (unsealed keys in memory), `Signer`, `authenticate` (bearer to `Caller`), `token.issue`.
 //! *Needs* store, crypto, epochs, memberships. *Never* lets a private key out, and never signs without `kid`,
 //! `alg`, `typ`, one exact `aud` and an end.
@@ -9,6 +10,7 @@
 mod api_key;
 mod grant;
 mod issue;
+mod issuer;
 mod jwks;
 mod keyring;
 mod ops;
@@ -19,6 +21,11 @@ mod verify;
 pub use api_key::{ApiKey, ApiKeyView, CreateApiKey, CreatedApiKey, ListApiKeys, RevokeApiKey};
 pub use grant::TokenGrant;
 pub use issue::{Issue, LONGEST, STANDARD, Type, api_audience, at_hash};
+pub use issuer::{
+    Accepted, CreateIssuer, DeleteIssuer, ExplainToken, GetIssuer, IssuerKeys, IssuerKind, IssuerValidation,
+    IssuerView, ListIssuers, TokenExplanation, TrustedIssuer, UpdateIssuer, ValidateIssuer, identity_of, profile_of,
+    verify_trusted,
+};
 pub use keyring::{Keyring, Published};
 pub use ops::{IssueToken, IssuedToken};
 pub use revoked::RevokedToken;
@@ -29,5 +36,16 @@ use crate::access::Catalogue;
 
 /// Adds the operations of this module.
 pub fn catalogue(catalogue: Catalogue) -> Catalogue {
-    catalogue.with::<IssueToken>().with::<CreateApiKey>().with::<ListApiKeys>().with::<RevokeApiKey>()
+    catalogue
+        .with::<IssueToken>()
+        .with::<ExplainToken>()
+        .with::<CreateApiKey>()
+        .with::<ListApiKeys>()
+        .with::<RevokeApiKey>()
+        .with::<CreateIssuer>()
+        .with::<ListIssuers>()
+        .with::<GetIssuer>()
+        .with::<UpdateIssuer>()
+        .with::<DeleteIssuer>()
+        .with::<ValidateIssuer>()
 }

@@ -46,6 +46,7 @@ const COMMITS: &[(&str, &str)] = &[
     ("app.rs", "what a first start needs; the count of bearers that open nothing"),
     ("outbox/", "the cursor with its calls, and how each call ended"),
     ("provider/client_auth.rs", "the refusal of an app"),
+    ("provider/identity.rs", "the refusal of a token; the person whom a trusted issuer's token makes known"),
     ("provider/revoke.rs", "the return of a token"),
     ("provider/token_endpoint/mod.rs", "what a code or a refresh token is exchanged for"),
     ("app/restore.rs", "the end of what was signed in when the backup was taken"),

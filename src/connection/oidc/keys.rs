@@ -16,9 +16,9 @@ const FRESH: Duration = Duration::from_secs(10 * 60);
 /// The least time between two questions, answered or not.
 const PAUSE: Duration = Duration::from_secs(30);
 
-/// The keys of one connection's provider.
+/// The keys of one provider.
 #[derive(Debug, Default)]
-pub(super) struct Keys {
+pub struct Keys {
     held: RwLock<Option<Arc<Held>>>,
     /// When the provider was asked last. Whoever holds the lock is the one who asks.
     asked: tokio::sync::Mutex<Option<Duration>>,
@@ -39,7 +39,7 @@ impl Keys {
 
     /// Verifies a token with the keys at `from`. They are asked for when none are known, when they are old, and when
     /// the token fits none of them. Errors: those of `KeySet::verify`, and those of asking while none are known.
-    pub(super) async fn verify(
+    pub async fn verify(
         self: &Arc<Self>,
         env: &Env,
         from: &Url,
@@ -94,7 +94,7 @@ impl Keys {
 }
 
 /// Fetches a key set, past every cache. Errors: `upstream_unavailable`, `upstream_invalid`, those of the outbound rules.
-pub(super) async fn fetch(env: &Env, from: &Url) -> Result<KeySet> {
+pub async fn fetch(env: &Env, from: &Url) -> Result<KeySet> {
     let mut request =
         Request::get(from.clone()).header(axum::http::header::ACCEPT, "application/jwk-set+json, application/json");
     request.max_bytes = MAX_KEY_SET;

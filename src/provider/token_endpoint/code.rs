@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::event::{Actor, Event, EventKind};
 use crate::provider::client::App;
 use crate::provider::code;
+use crate::provider::mapped::{self, Arrived, Moment};
 use crate::provider::parameters::Parameters;
 use crate::provider::refresh;
 use crate::session::SessionApp;
@@ -22,7 +23,10 @@ pub(super) async fn exchange(
     parameters: &Parameters,
     batch: &mut Batch,
 ) -> Result<Value> {
-    let code = code::present(cx, app, parameters, batch).await?;
+    let mut code = code::present(cx, app, parameters, batch).await?;
+    // Worked out only now: a sign-in makes the code before the person's groups are written.
+    let who = Arrived { organization: code.organization, user: code.user, session: code.session };
+    code.scope = mapped::scope(cx, app, &who, code.scope, Moment::First).await?;
     let now = cx.env.now();
     let family = refresh::family(cx, app, &code)?;
     let authorization = Authorization {

@@ -7,8 +7,10 @@ mod backchannel;
 mod clients;
 mod codes;
 mod endings;
+mod issuers;
 mod jwt;
 mod machines;
+mod mapped;
 mod meant;
 mod published;
 mod refresh;
@@ -94,7 +96,11 @@ pub struct Redeem<'a> {
 
 impl Lab {
     pub async fn new() -> Self {
-        let env = Env::frozen();
+        Self::within(Env::frozen()).await
+    }
+
+    /// The same in a world where somebody answers outside.
+    pub async fn within(env: Env) -> Self {
         let deployment =
             Deployment { public_url: PublicUrl::parse(ISSUER).unwrap(), master_key: MasterKey::generate(&env) };
         let store = Store::in_memory(env.clone()).unwrap();
