@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::keys::IssuerKeys;
-use super::walk::{Step, Walk};
+use super::step::Step;
+use super::walk::Walk;
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, Route};
 use crate::crypto::Secret;
 use crate::crypto::jws;

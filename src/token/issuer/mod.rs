@@ -14,10 +14,13 @@ mod explain;
 mod identity;
 mod keys;
 mod ops;
+mod own;
 mod record;
 mod report;
 mod settings;
+mod step;
 mod walk;
+mod whose;
 
 pub use explain::{ExplainToken, TokenExplanation};
 pub use identity::{identity_of, profile_of};
