@@ -14,7 +14,7 @@ from authlib.common.security import generate_token
 from authlib.integrations.requests_client import OAuth2Session
 from authlib.oidc.core import CodeIDToken
 from joserfc import jwt
-from joserfc.errors import JoseError
+from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
 from joserfc.jws import JWSRegistry
 
@@ -23,10 +23,13 @@ def tell(value):
     print(json.dumps(value), flush=True)
 
 
-def verified(token, keys, metadata, client, nonce=None, access_token=None):
-    """The claims of an id token, checked by authlib alone."""
+def verified(token, fetch_keys, metadata, client, nonce=None, access_token=None):
+    """The claims of an id token, checked by authlib alone; an unknown key is looked for once more, as authlib's clients do."""
     registry = JWSRegistry(algorithms=metadata["id_token_signing_alg_values_supported"])
-    decoded = jwt.decode(token, key=KeySet.import_key_set(keys), registry=registry)
+    try:
+        decoded = jwt.decode(token, key=KeySet.import_key_set(fetch_keys()), registry=registry)
+    except InvalidKeyIdError:
+        decoded = jwt.decode(token, key=KeySet.import_key_set(fetch_keys(force=True)), registry=registry)
     options = {"iss": {"essential": True, "values": [metadata["issuer"]]}}
     params = {"client_id": client, "nonce": nonce, "access_token": access_token}
     claims = CodeIDToken(decoded.claims, decoded.header, options, {k: v for k, v in params.items() if v})
@@ -46,7 +49,14 @@ def main():
     )
     session.trust_env = False
     metadata = session.get(given["issuer"] + "/.well-known/openid-configuration", withhold_token=True).json()
-    keys = session.get(metadata["jwks_uri"], withhold_token=True).json()
+    held = {}
+
+    def keys(force=False):
+        if force or not held:
+            held.update(session.get(metadata["jwks_uri"], withhold_token=True).json())
+        return held
+
+    keys()
     nonce, verifier = generate_token(), generate_token(64)
     url, state = session.create_authorization_url(
         metadata["authorization_endpoint"], code_verifier=verifier, nonce=nonce
