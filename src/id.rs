@@ -135,6 +135,8 @@ id! {
     DirectoryGroupId = "grp_";
     /// An API key.
     ApiKeyId = "key_";
+    /// Somebody besides authd whose tokens an organization takes.
+    IssuerId = "iss_";
     /// A call that has to go out.
     DeliveryId = "dlv_";
     /// A signing key.

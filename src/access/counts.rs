@@ -23,6 +23,7 @@ const NAMES: &[(&str, &str)] = &[
     ("app", "apps"),
     ("api_key", "api_keys"),
     ("role", "roles"),
+    ("trusted_issuer", "issuers"),
     ("authorization_code", "codes"),
     ("token_grant", "tokens"),
     ("signing_key", "signing_keys"),

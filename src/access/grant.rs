@@ -51,6 +51,8 @@ grants! {
     ApiKeyManage = "api_key.manage", 19, "Create and revoke API keys.";
     RoleRead = "role.read", 20, "See the roles of the organization.";
     RoleManage = "role.manage", 21, "Create, change and delete roles of the organization's own.";
+    IssuerRead = "issuer.read", 22, "See trusted issuers, and have a token explained.";
+    IssuerManage = "issuer.manage", 23, "Say whose tokens are taken besides authd's own.";
 }
 
 impl std::fmt::Display for Grant {

@@ -31,7 +31,8 @@ impl Flag {
                 name = format!("{name}-value");
             }
             taken.push(name.clone());
-            let positional = path.contains(&format!("{{{}}}", field.name)) && (single || field.name == "id");
+            let told = field.schema.get("x-positional").is_some_and(|told| told == true);
+            let positional = told || path.contains(&format!("{{{}}}", field.name)) && (single || field.name == "id");
             flags.push(Self { field, name, aliases: Vec::new(), positional });
         }
         // Aliases come last: a real name goes before another field's second name.

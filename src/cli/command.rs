@@ -11,6 +11,7 @@ use crate::access::{AnyOperation, Catalogue};
 const PLACES: &[(&str, &[&[&str]])] = &[
     ("counts.show", &[&["counts"], &["admin", "counts"]]),
     ("signin.explain", &[&["explain"], &["signin", "explain"]]),
+    ("token.explain", &[&["explain", "token"], &["token", "explain"]]),
     // `authd doctor` asks it, and looks around by itself.
     ("doctor.examine", &[]),
     // `authd backup FILE` is a verb of its own.
@@ -30,6 +31,7 @@ const NOUNS: &[(&str, &str)] = &[
     ("app", "Apps that sign people in through authd"),
     ("api-key", "API keys, of machines and of people"),
     ("role", "Roles of an organization's own"),
+    ("issuer", "Trusted issuers: whose tokens are taken besides authd's own"),
     ("session", "Who is signed in"),
     ("token", "Tokens for authd's own API"),
     ("signin", "Sign-ins, looked at afterwards"),
@@ -117,6 +119,10 @@ impl<'a> Tree<'a> {
         }
         if name.contains('-') {
             command = command.alias(name.replace('-', "_"));
+        }
+        if self.operation(&owned).is_some() && !self.words_below(path).is_empty() {
+            // `authd explain token …` beside `authd explain req_…`.
+            command = command.subcommand_negates_reqs(true);
         }
         for word in self.words_below(path) {
             let path: Vec<&str> = path.iter().copied().chain([word]).collect();

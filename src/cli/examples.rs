@@ -52,6 +52,13 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("organization.create", "  authd org create --name Acme\n  authd org create --name Acme --json"),
     ("organization.list", "  authd org list\n  authd org list --search acme --json"),
     (
+        "issuer.create",
+        "  authd issuer create --org org_… --kind oidc --domain acme.eu.auth0.com --application-id my-app\n  authd issuer create --org org_… --kind customJwt --issuer https://app.example --jwks https://app.example/jwks.json --algorithm ES256 --application-id my-app",
+    ),
+    ("issuer.validate", "  authd issuer validate iss_…"),
+    ("token.explain", "  authd explain token eyJ…\n  pbpaste | authd explain token - --json"),
+    ("app.convex_config", "  authd app convex-config app_… > convex/auth.config.ts"),
+    (
         "organization.update",
         "  authd org update org_… --name 'Acme Ltd'\n  authd org update org_… --session-idle-seconds 900 --session-seconds 28800",
     ),

@@ -114,7 +114,8 @@ fn act(tree: &command::Tree<'_>, matches: &ArgMatches, environment: &Environment
             let operation = tree.operation(&path).ok_or_else(|| Error::bug(format!("no verb `{}`", path.join(" "))))?;
             let input = verb::input(operation, given, environment, show)?;
             let config = Config::load(environment, &shared)?;
-            let reads = operation.route().method == crate::access::Method::Get;
+            let looks = operation.name() == "token.explain";
+            let reads = looks || operation.route().method == crate::access::Method::Get;
             // Looking makes nothing: a mistyped directory must not become a new, empty authd.
             if reads && !config.data_dir.path().exists() {
                 return Err(Error::says(
@@ -132,7 +133,14 @@ fn act(tree: &command::Tree<'_>, matches: &ArgMatches, environment: &Environment
             .map_err(|error| missing::named(error, tree, &path, &input))?;
             show.answer(operation.name(), &answer)?;
             // The report is the answer; that it is a bad one, a script learns by the exit code.
-            let judges = ["connection.validate", "connection.test", "domain.confirm", "policy.validate"];
+            let judges = [
+                "connection.validate",
+                "connection.test",
+                "domain.confirm",
+                "policy.validate",
+                "issuer.validate",
+                "token.explain",
+            ];
             let judges = judges.contains(&operation.name());
             Ok(if judges && answer["ok"] == false { YOURS } else { OK })
         }

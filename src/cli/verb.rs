@@ -126,7 +126,11 @@ fn arguments(flag: &Flag, body: bool) -> Vec<Arg> {
                 .value_name(flag.value_name())
                 .help(help)
                 .index(1)
-                .required_unless_present_any([id.clone()])
+                .required_unless_present_any(if fill == Fill::Secret {
+                    vec![id.clone(), format!("{id}-file")]
+                } else {
+                    vec![id.clone()]
+                })
                 .conflicts_with(id),
         );
     } else {
@@ -210,6 +214,9 @@ fn secret(
     environment: &Environment,
     show: &Show,
 ) -> Result<Option<String>> {
+    if flag.positional && plain.as_deref() == Some("-") {
+        return read_secret("-").map(Some);
+    }
     if let Some(text) = plain {
         // A script knows what it does; a person may not know that everybody on the machine can read this.
         if std::io::stdin().is_terminal() {

@@ -24,7 +24,7 @@ pub use ops::{
     DisableConnection, GetConnection, GetOidc, ListConnections, ReadStatus, RestoreConnection, SetOidc, TestConnection,
     UpdateConnection, ValidateConnection, Validation,
 };
-pub use record::{Connection, LastLook, Mapping, ProtocolKind, Status, TOMBSTONE, callback_url};
+pub use record::{Connection, LastLook, Mapping, ProtocolKind, ScopeMapping, Status, TOMBSTONE, callback_url};
 pub use registry::Registry;
 pub use settings::{
     ClientSettings, ClientView, DiscoverySettings, MappingSettings, OidcSettings, OidcView, ProfileSettings,

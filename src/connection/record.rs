@@ -70,6 +70,9 @@ impl Status {
 /// Names of a source, and the roles of authd that follow from each.
 pub type Mapping = BTreeMap<String, Vec<RoleName>>;
 
+/// Groups of a source, and the scopes of apps that follow from each.
+pub type ScopeMapping = BTreeMap<String, Vec<String>>;
+
 /// What a look at a provider found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct LastLook {
@@ -129,6 +132,12 @@ pub struct Connection {
     /// The provider's roles, and the roles of authd that follow from each; unset, the policy decides.
     #[n(14)]
     pub role_mapping: Option<Mapping>,
+    /// The provider's groups, and the scopes of apps that follow from each.
+    #[n(15)]
+    pub scope_mapping: Option<ScopeMapping>,
+    /// The scopes of apps that follow where none of those groups is there.
+    #[n(16)]
+    pub default_scopes: Option<Vec<String>>,
 }
 
 impl Record for Connection {

@@ -4,7 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::domain::{self, Domain, DomainCheck, Proof};
-use super::record::{Connection, Mapping, ProtocolKind, Status, backchannel_logout_url, callback_url};
+use super::record::{
+    Connection, Mapping, ProtocolKind, ScopeMapping, Status, backchannel_logout_url, callback_url,
+};
 use super::settings::OidcView;
 use crate::access::{Context, RoleName};
 use crate::env::Timestamp;
@@ -42,6 +44,12 @@ pub struct ConnectionView {
     /// The provider's roles, and the roles of authd that follow from each; absent, the policy decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role_mapping: Option<Mapping>,
+    /// The provider's groups, and the scopes of apps that follow from each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope_mapping: Option<ScopeMapping>,
+    /// The scopes of apps that follow where none of those groups is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_scopes: Option<Vec<String>>,
     /// The OpenID Connect configuration.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oidc: Option<OidcView>,
@@ -188,6 +196,8 @@ impl ConnectionView {
             default_role: connection.default_role.clone(),
             group_mapping: connection.group_mapping.clone(),
             role_mapping: connection.role_mapping.clone(),
+            scope_mapping: connection.scope_mapping.clone(),
+            default_scopes: connection.default_scopes.clone(),
             oidc: connection.oidc.as_ref().map(OidcView::from),
             callback_url: callback_url(&cx.deployment.public_url, connection.id),
             backchannel_logout_url: backchannel_logout_url(&cx.deployment.public_url, connection.id),

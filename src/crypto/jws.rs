@@ -225,6 +225,11 @@ impl KeySet {
         self.keys.is_empty()
     }
 
+    /// Whether a key is here that one of these algorithms could be verified with.
+    pub fn fits_any(&self, algorithms: &[Algorithm]) -> bool {
+        algorithms.iter().any(|algorithm| self.keys.iter().any(|key| key.fits(*algorithm)))
+    }
+
     /// Whether a key with that kid is here.
     pub fn knows(&self, kid: &str) -> bool {
         self.keys.iter().any(|key| key.kid.as_deref() == Some(kid))

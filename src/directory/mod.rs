@@ -29,7 +29,7 @@ pub use external::ExternalId;
 pub use field::{Field, Fields, Wish};
 pub use group::{DirectoryGroup, GroupMember};
 pub use group_ops::{GetGroup, GroupDetail, GroupView, ListGroups};
-pub use identity::Identity;
+pub use identity::{Identity, IdentitySource};
 pub use membership::{EndedBy, Membership, Statement, Status};
 pub use ops::{
     CreateOrganization, DeleteOrganization, Direction, DisableOrganization, EnableOrganization, GetOrganization,

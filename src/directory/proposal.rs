@@ -8,7 +8,7 @@ use super::field::Fields;
 use super::profile::Profile;
 use super::source::Source;
 use crate::access::RoleName;
-use crate::id::{ConnectionId, DirectoryGroupId, OrganizationId, UserId};
+use crate::id::{ConnectionId, DirectoryGroupId, IssuerId, OrganizationId, UserId};
 use crate::policy::{Policy, Protocol};
 
 /// What a source would like to be true of a person or of a group.
@@ -101,6 +101,16 @@ impl PersonProposal {
             groups: Some(profile.groups.clone()),
             roles: Some(profile.roles.clone()),
             ..Self::of(Source::SignIn(connection))
+        }
+    }
+
+    /// What a token of a trusted issuer says.
+    pub fn token(issuer: IssuerId, subject: &str, profile: &Profile) -> Self {
+        Self {
+            subject: Some(subject.to_owned()),
+            fields: profile.into(),
+            email_verified: profile.email_verified,
+            ..Self::of(Source::Issuer(issuer))
         }
     }
 

@@ -1,6 +1,7 @@
 //! Who speaks of people: a sign-in, a directory, an administrator.
 
-use crate::id::ConnectionId;
+use super::identity::IdentitySource;
+use crate::id::{ConnectionId, IssuerId};
 use crate::policy::Authority;
 
 /// A source of what is known of people.
@@ -21,6 +22,9 @@ pub enum Source {
     /// Webhooks that come in for a connection.
     #[n(4)]
     Inbound(#[n(0)] ConnectionId),
+    /// Tokens of a trusted issuer that people come with.
+    #[n(5)]
+    Issuer(#[n(0)] IssuerId),
 }
 
 impl Source {
@@ -28,14 +32,27 @@ impl Source {
     pub fn connection(self) -> Option<ConnectionId> {
         match self {
             Self::SignIn(id) | Self::Scim(id) | Self::Sync(id) | Self::Inbound(id) => Some(id),
-            Self::Admin => None,
+            Self::Admin | Self::Issuer(_) => None,
         }
+    }
+
+    /// Whose identifiers of people it speaks in.
+    pub fn identities(self) -> Option<IdentitySource> {
+        match self {
+            Self::Issuer(id) => Some(IdentitySource::Issuer(id)),
+            other => other.connection().map(IdentitySource::Connection),
+        }
+    }
+
+    /// Whether the person is there themselves.
+    pub fn is_arrival(self) -> bool {
+        matches!(self, Self::SignIn(_) | Self::Issuer(_))
     }
 
     /// As the policy's `authority` calls it.
     pub fn authority(self) -> Authority {
         match self {
-            Self::SignIn(_) => Authority::Connection,
+            Self::SignIn(_) | Self::Issuer(_) => Authority::Connection,
             Self::Scim(_) | Self::Sync(_) | Self::Inbound(_) => Authority::Scim,
             Self::Admin => Authority::App,
         }
@@ -49,6 +66,7 @@ impl Source {
             Self::Sync(_) => "sync",
             Self::Admin => "administrator",
             Self::Inbound(_) => "inbound",
+            Self::Issuer(_) => "issuer",
         }
     }
 

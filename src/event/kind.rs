@@ -85,6 +85,9 @@ kinds! {
     RoleCreated = "role.created", "A role was created.";
     RoleUpdated = "role.updated", "What a role grants, or what is said about it, was changed.";
     RoleDeleted = "role.deleted", "A role was deleted.";
+    IssuerCreated = "issuer.created", "An organization takes the tokens of one more issuer.";
+    IssuerUpdated = "issuer.updated", "A trusted issuer was changed.";
+    IssuerRemoved = "issuer.removed", "An organization takes the tokens of an issuer no longer.";
     SigningKeyCreated = "signing_key.created", "A signing key was made.";
     SigningKeyScheduled = "signing_key.scheduled", "The next signing key is to take over at a time, when every verifier knows it.";
     SigningKeyActivated = "signing_key.activated", "The next signing key has taken over.";

@@ -232,7 +232,7 @@ async fn directory_groups(cx: &Context, member: &Membership) -> Result<BTreeMap<
 
 async fn has_identity(cx: &Context, member: &Membership, ways: &[Way]) -> Result<bool> {
     let page = cx.store.page::<Identity>(Query::by("user", member.user.bytes()).limit(1_000)).await?;
-    Ok(page.items.iter().any(|identity| ways.iter().any(|way| way.connection.id == identity.connection)))
+    Ok(page.items.iter().any(|identity| ways.iter().any(|way| identity.source.connection() == Some(way.connection.id))))
 }
 
 /// How it would end for a member who comes by their address, through the connection that has proven its domain.

@@ -11,7 +11,9 @@ use super::trial::{Outcome, arrive, unknown_subject};
 use crate::access::{Context, Grant, Role, RoleName};
 use crate::connection::protocol::Check;
 use crate::connection::{Connection, Mapping};
-use crate::directory::{EmailAddress, Field, Identity, Membership, Organization, Plan, Profile, Status, User};
+use crate::directory::{
+    EmailAddress, Field, Identity, IdentitySource, Membership, Organization, Plan, Profile, Status, User,
+};
 use crate::error::{Code, Error, Result, codes};
 use crate::id::{OrganizationId, UserId};
 use crate::policy::{Authority, GroupsMode, Policy, RolesMode};
@@ -97,7 +99,10 @@ struct Found {
 impl Found {
     async fn of(cx: &Context, connection: &Connection, subject: &str, profile: &Profile) -> Result<Self> {
         let store = &cx.store;
-        let identity = store.get::<Identity>(Identity::key_of(connection.id, subject)).await?.map(|found| found.user);
+        let identity = store
+            .get::<Identity>(Identity::key_of(IdentitySource::Connection(connection.id), subject))
+            .await?
+            .map(|found| found.user);
         let (mut by_identity, mut disabled) = (None, false);
         if let Some(user) = identity {
             let key = Membership::key_of(connection.organization, user);

@@ -69,6 +69,18 @@ pub(super) async fn facts_under(
     })
 }
 
+/// The facts of a trusted issuer whose people are kept. It has proven no domain, so it takes nobody over by an address.
+/// Errors: `profile_invalid` for an address that cannot be one.
+pub async fn facts_of_issuer(cx: &Context, organization: OrganizationId, email: Option<&str>) -> Result<SourceFacts> {
+    let mut facts = facts_of_administrators(cx, organization).await?;
+    facts.jit = Some(true);
+    if let Some(email) = email {
+        let address = EmailAddress::parse(email).map_err(|error| Error::new(&codes::PROFILE_INVALID).because(error))?;
+        facts.domain_owned_elsewhere = domain::owner_of(&cx.store, &address.domain).await?.is_some();
+    }
+    Ok(facts)
+}
+
 /// The facts of an organization's administrators.
 pub async fn facts_of_administrators(cx: &Context, organization: OrganizationId) -> Result<SourceFacts> {
     Ok(SourceFacts::of_administrators(organization, policy_of(&cx.store, organization).await?))

@@ -15,7 +15,7 @@ use crate::id::OrganizationId;
 use crate::provider::{App, Consent};
 use crate::session::{Lifetimes, Session};
 use crate::store::{Batch, Key, Query, Record, Store, Stored};
-use crate::token::ApiKey;
+use crate::token::{ApiKey, TrustedIssuer};
 
 /// About so many rows go in one commit, so that requests come in between.
 const CHUNK: usize = 300;
@@ -63,6 +63,7 @@ impl Chunk<'_> {
         self.all::<ApiKey>("organization").await?;
         self.all::<CustomRole>("organization").await?;
         self.all::<Consent>("organization").await?;
+        self.all::<TrustedIssuer>("organization").await?;
         self.all::<App>("organization").await?;
         if let Some(policy) = self.store.get(OrganizationPolicy::key_of(self.organization)).await? {
             self.delete::<OrganizationPolicy>(&policy);

@@ -7,12 +7,14 @@ use serde::{Deserialize, Serialize};
 use super::create::own_connection;
 use super::target::{member, owner, within_reach};
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, Pages, Paging, Route};
-use crate::directory::{Identity, Membership, PersonProposal, Source, Statement, Status, provision_person};
+use crate::directory::{
+    Identity, IdentitySource, Membership, PersonProposal, Source, Statement, Status, provision_person,
+};
 use crate::env::Timestamp;
 use crate::error::{Error, Result, codes};
 use crate::event::EventKind;
 use crate::governance::facts_of_administrators;
-use crate::id::{ConnectionId, OrganizationId, UserId};
+use crate::id::{ConnectionId, IssuerId, OrganizationId, UserId};
 use crate::session::{Scope, bump};
 use crate::store::{Batch, Query, Record as _, Stored};
 
@@ -20,8 +22,12 @@ use crate::store::{Batch, Query, Record as _, Stored};
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct IdentityView {
-    /// The connection that it is of.
-    pub connection: ConnectionId,
+    /// The connection that it is of; absent for a trusted issuer's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<ConnectionId>,
+    /// The trusted issuer that it is of; absent for a connection's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<IssuerId>,
     /// The source's own identifier of the person.
     pub subject: String,
     /// Whose it is.
@@ -35,7 +41,8 @@ pub struct IdentityView {
 impl From<Identity> for IdentityView {
     fn from(identity: Identity) -> Self {
         Self {
-            connection: identity.connection,
+            connection: identity.source.connection(),
+            issuer: identity.source.issuer(),
             subject: identity.subject,
             user: identity.user,
             organization: identity.organization,
@@ -122,7 +129,8 @@ impl Operation for LinkIdentity {
         if matches!(member.status, Status::Suspended | Status::Deprovisioned) {
             return Err(Error::new(&codes::PERSON_DISABLED));
         }
-        let key = Identity::key_of(self.connection, &self.subject);
+        let source = IdentitySource::Connection(self.connection);
+        let key = Identity::key_of(source, &self.subject);
         if let Some(known) = cx.store.get::<Identity>(key).await? {
             let own = known.user == member.user && known.organization == member.organization;
             let taken = || {
@@ -132,7 +140,7 @@ impl Operation for LinkIdentity {
             return if own { Ok(known.value.into()) } else { Err(taken()) };
         }
         let identity = Identity {
-            connection: self.connection,
+            source,
             subject: self.subject.clone(),
             organization: member.organization,
             user: member.user,
@@ -156,8 +164,12 @@ pub struct UnlinkIdentity {
     /// In which organization; not needed while the person is in one only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub organization: Option<OrganizationId>,
-    /// The connection.
-    pub connection: ConnectionId,
+    /// The connection that the identity is of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<ConnectionId>,
+    /// The trusted issuer that it is of, in the place of a connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<IssuerId>,
     /// The source's own identifier, as `authd identity list` shows it.
     pub subject: String,
 }
@@ -177,31 +189,52 @@ impl Operation for UnlinkIdentity {
     async fn apply(&self, cx: &Context, (): &(), batch: &mut Batch) -> Result<Self::Output> {
         let member = stored(cx, self.user, self.organization).await?;
         within_reach(cx, &member).await?;
-        let key = Identity::key_of(self.connection, &self.subject);
+        let source = self.source()?;
+        let key = Identity::key_of(source, &self.subject);
         let found = cx.store.get::<Identity>(key.clone()).await?;
         let found = found
             .filter(|found| found.user == member.user && found.organization == member.organization)
             .ok_or_else(|| Error::new(&codes::NOT_FOUND))?;
         let event = cx.event(EventKind::AccountUnlinked).within(member.organization).about("user", member.user);
+        let event = match source {
+            IdentitySource::Connection(id) => event.and("connection", id),
+            IdentitySource::Issuer(id) => event.and("issuer", id),
+        };
         bump(&cx.store, Scope::Membership(member.organization, member.user), batch).await?;
-        batch
-            .delete::<Identity>(key, found.revision)
-            .log(event.and("connection", self.connection).with("subject", self.subject.clone()));
-        self.forget(cx, &member, batch).await?;
+        batch.delete::<Identity>(key, found.revision).log(event.with("subject", self.subject.clone()));
+        if let IdentitySource::Connection(connection) = source {
+            self.forget(cx, connection, &member, batch).await?;
+        }
         batch.require::<Membership>(member.key(), member.revision);
         Ok(found.value.into())
     }
 }
 
 impl UnlinkIdentity {
+    /// Errors: `invalid_input`.
+    fn source(&self) -> Result<IdentitySource> {
+        match (self.connection, self.issuer) {
+            (Some(connection), None) => Ok(IdentitySource::Connection(connection)),
+            (None, Some(issuer)) => Ok(IdentitySource::Issuer(issuer)),
+            _ => Err(Error::says(&codes::INVALID_INPUT, "An identity is of a connection or of a trusted issuer.")
+                .help("Name one of them: `--connection conn_…` or `--issuer iss_…`.")),
+        }
+    }
+
     /// What sign-ins through the connection stated of the person goes with their last identity there.
-    async fn forget(&self, cx: &Context, member: &Membership, batch: &mut Batch) -> Result<()> {
-        let source = Source::SignIn(self.connection);
+    async fn forget(
+        &self,
+        cx: &Context,
+        connection: ConnectionId,
+        member: &Membership,
+        batch: &mut Batch,
+    ) -> Result<()> {
+        let source = Source::SignIn(connection);
         let stated =
             [Statement::Groups(source), Statement::Roles(source)].iter().any(|s| member.mapped.contains_key(s));
         let identities = cx.store.page::<Identity>(Query::by("user", member.user.bytes()).limit(1_000)).await?;
-        let others =
-            identities.items.iter().any(|other| other.connection == self.connection && other.subject != self.subject);
+        let own = IdentitySource::Connection(connection);
+        let others = identities.items.iter().any(|other| other.source == own && other.subject != self.subject);
         if stated && !others && member.status == Status::Active {
             let nothing = PersonProposal {
                 user: Some(member.user),

@@ -6,11 +6,11 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 
 use super::client_assertion::AppKeys;
-use super::{cors, device, discovery, introspect, pushed, revoke, token_endpoint, userinfo};
+use super::{cors, device, discovery, identity, introspect, pushed, revoke, token_endpoint, userinfo};
 use crate::access::{Caller, Context, World};
 use crate::event::Origin;
 use crate::http::{RequestInfo, limits};
-use crate::token::Keyring;
+use crate::token::{IssuerKeys, Keyring};
 
 /// What a handler needs.
 #[derive(Clone)]
@@ -20,6 +20,7 @@ pub(super) struct Door {
     pub(super) discovery: Bytes,
     pub(super) machines: token_endpoint::Machines,
     pub(super) app_keys: AppKeys,
+    pub(super) issuers: IssuerKeys,
 }
 
 impl Door {
@@ -39,6 +40,7 @@ pub fn http(world: World, keyring: Keyring) -> Router {
         discovery: document.into(),
         machines: token_endpoint::Machines::default(),
         app_keys: AppKeys::default(),
+        issuers: IssuerKeys::default(),
     };
     let public = Router::new()
         .route("/.well-known/openid-configuration", get(discovery::discovery).options(cors::bare))
@@ -50,6 +52,7 @@ pub fn http(world: World, keyring: Keyring) -> Router {
         .route("/oauth2/par", post(pushed::post).options(cors::bare))
         .route("/oauth2/revoke", post(revoke::post).options(cors::bare))
         .route("/userinfo", get(userinfo::answer).post(userinfo::answer).options(cors::bare))
+        .route("/v1/identity", get(identity::answer).options(cors::bare))
         .route_layer(from_fn_with_state(limits::AUTH_BODY, limits::body))
         .route_layer(from_fn_with_state(door.clone(), cors::apps));
     // Servers and devices ask this; no page of another origin does.

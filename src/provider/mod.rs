@@ -9,6 +9,7 @@
 //!  app ── /oauth2/par ──► pushed ──► request_uri ──► /oauth2/authorize
 //!  app ── /oauth2/token ──► client_auth ──► code::redeem ──► one commit ──► id_token + access_token
 //!  app ── /userinfo ──► token::verify ──► claims by scope
+//!  anybody ── /v1/identity ──► token::verify_trusted ──► identity
 //! ```
 //!
 //! One file a capability: refresh, device, logout, introspection, revocation stand beside `code`.
@@ -27,8 +28,10 @@ pub mod device;
 mod discovery;
 pub mod held;
 mod http;
+mod identity;
 mod introspect;
 pub mod logout;
+mod mapped;
 mod ops;
 mod parameters;
 mod pushed;
@@ -43,7 +46,10 @@ pub use asked_claims::AskedClaims;
 pub use client::{App, AuthMethod, GrantType, Organizations, Reach};
 pub use consent::{Consent, ListConsents, RevokeConsent};
 pub use http::http;
-pub use ops::{AppView, CreateApp, CreatedApp, DeleteApp, GetApp, ListApps, RotateAppSecret, UpdateApp};
+pub use ops::{
+    AppView, ConvexConfig, ConvexConfigView, CreateApp, CreatedApp, DeleteApp, GetApp, ListApps, RotateAppSecret,
+    UpdateApp,
+};
 pub use refresh::RefreshFamily;
 pub use response::{ResponseMode, ToApp};
 
@@ -60,4 +66,5 @@ pub fn catalogue(catalogue: Catalogue) -> Catalogue {
         .with::<DeleteApp>()
         .with::<ListConsents>()
         .with::<RevokeConsent>()
+        .with::<ConvexConfig>()
 }

@@ -35,6 +35,7 @@ pub fn document(catalogue: &Catalogue, server: &str) -> Value {
             path.insert(method.to_owned(), described);
         }
     }
+    paths.insert("/v1/identity".to_owned(), identity());
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -211,6 +212,45 @@ fn redirect(value: &mut Value, names: &BTreeMap<String, String>) {
         Value::Array(items) => items.iter_mut().for_each(|value| redirect(value, names)),
         _ => {}
     }
+}
+
+/// What stands at `/v1` and is no operation: who a bearer is has no grant and no owner.
+fn identity() -> Value {
+    let mut responses = Map::new();
+    let text = |about: &str| json!({"type": "string", "description": about});
+    let schema = json!({
+        "type": "object",
+        "description": "The person; beside these, the standard claims in camel case, and the issuer's own claims, nested ones under names with dots.",
+        "required": ["tokenIdentifier", "subject", "issuer"],
+        "properties": {
+            "tokenIdentifier": text("`issuer|subject`: stable, and unique among all issuers."),
+            "subject": text("`sub` of the token."),
+            "issuer": text("`iss` of the token."),
+            "name": text("`name`."),
+            "email": text("`email`."),
+            "emailVerified": {"type": "boolean", "description": "`email_verified`, where it is a JSON boolean."},
+            "organizationId": text("Of a trusted issuer's token: the organization that trusts the issuer."),
+            "userId": text("Of a trusted issuer's token: the person, where the organization knows them."),
+        },
+        "additionalProperties": true,
+    });
+    let success = json!({"description": "Done.", "content": {"application/json": {"schema": schema}}});
+    responses.insert("200".to_owned(), success);
+    for (status, name, _) in REFUSALS {
+        responses.insert((*status).to_owned(), json!({"$ref": format!("#/components/responses/{name}")}));
+    }
+    json!({"get": {
+        "operationId": "identity.show",
+        "summary": "Show whom a bearer is about",
+        "description": "Takes an access token for authd's own API, or a token of a trusted issuer. Pages of registered origins may ask.",
+        "tags": ["identity"],
+        "parameters": [{
+            "name": "organization", "in": "query", "required": false,
+            "schema": {"type": "string"},
+            "description": "Whose trusted issuers are asked; needed where several organizations trust the same issuer for the same audience.",
+        }],
+        "responses": responses,
+    }})
 }
 
 fn refusal(about: &str) -> Value {

@@ -1,7 +1,8 @@
 //! # token — signing keys, issued tokens, API keys, and their verification
 //!
 //! *Owns* the signing keys and their public set, the form of every JWT that authd signs, and `TokenGrant`: the
-//! kept record by which a token can be ended before it expires. Also API keys.
+//! kept record by which a token can be ended before it expires. Also API keys, and the trusted issuers whose tokens
+//! are taken besides authd's own.
 //! *Gives* a `Keyring` (unsealed keys in memory), `Signer`, `authenticate` (bearer to `Caller`), `token.issue`, and the
 //! rotation of the keys, by the clock and by hand.
 //! *Needs* store, crypto, epochs, memberships. *Never* lets a private key out, and never signs without `kid`,
@@ -10,6 +11,7 @@
 mod api_key;
 mod grant;
 mod issue;
+mod issuer;
 mod jwks;
 mod key_ops;
 mod keyring;
@@ -24,6 +26,11 @@ pub use api_key::{ApiKey, ApiKeyView, CreateApiKey, CreatedApiKey, ListApiKeys, 
 pub use grant::TokenGrant;
 pub use issue::{Issue, LONGEST, STANDARD, Type, api_audience, at_hash};
 pub use key_ops::{KeyView, ListKeys, RevokeKey, RotateKey, Rotated};
+pub use issuer::{
+    Accepted, CreateIssuer, DeleteIssuer, ExplainToken, GetIssuer, IssuerKeys, IssuerKind, IssuerValidation,
+    IssuerView, ListIssuers, TokenExplanation, TrustedIssuer, UpdateIssuer, ValidateIssuer, identity_of, profile_of,
+    verify_trusted,
+};
 pub use keyring::{Keyring, Published};
 pub use ops::{IssueToken, IssuedToken};
 pub use revoked::RevokedToken;
@@ -39,10 +46,17 @@ pub const KEY_OPERATIONS: &str = "key.";
 pub fn catalogue(catalogue: Catalogue) -> Catalogue {
     catalogue
         .with::<IssueToken>()
+        .with::<ExplainToken>()
         .with::<CreateApiKey>()
         .with::<ListApiKeys>()
         .with::<RevokeApiKey>()
         .with::<ListKeys>()
         .with::<RotateKey>()
         .with::<RevokeKey>()
+        .with::<CreateIssuer>()
+        .with::<ListIssuers>()
+        .with::<GetIssuer>()
+        .with::<UpdateIssuer>()
+        .with::<DeleteIssuer>()
+        .with::<ValidateIssuer>()
 }

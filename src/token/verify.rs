@@ -18,7 +18,7 @@ use crate::error::{Error, Kind, Result, codes};
 use crate::id::{AppId, SessionId, UserId};
 
 /// What authd signs with, so what it accepts from itself.
-const OWN: &[Algorithm] = &[Algorithm::ES256, Algorithm::RS256];
+pub(super) const OWN: &[Algorithm] = &[Algorithm::ES256, Algorithm::RS256];
 /// Tokens of ours are far shorter; nobody makes us decode more.
 const LONGEST_TOKEN: usize = 16 * 1024;
 

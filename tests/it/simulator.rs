@@ -97,6 +97,8 @@ impl Scene {
             default_role: None,
             group_mapping: None,
             role_mapping: None,
+            scope_mapping: None,
+            default_scopes: None,
             oidc: Some(config),
             created_at: env.now(),
             updated_at: env.now(),

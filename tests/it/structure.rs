@@ -47,6 +47,7 @@ const COMMITS: &[(&str, &str)] = &[
     ("outbox/", "the cursor with its calls, and how each call ended"),
     ("provider/client_auth.rs", "the refusal of an app, and the one use of what it proved itself by"),
     ("provider/device/endpoint.rs", "a device code, or the refusal of one"),
+    ("provider/identity.rs", "the refusal of a token; the person whom a trusted issuer's token makes known"),
     ("provider/pushed.rs", "a pushed request, and its one use before the sign-in begins"),
     ("provider/revoke.rs", "the return of a token"),
     ("provider/token_endpoint/mod.rs", "what a code or a refresh token is exchanged for"),

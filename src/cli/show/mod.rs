@@ -104,6 +104,8 @@ impl Show {
             };
             let told = match operation {
                 "policy.explain" => policy::explanation(value, self.out),
+                // As it is, so that it can be written to its file.
+                "app.convex_config" => value["content"].as_str().unwrap_or_default().trim_end().to_owned(),
                 "policy.update" | "policy.reset" => policy::update(value, self.out),
                 _ => text::answer(value, self.out, width),
             };
@@ -113,6 +115,11 @@ impl Show {
             }
             if operation == "api_key.create" || value.get("clientSecret").is_some_and(Value::is_string) {
                 self.note("keep the secret now: it is not shown again");
+            }
+            if operation == "app.convex_config" {
+                for warning in value["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+                    self.note(&escaped(warning));
+                }
             }
             if operation == "master_key.rotate" {
                 self.note(

@@ -150,7 +150,7 @@ pub(super) fn web_address(field: &str, text: &str) -> Result<Url> {
 
 /// Issuers that sign for everybody's tenant: whoever has any tenant there could come as anybody (nOAuth).
 /// Errors: `issuer_multi_tenant`.
-pub(super) fn refuse_multi_tenant(issuer: &str) -> Result<()> {
+pub fn refuse_multi_tenant(issuer: &str) -> Result<()> {
     const HOSTS: &[&str] = &[
         "login.microsoftonline.com",
         "login.microsoftonline.us",

@@ -94,7 +94,7 @@ impl Keys {
 }
 
 /// Fetches a key set, past every cache. Errors: `upstream_unavailable`, `upstream_invalid`, those of the outbound rules.
-pub(super) async fn fetch(env: &Env, from: &Url) -> Result<KeySet> {
+pub async fn fetch(env: &Env, from: &Url) -> Result<KeySet> {
     let mut request =
         Request::get(from.clone()).header(axum::http::header::ACCEPT, "application/jwk-set+json, application/json");
     request.max_bytes = MAX_KEY_SET;

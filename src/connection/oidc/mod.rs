@@ -32,11 +32,12 @@ use serde_json::{Map, Value};
 
 pub use begin::reseal_kept;
 pub use caches::Caches;
+pub use check::refuse_multi_tenant;
 pub use config::{
     AuthMethod, Client, Config, Discovery, Mapping, ProfileConfig, RequestConfig, Security, secret_place,
 };
 pub use discovery::{Metadata, discover};
-pub use keys::Keys;
+pub use keys::{Keys, fetch as fetch_keys};
 pub use report::validate;
 
 use super::protocol::{Answer, Authenticated, Begin, BeginRequest, Checks, Protocol, SignedOut};

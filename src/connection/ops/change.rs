@@ -5,10 +5,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::domain;
-use super::super::record::{Connection, Mapping, Status, TOMBSTONE};
+use super::super::record::{Connection, Mapping, ScopeMapping, Status, TOMBSTONE};
 use super::super::settings;
 use super::super::view::ConnectionView;
-use super::{Looked, event, given, look_at, must_answer, name_of, owner_of, slug_is_free, slug_of};
+use super::{Looked, event, given, look_at, must_answer, name_of, owner_of, scopes_are_words, slug_is_free, slug_of};
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, RoleName, Route, may_give};
 use crate::error::{Error, Result, codes};
 use crate::event::EventKind;
@@ -41,6 +41,14 @@ pub struct UpdateConnection {
     /// The provider's roles, and the roles of authd that follow from each; `null` leaves it to the policy.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub role_mapping: Option<Option<Mapping>>,
+    /// The provider's groups, and the scopes of apps that follow from each; `null` takes the mapping away. A scope that
+    /// stands here is given by its group alone, and never to an app that does not have it.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub scope_mapping: Option<Option<ScopeMapping>>,
+    /// The scopes of apps that follow where none of those groups is there; `null` takes them away.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-flag" = "default-scope"))]
+    pub default_scopes: Option<Option<Vec<String>>>,
 }
 
 #[async_trait]
@@ -88,9 +96,20 @@ impl Operation for UpdateConnection {
             connection.role_mapping.clone_from(mapping);
             changed.push("roleMapping");
         }
+        if let Some(mapping) = &self.scope_mapping {
+            connection.scope_mapping.clone_from(mapping);
+            changed.push("scopeMapping");
+        }
+        if let Some(scopes) = &self.default_scopes {
+            connection.default_scopes.clone_from(scopes);
+            changed.push("defaultScopes");
+        }
+        scopes_are_words(connection.scope_mapping.as_ref(), connection.default_scopes.as_deref())?;
         if changed.is_empty() {
-            return Err(Error::says(&codes::INVALID_INPUT, "There is nothing to change.")
-                .help("Name at least one of: name, slug, jit, defaultRole, groupMapping, roleMapping."));
+            return Err(Error::says(&codes::INVALID_INPUT, "There is nothing to change.").help(
+                "Name at least one of: name, slug, jit, defaultRole, groupMapping, roleMapping, scopeMapping, \
+                 defaultScopes.",
+            ));
         }
         connection.updated_at = cx.env.now();
         batch

@@ -6,10 +6,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::super::domain::{self, Domain};
 use super::super::oidc::{self, AuthMethod};
-use super::super::record::{Connection, ProtocolKind, Status};
+use super::super::record::{Connection, ProtocolKind, ScopeMapping, Status};
 use super::super::settings::{self, Flat, OidcSettings};
 use super::super::view::{ConnectionView, DomainView};
-use super::{Looked, event, look_at, must_answer, name_of, slug_is_free, slug_of};
+use super::{Looked, event, look_at, must_answer, name_of, scopes_are_words, slug_is_free, slug_of};
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, RoleName, Route, may_give};
 use crate::crypto::Secret;
 use crate::directory::Organization;
@@ -68,6 +68,14 @@ pub struct CreateConnection {
     /// The role of a person who is added by signing in; unset, the policy decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_role: Option<RoleName>,
+    /// The provider's groups, and the scopes of apps that follow from each. A scope that stands here is given by its
+    /// group alone, and never to an app that does not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope_mapping: Option<ScopeMapping>,
+    /// The scopes of apps that follow where none of those groups is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-flag" = "default-scope"))]
+    pub default_scopes: Option<Vec<String>>,
     /// The whole OpenID Connect configuration, where the fields above are not enough. Those win over it.
     #[serde(default, alias = "config", skip_serializing_if = "Option::is_none")]
     pub oidc: Option<OidcSettings>,
@@ -108,6 +116,7 @@ impl CreateConnection {
         if let Some(role) = &self.default_role {
             may_give(cx, organization, role).await?;
         }
+        scopes_are_words(self.scope_mapping.as_ref(), self.default_scopes.as_deref())?;
         let id = self.id.unwrap_or_else(|| ConnectionId::new(&cx.env));
         let flat = Flat {
             issuer: self.issuer.clone(),
@@ -146,6 +155,8 @@ impl CreateConnection {
             default_role: self.default_role.clone(),
             group_mapping: None,
             role_mapping: None,
+            scope_mapping: self.scope_mapping.clone(),
+            default_scopes: self.default_scopes.clone(),
             oidc,
             created_at: now,
             updated_at: now,

@@ -18,7 +18,7 @@ pub use reports::{ConnectionStatus, ConnectionTest, ReadStatus, TestConnection, 
 use serde::{Deserialize, Deserializer};
 
 use super::oidc;
-use super::record::{Connection, LastLook};
+use super::record::{Connection, LastLook, ScopeMapping};
 use crate::access::{Context, Owner};
 use crate::error::{Error, Kind, Result, codes};
 use crate::event::{Event, EventKind};
@@ -114,4 +114,21 @@ async fn slug_is_free(cx: &Context, connection: &Connection) -> Result<()> {
 /// `null` and absence are two things in a change: `null` takes the value away.
 fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<Option<Option<T>>, D::Error> {
     Option::<T>::deserialize(d).map(Some)
+}
+
+/// Refuses scopes that no token could carry (RFC 6749 §3.3). Errors: `invalid_input`.
+fn scopes_are_words(mapping: Option<&ScopeMapping>, defaults: Option<&[String]>) -> Result<()> {
+    let word = |scope: &String| {
+        (1..=128).contains(&scope.len()) && scope.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\')
+    };
+    let group = |name: &String| (1..=1024).contains(&name.len()) && !name.chars().any(char::is_control);
+    let list = |scopes: &[String]| scopes.len() <= 100 && scopes.iter().all(word);
+    let fits = mapping
+        .is_none_or(|all| all.len() <= 500 && all.iter().all(|(name, scopes)| group(name) && list(scopes)))
+        && defaults.is_none_or(list);
+    if fits {
+        return Ok(());
+    }
+    Err(Error::says(&codes::INVALID_INPUT, "The scopes cannot be used.")
+        .help("At most 500 groups with at most 100 scopes each; a scope is 1 to 128 letters without spaces."))
 }

@@ -91,6 +91,9 @@ fn event(cx: &Context, kind: EventKind, source: Source, member: &Membership) -> 
     if let Some(connection) = source.connection() {
         event = event.and("connection", connection);
     }
+    if let Source::Issuer(issuer) = source {
+        event = event.and("issuer", issuer);
+    }
     event.with("source", source.name())
 }
 

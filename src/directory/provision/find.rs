@@ -75,7 +75,7 @@ impl Found {
     pub fn arrival(&self, proposal: &PersonProposal, facts: &SourceFacts) -> Arrival {
         Arrival {
             way: match proposal.source {
-                Source::SignIn(_) => Way::SignIn(facts.protocol),
+                Source::SignIn(_) | Source::Issuer(_) => Way::SignIn(facts.protocol),
                 Source::Scim(_) | Source::Sync(_) | Source::Inbound(_) => Way::Directory(facts.protocol),
                 Source::Admin => Way::Administrator,
             },
@@ -120,8 +120,8 @@ impl Found {
 }
 
 async fn identity(cx: &Context, proposal: &PersonProposal) -> Result<Option<Identity>> {
-    let (Some(connection), Some(subject)) = (proposal.source.connection(), &proposal.subject) else { return Ok(None) };
-    let found: Option<Stored<Identity>> = cx.store.get(Identity::key_of(connection, subject)).await?;
+    let (Some(source), Some(subject)) = (proposal.source.identities(), &proposal.subject) else { return Ok(None) };
+    let found: Option<Stored<Identity>> = cx.store.get(Identity::key_of(source, subject)).await?;
     Ok(found.map(|found| found.value))
 }
 
@@ -160,7 +160,7 @@ async fn knows(cx: &Context, source: Source, member: &Membership) -> Result<bool
     }
     let query = || Query::by("user", member.user.bytes()).limit(1_000);
     let identities = cx.store.page::<Identity>(query()).await?;
-    if identities.items.iter().any(|identity| own(identity.connection)) {
+    if identities.items.iter().any(|identity| identity.source.connection().is_some_and(own)) {
         return Ok(true);
     }
     let handles = cx.store.page::<ExternalId>(query()).await?;

@@ -115,7 +115,7 @@ fn email(
 ) -> Result<bool> {
     let owned = found.standing(facts) == EmailStanding::Owned;
     let trusted = match proposal.source {
-        Source::SignIn(_) => owned && proposal.email_verified,
+        Source::SignIn(_) | Source::Issuer(_) => owned && proposal.email_verified,
         Source::Scim(_) | Source::Sync(_) | Source::Inbound(_) => owned,
         Source::Admin => false,
     };
@@ -126,7 +126,7 @@ fn email(
         return Ok(false);
     }
     let of_another = found.email_is_of_another(member.user);
-    if matches!(proposal.source, Source::SignIn(_)) && (of_another || !trusted) {
+    if proposal.source.is_arrival() && (of_another || !trusted) {
         return Ok(of_another);
     }
     let mut after = member.clone();

@@ -47,6 +47,16 @@ impl Plan {
         self.leaving.is_some()
     }
 
+    /// Whether nothing is to be written.
+    pub fn changes_nothing(&self) -> bool {
+        self.before.as_ref() == Some(&self.after)
+            && self.identity.is_none()
+            && self.external.is_none()
+            && self.old_external.is_none()
+            && self.leaving.is_none()
+            && !self.ends
+    }
+
     /// Whether they are let in again, or for the first time.
     pub fn revives(&self) -> bool {
         self.before.as_ref().is_some_and(|before| before.status != Status::Active)
@@ -145,7 +155,7 @@ fn stand(plan: &mut Plan, proposal: &PersonProposal, facts: &SourceFacts) -> Res
         return Ok(());
     }
     let speaker = match proposal.source {
-        Source::SignIn(_) => Speaker::SignIn,
+        Source::SignIn(_) | Source::Issuer(_) => Speaker::SignIn,
         Source::Admin => Speaker::Administrator { force: orders.force },
         Source::Scim(_) | Source::Sync(_) | Source::Inbound(_) => Speaker::Directory,
     };
@@ -224,7 +234,7 @@ fn of_newcomer(cx: &Context, verdict: Verdict, found: &Found, proposal: &PersonP
 
 fn identity(cx: &Context, proposal: &PersonProposal, facts: &SourceFacts, user: UserId) -> Option<Identity> {
     Some(Identity {
-        connection: proposal.source.connection()?,
+        source: proposal.source.identities()?,
         subject: proposal.subject.clone()?,
         organization: facts.organization,
         user,
@@ -259,7 +269,7 @@ async fn own(cx: &Context, plan: &mut Plan, proposal: &PersonProposal) -> Result
     let Membership { organization, user, .. } = plan.after;
     match OwnersChange::weigh(&cx.store, organization, &[(user, owns)]).await {
         Ok(change) => plan.owners = change,
-        Err(error) if error.is(&codes::LAST_OWNER) && matches!(proposal.source, Source::SignIn(_)) => {
+        Err(error) if error.is(&codes::LAST_OWNER) && proposal.source.is_arrival() => {
             if let Some(before) = &plan.before {
                 plan.after.mapped.clone_from(&before.mapped);
             }

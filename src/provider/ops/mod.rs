@@ -1,10 +1,11 @@
 //! # ops — the operations on apps
 //!
 //! *Owns* what an app must be to be kept, and how far it may reach.
-//! *Gives* `app.create`, `app.get`, `app.list`, `app.update`, `app.rotate_secret`, `app.delete`.
+//! *Gives* `app.create`, `app.get`, `app.list`, `app.update`, `app.rotate_secret`, `app.delete`, `app.convex_config`.
 //! *Needs* organizations, epochs, signing keys. *Never* shows a secret but in the answer that made it.
 
 mod change;
+mod convex;
 mod create;
 mod read;
 
@@ -14,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use change::{DeleteApp, RotateAppSecret, UpdateApp};
+pub use convex::{ConvexConfig, ConvexConfigView};
 pub use create::{CreateApp, CreatedApp};
 pub use read::{GetApp, ListApps};
 

@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::event::{Actor, Event, EventKind};
 use crate::provider::client::App;
 use crate::provider::code::{self, AuthorizationCode};
+use crate::provider::mapped::{self, Arrived, Moment};
 use crate::provider::parameters::Parameters;
 use crate::provider::refresh;
 use crate::session::SessionApp;
@@ -34,6 +35,14 @@ pub(super) async fn redeemed(
     code: &AuthorizationCode,
     batch: &mut Batch,
 ) -> Result<Value> {
+    // Worked out only now: a sign-in makes the code before the person's groups are written.
+    let who = Arrived { organization: code.organization, user: code.user, session: code.session };
+    let scope = mapped::scope(cx, app, &who, code.scope.clone(), Moment::First).await?;
+    let code = &{
+        let mut narrowed = code.clone();
+        narrowed.scope = scope;
+        narrowed
+    };
     let now = cx.env.now();
     let family = refresh::family(cx, app, code)?;
     let authorization = Authorization {

@@ -7,6 +7,7 @@ use crate::access::Context;
 use crate::error::{Error, Result, codes};
 use crate::event::{Actor, Event, EventKind};
 use crate::provider::client::App;
+use crate::provider::mapped::{self, Arrived, Moment};
 use crate::provider::parameters::Parameters;
 use crate::provider::refresh::{self, Turn};
 use crate::store::{Batch, Key, Stored};
@@ -25,6 +26,8 @@ pub(super) async fn exchange(
         .ok_or_else(|| Error::says(&codes::INVALID_REQUEST, "The parameter `refresh_token` is missing."))?;
     let Turn { family, successor, rotated } = refresh::turn(cx, app, presented, batch).await?;
     let scope = narrowed(&family.scope, parameters.get("scope"))?;
+    let who = Arrived { organization: family.organization, user: family.user, session: family.session };
+    let scope = mapped::scope(cx, app, &who, scope, Moment::Again).await?;
     let authorization = Authorization {
         grant: family.grant,
         organization: family.organization,

@@ -61,6 +61,8 @@ async fn connections(app: &App, count: usize) {
             looked: None,
             group_mapping: None,
             role_mapping: None,
+            scope_mapping: None,
+            default_scopes: None,
         };
         let mut batch = Batch::new();
         batch.create(&connection).log(cx.event(EventKind::ConnectionCreated));

@@ -94,6 +94,14 @@ impl Scene {
                 json!({"id": id(&self.authd.operate("api_key.create", made).await, "id")})
             }
 
+            "token.explain" => json!({"organization": acme, "token": "eyJhbGciOiJub25lIn0.e30."}),
+            "issuer.list" => json!({"organization": acme}),
+            "issuer.create" => {
+                json!({"organization": acme, "kind": "oidc", "domain": ISSUER, "applicationID": CANARY})
+            }
+            "issuer.get" | "issuer.validate" | "issuer.delete" => json!({"id": self.issuer().await}),
+            "issuer.update" => json!({"id": self.issuer().await, "name": "Another name"}),
+
             "role.create" => json!({"organization": acme, "name": "auditor", "grants": []}),
             "role.list" => json!({"organization": acme}),
             "role.get" | "role.delete" => json!({"organization": acme, "name": self.role().await}),
@@ -102,7 +110,7 @@ impl Scene {
             "app.create" => {
                 json!({"organization": acme, "name": CANARY, "redirectUris": ["https://wiki.example/cb"]})
             }
-            "app.get" | "app.delete" | "app.rotate_secret" => json!({"id": self.app().await}),
+            "app.get" | "app.delete" | "app.rotate_secret" | "app.convex_config" => json!({"id": self.app().await}),
             "app.update" => json!({"id": self.app().await, "name": "Wiki (new)"}),
 
             "connection.create" => json!({"organization": acme, "protocol": "oidc", "name": CANARY}),
@@ -177,6 +185,13 @@ impl Scene {
         let made = self.roles.fetch_add(1, Ordering::Relaxed);
         let wish = json!({"organization": self.acme, "name": format!("role-{made}"), "grants": [], "about": CANARY});
         id(&self.authd.operate("role.create", wish).await, "name")
+    }
+
+    pub async fn issuer(&self) -> String {
+        let made = self.roles.fetch_add(1, Ordering::Relaxed);
+        let audience = format!("{CANARY}-{made}");
+        let wish = json!({"organization": self.acme, "kind": "oidc", "domain": ISSUER, "applicationID": audience});
+        id(&self.authd.operate("issuer.create", wish).await, "id")
     }
 
     pub async fn app(&self) -> String {

@@ -203,6 +203,8 @@ fn connection(scene: &Scene, config: Option<Config>) -> Connection {
         default_role: None,
         group_mapping: None,
         role_mapping: None,
+        scope_mapping: None,
+        default_scopes: None,
         oidc: config,
         created_at: now,
         updated_at: now,

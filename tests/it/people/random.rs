@@ -212,7 +212,7 @@ impl Model {
             Act::Unlink { whom } => {
                 let user = self.whom(*whom).await;
                 if let Some(identity) = own.identities().await.iter().find(|identity| identity.user == user) {
-                    let input = json!({"user": user, "organization": own.id, "connection": identity.connection,
+                    let input = json!({"user": user, "organization": own.id, "connection": identity.source.connection(),
                         "subject": identity.subject});
                     own.operate("identity.unlink", input).await.unwrap();
                     self.sessions.remove(&user);

@@ -151,3 +151,51 @@ fn base64url(text: &str) -> Vec<u8> {
     use base64::Engine as _;
     base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text).unwrap()
 }
+
+#[tokio::test]
+async fn jwt_02_the_configuration_for_convex_names_the_one_audience() {
+    use authd::provider::ConvexConfig;
+
+    let lab = Lab::new().await;
+    let organization = lab.organization("Acme").await;
+    for alg in ["ES256", "RS256"] {
+        let app = lab.app(organization, json!({"kind": "convex", "alg": alg})).await;
+        let other = lab.app(organization, json!({"kind": "convex", "alg": alg})).await;
+        let plain = lab.perform(ConvexConfig { id: app.id, custom_jwt: false }).await;
+        assert!(plain.warnings.is_empty(), "{:?}", plain.warnings);
+        let id = app.id.to_string();
+        assert_eq!(
+            plain.content,
+            format!(
+                "export default {{\n  providers: [\n    {{\n      domain: \"{ISSUER}\",\n      applicationID: \"{id}\",\n    }},\n  ],\n}};\n"
+            )
+        );
+        let custom = lab.perform(ConvexConfig { id: app.id, custom_jwt: true }).await.content;
+        for line in [
+            "type: \"customJwt\",".to_owned(),
+            format!("applicationID: \"{id}\","),
+            format!("issuer: \"{ISSUER}\","),
+            format!("jwks: \"{ISSUER}/.well-known/jwks.json\","),
+            format!("algorithm: \"{alg}\","),
+        ] {
+            assert!(custom.contains(&line), "{line} in {custom}");
+        }
+        let others = lab.perform(ConvexConfig { id: other.id, custom_jwt: false }).await;
+        assert_ne!(others.application_id, plain.application_id, "never shared");
+    }
+    // Nothing but what fits can be saved for Convex.
+    let wish =
+        json!({"organization": organization, "name": "App", "redirectUris": [super::CALLBACK], "kind": "convex"});
+    for (name, value) in [("audience", json!("https://api.example")), ("alg", json!("EdDSA")), ("alg", json!("HS256"))]
+    {
+        let mut wish = wish.clone();
+        wish[name] = value;
+        let saved = match serde_json::from_value::<authd::provider::CreateApp>(wish) {
+            Ok(operation) => authd::access::perform(&lab.operator(), &operation).await.is_ok(),
+            Err(_) => false,
+        };
+        assert!(!saved, "{name}");
+    }
+    let web = lab.app(organization, json!({"kind": "web"})).await;
+    assert_eq!(lab.perform(ConvexConfig { id: web.id, custom_jwt: false }).await.warnings.len(), 1);
+}

@@ -141,7 +141,7 @@ async fn cors_is_open_for_what_is_public_and_closed_but_for_registered_origins()
         ("https://spa.example.com:8443", false),
         ("null", false),
     ] {
-        for path in ["/oauth2/token", "/userinfo"] {
+        for path in ["/oauth2/token", "/oauth2/revoke", "/userinfo", "/v1/identity"] {
             let preflight = from(&lab, Method::OPTIONS, path, origin).await;
             let answer = from(&lab, Method::POST, path, origin).await;
             for answer in [&preflight, &answer] {
@@ -152,6 +152,13 @@ async fn cors_is_open_for_what_is_public_and_closed_but_for_registered_origins()
             }
             assert_eq!(preflight.status, 204);
             assert_eq!(preflight.headers.contains_key("access-control-allow-headers"), known);
+        }
+    }
+    // Everything else stays closed, to whomever.
+    for path in ["/oauth2/introspect", "/oauth2/nowhere", "/v1/apps", "/v1/identities"] {
+        for method in [Method::OPTIONS, Method::POST, Method::GET] {
+            let answer = from(&lab, method, path, "https://spa.example.com").await;
+            assert!(!answer.headers.contains_key("access-control-allow-origin"), "{path}");
         }
     }
     let moved: Value = json!({"id": spa.id, "redirectUris": ["https://moved.example.com/cb"]});
