@@ -137,6 +137,8 @@ id! {
     ApiKeyId = "key_";
     /// A call that has to go out.
     DeliveryId = "dlv_";
+    /// A webhook endpoint of a team.
+    EndpointId = "whe_";
     /// A signing key.
     SigningKeyId = "sig_";
     /// An event of the log.

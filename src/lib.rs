@@ -16,6 +16,8 @@ pub mod app;
 pub mod care;
 /// Verbs.
 pub mod cli;
+/// Reading the log: search, export, verification, retention.
+pub mod audit;
 /// What is decided at start-up.
 pub mod config;
 /// Upstream identity providers: connections, domains, protocols.
@@ -60,3 +62,5 @@ pub mod store;
 pub mod token;
 /// The terminal dashboard.
 pub mod tui;
+/// A team's own servers are told what happens.
+pub mod webhook;

@@ -113,6 +113,9 @@ impl Outbox {
             }
         }
         let mut batch = Batch::new();
+        if after.tries > delivery.tries && after.last != delivery.last {
+            composer.tried(cx, &after, &mut batch).await?;
+        }
         if after.state != State::Pending {
             composer.settled(cx, &after, &mut batch).await?;
         }

@@ -53,7 +53,7 @@ impl Composer for BackchannelLogout {
         KIND
     }
 
-    async fn calls(&self, _: &Context, _: &Event, _: Option<&[u8]>) -> Result<Calls> {
+    async fn calls(&self, _: &Context, _: u64, _: &Event, _: Option<&[u8]>) -> Result<Calls> {
         Ok(Calls::default())
     }
 
