@@ -93,6 +93,10 @@ pub struct Delivery {
     /// How the last try ended.
     #[n(10)]
     pub last: Option<Outcome>,
+    /// Its place among the calls of one receiver about one subject.
+    #[n(11)]
+    #[cbor(default)]
+    pub place: u64,
 }
 
 impl Record for Delivery {
@@ -112,7 +116,8 @@ impl Record for Delivery {
                 "due",
                 [&Self::prefix(&self.kind, &self.receiver)[..], &sortable(self.due_at)].concat(),
             ));
-            indexes.push(Index::many("order", Self::line(&self.kind, &self.receiver, &self.subject)));
+            let line = Self::line(&self.kind, &self.receiver, &self.subject);
+            indexes.push(Index::ordered("order", [&line[..], &self.place.to_be_bytes()].concat()));
         }
         indexes
     }
@@ -164,6 +169,7 @@ impl Delivery {
             due_at: now,
             created_at: now,
             last: None,
+            place: call.place,
         }
     }
 }

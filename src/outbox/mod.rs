@@ -43,6 +43,8 @@ pub struct Call {
     pub receiver: String,
     /// What it is about. Calls of one receiver about one subject arrive in their order.
     pub subject: String,
+    /// Its place among them, where ids of one moment would not tell: the number of the event.
+    pub place: u64,
     /// In which organization it happened.
     pub organization: Option<OrganizationId>,
     /// What the composer needs to write the request; never a secret.

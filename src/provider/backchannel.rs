@@ -78,6 +78,7 @@ impl Composer for BackchannelLogout {
                 calls.push(Call {
                     receiver: noted.app.to_string(),
                     subject: session.id.to_string(),
+                    place: 0,
                     organization: Some(session.organization),
                     recipe: serde_json::to_vec(&recipe).map_err(Error::bug)?,
                 });

@@ -54,6 +54,7 @@ pub fn call(endpoint: &Endpoint, seq: u64, event: &Event) -> Result<Call> {
     Ok(Call {
         receiver: endpoint.id.to_string(),
         subject: format!("{} {subject}", endpoint.id),
+        place: seq,
         organization: Some(endpoint.organization),
         recipe: serde_json::to_vec(&Recipe { endpoint: endpoint.id, seq }).map_err(Error::bug)?,
     })

@@ -112,6 +112,7 @@ async fn wh_06_a_redirect_is_a_failure_and_is_not_followed() {
     let (id, _) = scene.endpoint("app.test", json!({"subscriptions": ["user.*"]})).await;
     for status in [301, 302, 307, 308, 304] {
         scene.answers("app.test", Some(status));
+        scene.authd.env().advance(Duration::from_secs(1));
         scene.somebody(&format!("person{status}")).await;
         scene.turn().await;
         let newest = scene.authd.operate("delivery.list", json!({"endpoint": id, "limit": 1})).await;
