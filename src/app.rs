@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::access::throttle::{self, Rule};
 use crate::access::{self, Caller, Catalogue, Context, Deployment, World};
+use crate::audit;
 use crate::care;
 use crate::config::{Config, PublicUrl};
 use crate::connection::{self, Registry};
@@ -26,6 +27,7 @@ use crate::session;
 use crate::signin;
 use crate::store::{Batch, Options, Reencode, Store};
 use crate::token::{self, Keyring};
+use crate::webhook::{self, Webhooks};
 
 mod backup;
 mod restore;
@@ -65,11 +67,13 @@ pub fn catalogue() -> Catalogue {
     let mut catalogue = Catalogue::new();
     for module in [
         access::catalogue,
+        audit::catalogue,
         session::catalogue,
         directory::catalogue,
         connection::catalogue,
         governance::catalogue,
         people::catalogue,
+        webhook::catalogue,
         token::catalogue,
         provider::catalogue,
         signin::catalogue,
@@ -121,7 +125,7 @@ impl App {
         care::finish_rotation(&cx).await;
         let keyring = Keyring::new();
         keyring.ensure(&cx).await?;
-        let outbox = Outbox::new(vec![Box::new(BackchannelLogout::new(keyring.clone()))]);
+        let outbox = Outbox::new(vec![Box::new(BackchannelLogout::new(keyring.clone())), Box::new(Webhooks)]);
         Ok(Self { world, registry: Registry::new(), keyring, outbox, catalogue: Arc::new(catalogue()) })
     }
 

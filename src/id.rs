@@ -139,6 +139,8 @@ id! {
     IssuerId = "iss_";
     /// A call that has to go out.
     DeliveryId = "dlv_";
+    /// A webhook endpoint of a team.
+    EndpointId = "whe_";
     /// A signing key.
     SigningKeyId = "sig_";
     /// An event of the log.

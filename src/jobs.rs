@@ -11,12 +11,14 @@ use std::time::Duration;
 use tokio::time::{Interval, MissedTickBehavior, interval_at};
 
 use crate::access::{Caller, World, refusal};
+use crate::audit;
 use crate::connection::{Connection, domain};
 use crate::error::Result;
 use crate::event::Origin;
 use crate::signin;
 use crate::store::Query;
 use crate::token::rotation;
+use crate::webhook;
 
 /// Between two sweeps.
 const SWEEP: Duration = Duration::from_secs(30);
@@ -24,6 +26,8 @@ const SWEEP: Duration = Duration::from_secs(30);
 const TRIM: Duration = Duration::from_secs(600);
 /// Between two signatures under the log.
 const CHECKPOINT: Duration = Duration::from_secs(3600);
+/// Between two looks at how long the log is.
+const PRUNE: Duration = Duration::from_secs(3600);
 /// Between two looks at which proofs of domains are due.
 const RECHECK: Duration = Duration::from_secs(60);
 /// So many of them are asked for then: a thousand that are due at once take a quarter of an hour, not a second.
@@ -41,6 +45,7 @@ pub async fn run(world: World, rotate_every: Option<Duration>, stop: impl Future
         ticks
     };
     let (mut sweep, mut trim, mut checkpoint, mut keys) = (ticks(SWEEP), ticks(TRIM), ticks(CHECKPOINT), ticks(KEYS));
+    let mut prune = ticks(PRUNE);
     // Beside the others: name servers that do not answer hold nothing up.
     let domains = rechecked(&world, ticks(RECHECK));
     tokio::pin!(stop, domains);
@@ -55,6 +60,9 @@ pub async fn run(world: World, rotate_every: Option<Duration>, stop: impl Future
                     tracing::warn!(code = error.code(), "ended organizations were not swept: {}", error.log_line());
                 }
             }
+            _ = prune.tick() => if let Err(error) = pruned(&world).await {
+                tracing::warn!(code = error.code(), "the log was not pruned: {}", error.log_line());
+            },
             _ = trim.tick() => if let Err(error) = trimmed(&world).await {
                 tracing::warn!(code = error.code(), "traces were not trimmed: {}", error.log_line());
             },
@@ -94,6 +102,15 @@ async fn trimmed(world: &World) -> Result<()> {
             return Ok(());
         }
     }
+}
+
+/// What is older than its retention; what has still to be sent stays.
+async fn pruned(world: &World) -> Result<()> {
+    let cx = world.context(Caller::System, Origin::internal(&world.env));
+    if let Some(until) = audit::prune(&cx, webhook::delivered(&world.store).await?).await? {
+        tracing::info!(until, "pruned the log");
+    }
+    Ok(())
 }
 
 async fn signed(world: &World) {

@@ -12,6 +12,8 @@
 pub mod access;
 /// Every module, built once.
 pub mod app;
+/// Reading the log: search, export, verification, retention.
+pub mod audit;
 /// The master key's rotation, and what the doctor asks.
 pub mod care;
 /// Verbs.
@@ -60,3 +62,5 @@ pub mod store;
 pub mod token;
 /// The terminal dashboard.
 pub mod tui;
+/// A team's own servers are told what happens.
+pub mod webhook;

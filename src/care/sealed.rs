@@ -13,6 +13,7 @@ use crate::provider::RefreshFamily;
 use crate::signin::Attempt;
 use crate::store::{Batch, Query, Record};
 use crate::token::SigningKey;
+use crate::webhook::Endpoint;
 
 /// So many records are looked at, and sealed anew in one commit.
 const CHUNK: usize = 200;
@@ -42,7 +43,7 @@ pub struct Chunk {
 
 /// Every kind of record with sealed values. The one record that is not here is the master key's own: it goes last.
 pub fn sealed() -> Vec<Box<dyn Resealing>> {
-    vec![of::<Connection>(), of::<SigningKey>(), of::<RefreshFamily>(), of::<Attempt>()]
+    vec![of::<Connection>(), of::<SigningKey>(), of::<RefreshFamily>(), of::<Attempt>(), of::<Endpoint>()]
 }
 
 struct Of<T>(PhantomData<fn() -> T>);

@@ -5,6 +5,7 @@
 //! *Never* knows what an operation does: a new one is a new verb by itself. Only `show` prints.
 
 mod args;
+mod audit;
 mod backup;
 mod command;
 mod demo;
@@ -126,11 +127,20 @@ fn act(tree: &command::Tree<'_>, matches: &ArgMatches, environment: &Environment
             }
             let answer = alone(async {
                 let console = Console::open(&config, environment).await?;
-                let answer = patiently(show, console.perform(operation, input.clone())).await;
+                let answer = match operation.name() {
+                    "audit.verify" => audit::verify(&console, operation, input.clone(), show).await,
+                    "audit.export" => {
+                        audit::export(&console, operation, input.clone(), show).await.map(|()| serde_json::Value::Null)
+                    }
+                    _ => patiently(show, console.perform(operation, input.clone())).await,
+                };
                 console.close().await;
                 answer
             })
             .map_err(|error| missing::named(error, tree, &path, &input))?;
+            if operation.name() == "audit.export" {
+                return Ok(OK);
+            }
             show.answer(operation.name(), &answer)?;
             // The report is the answer; that it is a bad one, a script learns by the exit code.
             let judges = [
@@ -140,6 +150,7 @@ fn act(tree: &command::Tree<'_>, matches: &ArgMatches, environment: &Environment
                 "policy.validate",
                 "issuer.validate",
                 "token.explain",
+                "audit.verify",
             ];
             let judges = judges.contains(&operation.name());
             Ok(if judges && answer["ok"] == false { YOURS } else { OK })

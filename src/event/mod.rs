@@ -6,6 +6,7 @@
 
 mod actor;
 mod kind;
+mod view;
 
 use std::net::IpAddr;
 
@@ -14,6 +15,7 @@ use serde_json::{Map, Value};
 
 pub use actor::Actor;
 pub use kind::EventKind;
+pub use view::EventView;
 
 use crate::env::{Env, Timestamp};
 use crate::error::{Error, Result, codes};

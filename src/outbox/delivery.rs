@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::env::{Env, Timestamp};
 use crate::error::Result;
 use crate::id::{DeliveryId, OrganizationId};
-use crate::store::{Index, Key, Life, Query, Record, Store, Stored};
+use crate::store::{Batch, Index, Key, Life, Query, Record, Store, Stored};
 
 /// How long a call is remembered after it was made.
 const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -93,6 +93,10 @@ pub struct Delivery {
     /// How the last try ended.
     #[n(10)]
     pub last: Option<Outcome>,
+    /// Its place among the calls of one receiver about one subject.
+    #[n(11)]
+    #[cbor(default)]
+    pub place: u64,
 }
 
 impl Record for Delivery {
@@ -104,6 +108,7 @@ impl Record for Delivery {
     fn indexes(&self) -> Vec<Index> {
         let mut indexes = vec![
             Index::many("receiver", self.queue()),
+            Index::many("state", state_of(&self.kind, &self.receiver, self.state)),
             Index::many("subject", Self::subject_of(&self.kind, &self.subject)),
         ];
         if self.state == State::Pending {
@@ -111,7 +116,8 @@ impl Record for Delivery {
                 "due",
                 [&Self::prefix(&self.kind, &self.receiver)[..], &sortable(self.due_at)].concat(),
             ));
-            indexes.push(Index::many("order", Self::line(&self.kind, &self.receiver, &self.subject)));
+            let line = Self::line(&self.kind, &self.receiver, &self.subject);
+            indexes.push(Index::ordered("order", [&line[..], &self.place.to_be_bytes()].concat()));
         }
         indexes
     }
@@ -163,6 +169,7 @@ impl Delivery {
             due_at: now,
             created_at: now,
             last: None,
+            place: call.place,
         }
     }
 }
@@ -171,6 +178,39 @@ impl Delivery {
 pub async fn of_subject(store: &Store, kind: &str, subject: &str) -> Result<Vec<Delivery>> {
     let query = Query::by("subject", Delivery::subject_of(kind, subject)).limit(1_000);
     Ok(store.page::<Delivery>(query).await?.items.into_iter().map(|stored| stored.value).collect())
+}
+
+/// A page of the calls of a receiver, the newest first.
+pub fn of_receiver(kind: &str, receiver: &str) -> Query {
+    Query::by("receiver", Queue::key_of(kind, receiver).as_bytes()).newest_first()
+}
+
+/// Only those of them that are in that state.
+pub fn in_state(query: Query, kind: &str, receiver: &str, state: State) -> Query {
+    query.with("state", state_of(kind, receiver, state))
+}
+
+fn state_of(kind: &str, receiver: &str, state: State) -> Vec<u8> {
+    [Queue::key_of(kind, receiver).as_bytes(), &[state as u8]].concat()
+}
+
+/// How many calls of a receiver have still to arrive.
+pub async fn waiting(store: &Store, kind: &str, receiver: &str) -> Result<u64> {
+    store.count_by::<Delivery>("state", state_of(kind, receiver, State::Pending)).await
+}
+
+/// The oldest call of a receiver that has still to arrive.
+pub async fn oldest_waiting(store: &Store, kind: &str, receiver: &str) -> Result<Option<Delivery>> {
+    let query = Query::by("state", state_of(kind, receiver, State::Pending)).limit(1);
+    Ok(store.page::<Delivery>(query).await?.items.into_iter().next().map(|found| found.value))
+}
+
+/// Adds to a batch that a call is made once more, now, with all its patience.
+pub fn again(env: &Env, delivery: &Stored<Delivery>, batch: &mut Batch) {
+    let now = env.now();
+    let fresh = Delivery { state: State::Pending, tries: 0, due_at: now, ..delivery.value.clone() };
+    batch.update(&fresh, delivery.revision);
+    batch.put(&Queue { kind: fresh.kind.clone(), receiver: fresh.receiver.clone(), due_at: now });
 }
 
 /// The queue of a receiver that has calls to come.

@@ -32,7 +32,8 @@ pub(super) async fn fill(cx: &Context, composers: &[Box<dyn Composer>]) -> Resul
         let mut after = begun.and_then(|(_, after)| after);
         for (place, composer) in composers.iter().enumerate().skip(from) {
             loop {
-                let Calls { calls, next } = composer.calls(cx, &event, after.as_deref().map(Vec::as_slice)).await?;
+                let Calls { calls, next } =
+                    composer.calls(cx, row.row.seq, &event, after.as_deref().map(Vec::as_slice)).await?;
                 after = next.map(Into::into);
                 if calls.is_empty() && after.is_none() {
                     break;

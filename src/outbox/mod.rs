@@ -17,8 +17,13 @@ mod delivery;
 mod fill;
 mod run;
 
-pub use delivery::{Delivery, Outcome, State, of_subject};
+pub use delivery::{Delivery, Outcome, State, again, in_state, of_receiver, of_subject, oldest_waiting, waiting};
 pub use run::{Outbox, run};
+
+/// The number of the last row of the log that was turned into calls; 0 before the first turn.
+pub async fn passed(store: &crate::store::Store) -> Result<u64> {
+    Ok(delivery::Cursor::load(store).await?.map_or(0, |cursor| cursor.after))
+}
 
 use std::time::Duration;
 
@@ -38,6 +43,8 @@ pub struct Call {
     pub receiver: String,
     /// What it is about. Calls of one receiver about one subject arrive in their order.
     pub subject: String,
+    /// Its place among them, where ids of one moment would not tell: the number of the event.
+    pub place: u64,
     /// In which organization it happened.
     pub organization: Option<OrganizationId>,
     /// What the composer needs to write the request; never a secret.
@@ -58,8 +65,8 @@ pub struct Calls {
 pub trait Composer: Send + Sync {
     /// Its name in the rows; never changes.
     fn kind(&self) -> &'static str;
-    /// Which calls an event makes. `after` is the `next` of the turn before.
-    async fn calls(&self, cx: &Context, event: &Event, after: Option<&[u8]>) -> Result<Calls>;
+    /// Which calls an event makes; `seq` is its number in the log. `after` is the `next` of the turn before.
+    async fn calls(&self, cx: &Context, seq: u64, event: &Event, after: Option<&[u8]>) -> Result<Calls>;
     /// Calls that come from elsewhere than the log: adds to the batch what takes them off there. They are queued in
     /// the same commit. `None` when there is nothing.
     async fn drain(&self, _cx: &Context, _batch: &mut Batch) -> Result<Option<Vec<Call>>> {
@@ -69,6 +76,10 @@ pub trait Composer: Send + Sync {
     async fn compose(&self, cx: &Context, delivery: &Delivery) -> Result<Option<Request>>;
     /// How long to wait after each try that failed; when it is over, the call has failed.
     fn patience(&self) -> &'static [Duration];
+    /// Notes how one try went, within its commit. The call itself says whether it is tried again.
+    async fn tried(&self, _cx: &Context, _delivery: &Delivery, _batch: &mut Batch) -> Result<()> {
+        Ok(())
+    }
     /// Tells how a call ended, within its commit.
     async fn settled(&self, cx: &Context, delivery: &Delivery, batch: &mut Batch) -> Result<()>;
 }

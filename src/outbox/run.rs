@@ -74,7 +74,7 @@ impl Outbox {
     /// One call, unless an older one about the same thing has still to arrive.
     async fn attempt(&self, cx: &Context, delivery: &Stored<Delivery>) -> Result<bool> {
         let line = Delivery::line(&delivery.kind, &delivery.receiver, &delivery.subject);
-        let first = cx.store.page::<Delivery>(Query::by("order", line).limit(1)).await?.items.into_iter().next();
+        let first = cx.store.page::<Delivery>(Query::starting("order", line).limit(1)).await?.items.into_iter().next();
         if let Some(first) = first.filter(|first| first.id != delivery.id) {
             let mut waiting = delivery.value.clone();
             waiting.due_at = first.due_at.max(cx.env.now() + Duration::from_millis(100));
@@ -113,6 +113,9 @@ impl Outbox {
             }
         }
         let mut batch = Batch::new();
+        if after.tries > delivery.tries && after.last != delivery.last {
+            composer.tried(cx, &after, &mut batch).await?;
+        }
         if after.state != State::Pending {
             composer.settled(cx, &after, &mut batch).await?;
         }

@@ -55,7 +55,7 @@ impl Composer for BackchannelLogout {
         KIND
     }
 
-    async fn calls(&self, _: &Context, _: &Event, _: Option<&[u8]>) -> Result<Calls> {
+    async fn calls(&self, _: &Context, _: u64, _: &Event, _: Option<&[u8]>) -> Result<Calls> {
         Ok(Calls::default())
     }
 
@@ -80,6 +80,7 @@ impl Composer for BackchannelLogout {
                 calls.push(Call {
                     receiver: noted.app.to_string(),
                     subject: session.id.to_string(),
+                    place: 0,
                     organization: Some(session.organization),
                     recipe: serde_json::to_vec(&recipe).map_err(Error::bug)?,
                 });

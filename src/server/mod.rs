@@ -6,6 +6,7 @@
 //! *Needs* the app. *Never* decides who may do what: it says who is asking, and the operation decides.
 
 pub mod api;
+mod feed;
 mod health;
 pub mod listen;
 mod live;

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 
-use super::{api, health, live, openapi};
+use super::{api, feed, health, live, openapi};
 use crate::access::{Caller, World};
 use crate::app::App;
 use crate::config::Config;
@@ -37,6 +37,7 @@ impl Server {
         let site = Arc::new(Site::new(url, listening, config.trusted_proxies.clone()));
         let shared = Router::new()
             .merge(api::router(app))
+            .merge(feed::router(app))
             .merge(health::router(world.clone(), app.keyring.clone()))
             .merge(description(app));
         let signin = Signin::new(world.clone(), app.registry.clone(), Arc::clone(&site));

@@ -273,6 +273,10 @@ pub trait Backend: Send + Sync + 'static {
     async fn count_by(&self, kind: &'static str, index: &'static str, value: &[u8], now: Timestamp) -> Result<u64>;
     /// Rows of the log behind `after`, of one organization or of all.
     async fn log(&self, after: u64, limit: usize, org: Option<[u8; 16]>) -> Result<Vec<RawLog>>;
+    /// Rows of the log before number `before`, the newest first, of one organization or of all.
+    async fn log_back(&self, before: u64, limit: usize, org: Option<[u8; 16]>) -> Result<Vec<RawLog>>;
+    /// Where the log begins, when its beginning was pruned.
+    async fn floor(&self) -> Result<Option<Checkpoint>>;
     /// Every checkpoint, by number.
     async fn checkpoints(&self) -> Result<Vec<Checkpoint>>;
     /// How far the store has come.
@@ -300,6 +304,9 @@ pub trait Backend: Send + Sync + 'static {
     fn erase_detail(&self, seq: u64) -> Result<bool>;
     /// Keeps what `sign` makes of the head, unless the newest checkpoint covers it already.
     fn checkpoint(&self, sign: &dyn Fn(&Head) -> Checkpoint) -> Result<Option<Checkpoint>>;
+    /// Removes at most `limit` rows from the log's beginning, none behind `until`, with all that belongs to them, and
+    /// keeps what `sign` makes of the last one. False when there was none.
+    fn prune(&self, until: u64, limit: usize, sign: &dyn Fn(&Head) -> Checkpoint) -> Result<bool>;
     /// Gives everything there is to `sink`, out of one committed state, while commits go on. It blocks for as long.
     fn pour(&self, sink: &mut dyn Sink) -> Result<()>;
     /// Lets go of everything. Whatever comes later is answered with `shutting_down`.

@@ -98,6 +98,19 @@ impl Signer {
         Checkpoint { seq: head.log, hash: head.hash, at, public_key: self.public_key(), signature }
     }
 
+    /// A signed statement that the log was pruned up to there. Nobody who cuts the log by themself can make one.
+    pub fn sign_floor(&self, head: &Head, at: Timestamp) -> Checkpoint {
+        let signature = self.0.sign(&cut(head.log, &head.hash, at)).as_ref().to_vec();
+        Checkpoint { seq: head.log, hash: head.hash, at, public_key: self.public_key(), signature }
+    }
+
+    fn signed_floor(&self, floor: &Checkpoint) -> bool {
+        floor.public_key == self.public_key()
+            && UnparsedPublicKey::new(&ED25519, self.public_key())
+                .verify(&cut(floor.seq, &floor.hash, floor.at), &floor.signature)
+                .is_ok()
+    }
+
     /// Whether this key signed it. A key that the checkpoint brings along proves nothing.
     fn signed(&self, checkpoint: &Checkpoint) -> bool {
         checkpoint.public_key == self.public_key()
@@ -109,6 +122,10 @@ impl Signer {
 
 fn statement(seq: u64, hash: &[u8; 32], at: Timestamp) -> Vec<u8> {
     [&b"authd checkpoint 1"[..], &seq.to_be_bytes(), hash, &at.millis().to_be_bytes()].concat()
+}
+
+fn cut(seq: u64, hash: &[u8; 32], at: Timestamp) -> Vec<u8> {
+    [&b"authd pruned 1"[..], &seq.to_be_bytes(), hash, &at.millis().to_be_bytes()].concat()
 }
 
 /// A walk over the chain, from its first row to its last.
@@ -123,6 +140,38 @@ impl Walk {
     pub fn new(checkpoints: Vec<Checkpoint>) -> Self {
         let checkpoints = checkpoints.into_iter().map(|c| (c.seq, c)).collect();
         Self { last: Head::default(), checkpoints, report: LogReport::default() }
+    }
+
+    /// From where the log begins, when its beginning was pruned.
+    pub fn on(checkpoints: Vec<Checkpoint>, floor: Option<Checkpoint>, signer: &Signer) -> Self {
+        let mut walk = Self::new(checkpoints);
+        if let Some(floor) = floor {
+            if signer.signed_floor(&floor) {
+                walk.report.pruned = floor.seq;
+                walk.last = Head { log: floor.seq, hash: floor.hash, ..Head::default() };
+            } else {
+                walk.report.broken = Some((floor.seq, "the log's beginning was not pruned by this authd".to_owned()));
+            }
+        }
+        walk
+    }
+
+    /// Behind a row that fits.
+    pub fn after(checkpoints: Vec<Checkpoint>, seq: u64, hash: [u8; 32]) -> Self {
+        let checkpoints = checkpoints.into_iter().filter(|checkpoint| checkpoint.seq > seq).collect();
+        let mut walk = Self::new(checkpoints);
+        walk.last = Head { log: seq, hash, ..Head::default() };
+        walk
+    }
+
+    /// What was found so far, and the row that fits last.
+    pub fn pause(self) -> (LogReport, (u64, [u8; 32])) {
+        (self.report, (self.last.log, self.last.hash))
+    }
+
+    /// Whether something did not fit already.
+    pub fn is_over(&self) -> bool {
+        self.report.broken.is_some()
     }
 
     /// The number of the last row that fits.

@@ -162,6 +162,47 @@ impl Store {
         raw.into_iter().map(Logged::from_raw).collect()
     }
 
+    /// Rows of the log before number `before`, the newest first, at most `limit` (never more than 1,000), of one
+    /// organization or of all.
+    pub async fn back(&self, before: u64, limit: usize, org: Option<[u8; 16]>) -> Result<Vec<Logged>> {
+        let raw = self.inner.backend.log_back(before, limit.clamp(1, MOST), org).await?;
+        raw.into_iter().map(Logged::from_raw).collect()
+    }
+
+    /// The number of the last row of the log that is older than a time. Rows never go back in time, so halving finds
+    /// it.
+    pub async fn log_before(&self, at: crate::env::Timestamp) -> Result<u64> {
+        let (mut low, mut high) = (0, self.log_seq());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            // What was pruned is older than everything that is left.
+            match self.tail(middle, 1, None).await?.first() {
+                Some(row) if row.row.at < at => low = row.row.seq.min(high),
+                _ => high = middle,
+            }
+        }
+        Ok(low)
+    }
+
+    /// Removes the log's beginning up to number `until`, in transactions of at most 1,000 rows; its last row stays.
+    /// Where it begins now is signed, so that the chain can still be walked. Tells how many transactions that were.
+    pub async fn prune_log(&self, until: u64) -> Result<usize> {
+        let mut rounds = 0;
+        loop {
+            let (signer, env) = (self.signer(), self.inner.env.clone());
+            let sign = move |head: &backend::Head| signer.sign_floor(head, env.now());
+            if !self.inner.writer.run(move |backend| backend.prune(until, MOST, &sign)).await? {
+                return Ok(rounds);
+            }
+            rounds += 1;
+        }
+    }
+
+    /// The number of the last row that was pruned; 0 while none was.
+    pub async fn log_floor(&self) -> Result<u64> {
+        Ok(self.inner.backend.floor().await?.map_or(0, |floor| floor.seq))
+    }
+
     /// The number of the log's last row; 0 while there is none.
     pub fn log_seq(&self) -> u64 {
         self.inner.backend.log_seq()
@@ -234,11 +275,31 @@ impl Store {
 
     /// Walks the whole chain with its details and checkpoints, and names the first row that does not fit.
     pub async fn verify_log(&self) -> Result<LogReport> {
+        Ok(self.verify_log_piece(None, u64::MAX).await?.0)
+    }
+
+    /// Walks on from a row that fits, given by number and hash, over at most `most` rows; from the log's beginning
+    /// where none is given. What it tells is of this piece; the second part is the row that fits last, until the end
+    /// is reached.
+    pub async fn verify_log_piece(
+        &self,
+        from: Option<(u64, [u8; 32])>,
+        most: u64,
+    ) -> Result<(LogReport, Option<(u64, [u8; 32])>)> {
         let (backend, signer) = (&self.inner.backend, self.signer());
         // In this order: whatever a checkpoint covers lies before the head.
-        let mut walk = Walk::new(backend.checkpoints().await?);
+        let checkpoints = backend.checkpoints().await?;
+        let mut walk = match from {
+            Some((seq, hash)) => Walk::after(checkpoints, seq, hash),
+            None => Walk::on(checkpoints, backend.floor().await?, &signer),
+        };
         let head = backend.head().await?;
-        while walk.at() < head.log {
+        let begun = walk.at();
+        while walk.at() < head.log && !walk.is_over() {
+            if walk.at() - begun >= most {
+                let (report, last) = walk.pause();
+                return Ok((report, Some(last)));
+            }
             let left = usize::try_from(head.log - walk.at()).unwrap_or(MOST);
             let rows = backend.log(walk.at(), left.min(MOST), None).await?;
             if rows.is_empty() || !rows.iter().all(|row| walk.step(row, &signer)) {
@@ -246,7 +307,7 @@ impl Store {
             }
             tokio::task::yield_now().await;
         }
-        Ok(walk.finish(&head))
+        Ok((walk.finish(&head), None))
     }
 
     /// Writes what waits, then lets go of the file. Other clones find everything refused from then on.
@@ -309,6 +370,8 @@ pub struct LogReport {
     pub checkpoints: u64,
     /// Rows whose detail was erased.
     pub erased: u64,
+    /// Rows up to this one were pruned by authd itself; 0 while none was.
+    pub pruned: u64,
     /// The first row that does not fit, and why.
     pub broken: Option<(u64, String)>,
 }

@@ -25,12 +25,12 @@ mod verify;
 pub use api_key::{ApiKey, ApiKeyView, CreateApiKey, CreatedApiKey, ListApiKeys, RevokeApiKey};
 pub use grant::TokenGrant;
 pub use issue::{Issue, LONGEST, STANDARD, Type, api_audience, at_hash};
-pub use key_ops::{KeyView, ListKeys, RevokeKey, RotateKey, Rotated};
 pub use issuer::{
     Accepted, CreateIssuer, DeleteIssuer, ExplainToken, GetIssuer, IssuerKeys, IssuerKind, IssuerValidation,
     IssuerView, ListIssuers, TokenExplanation, TrustedIssuer, UpdateIssuer, ValidateIssuer, identity_of, profile_of,
     verify_trusted,
 };
+pub use key_ops::{KeyView, ListKeys, RevokeKey, RotateKey, Rotated};
 pub use keyring::{Keyring, Published};
 pub use ops::{IssueToken, IssuedToken};
 pub use revoked::RevokedToken;

@@ -4,6 +4,7 @@
 
 mod access;
 mod api;
+mod audit;
 mod backup;
 mod care;
 mod cli;
@@ -27,4 +28,5 @@ mod signin;
 mod simulator;
 mod store;
 mod structure;
+mod webhook;
 mod world;

@@ -14,6 +14,7 @@ const ORDER: &[&str] = &[
     "event",
     "http",
     "access",
+    "audit",
     "policy",
     "session",
     "directory",
@@ -21,6 +22,7 @@ const ORDER: &[&str] = &[
     "governance",
     "people",
     "outbox",
+    "webhook",
     "token",
     "provider",
     "signin",
@@ -37,6 +39,7 @@ const ORDER: &[&str] = &[
 const COMMITS: &[(&str, &str)] = &[
     ("access/operation.rs", "every operation, and its refusal"),
     ("access/refusal.rs", "the count of a flood that has ended"),
+    ("audit/retention.rs", "that the log is pruned, before it is"),
     ("jobs/ended.rs", "what an ended organization leaves, in chunks"),
     ("care/", "the rotation of the master key: each chunk, and its end"),
     (

@@ -113,7 +113,10 @@ impl Show {
             if let Some(cursor) = value.get("next").and_then(Value::as_str) {
                 self.note(&format!("there is more: --cursor {}", escaped(cursor)));
             }
-            if operation == "api_key.create" || value.get("clientSecret").is_some_and(Value::is_string) {
+            if operation == "api_key.create"
+                || (operation.starts_with("webhook.") && value.get("secret").is_some_and(Value::is_string))
+                || value.get("clientSecret").is_some_and(Value::is_string)
+            {
                 self.note("keep the secret now: it is not shown again");
             }
             if operation == "app.convex_config" {
@@ -148,6 +151,15 @@ impl Show {
                     .because(error))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Text on standard output, as it is, with the ends of its lines. Errors: as `line`.
+    pub fn text(&self, text: &str) -> Result<()> {
+        match text.strip_suffix('\n') {
+            Some(text) => self.line(text),
+            None if text.is_empty() => Ok(()),
+            None => self.line(text),
         }
     }
 

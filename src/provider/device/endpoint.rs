@@ -53,7 +53,9 @@ async fn answer(cx: &Context, door: &Door, request: Request) -> Result<Value> {
         batch.create(&made.record);
         match cx.store.commit(batch).await {
             Ok(_) => break made,
-            Err(refused) if (refused.is_race() || matches!(refused, Refused::Taken { .. })) && tries < RETRIES => tries += 1,
+            Err(refused) if (refused.is_race() || matches!(refused, Refused::Taken { .. })) && tries < RETRIES => {
+                tries += 1
+            }
             Err(refused) => return Err(refused.into()),
         }
     };

@@ -12,7 +12,7 @@
 //! | `detail` | number | 16 bytes of salt, the detail |
 //! | `log_org` | organization, number | nothing |
 //! | `checkpoints` | number | `Checkpoint` |
-//! | `meta` | `schema`, `head` | the version of this layout, `Head` |
+//! | `meta` | `schema`, `head`, `floor` | the version of this layout, `Head`, a `Checkpoint` of the last pruned row |
 //!
 //! Names and all but the last part of a key are preceded by their length, so that keys of one kind, index or value
 //! stand together, and those of two never mix.

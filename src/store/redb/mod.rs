@@ -222,6 +222,14 @@ impl Backend for Redb {
         Ok(self.read(|from| read::log(from, after, limit, org.as_ref()))?)
     }
 
+    async fn log_back(&self, before: u64, limit: usize, org: Option<[u8; 16]>) -> Result<Vec<RawLog>> {
+        Ok(self.read(|from| read::log_back(from, before, limit, org.as_ref()))?)
+    }
+
+    async fn floor(&self) -> Result<Option<Checkpoint>> {
+        Ok(self.read(read::floor)?)
+    }
+
     async fn checkpoints(&self) -> Result<Vec<Checkpoint>> {
         Ok(self.read(read::checkpoints)?)
     }
@@ -273,6 +281,10 @@ impl Backend for Redb {
 
     fn checkpoint(&self, sign: &dyn Fn(&Head) -> Checkpoint) -> Result<Option<Checkpoint>> {
         Ok(self.write(|tables| tables.checkpoint(sign).map(|made| (made.clone(), made.is_some())))?)
+    }
+
+    fn prune(&self, until: u64, limit: usize, sign: &dyn Fn(&Head) -> Checkpoint) -> Result<bool> {
+        Ok(self.write(|tables| tables.prune(until, limit, sign).map(|pruned| (pruned, pruned)))?)
     }
 
     fn pour(&self, sink: &mut dyn Sink) -> Result<()> {

@@ -96,6 +96,45 @@ pub fn log(from: &ReadTransaction, after: u64, limit: usize, org: Option<&[u8; 1
     Ok(found)
 }
 
+/// The same the other way round: rows before a number, the newest first.
+pub fn log_back(
+    from: &ReadTransaction,
+    before: u64,
+    limit: usize,
+    org: Option<&[u8; 16]>,
+) -> Result<Vec<RawLog>, Fault> {
+    let (log, details) = (from.open_table(layout::LOG)?, from.open_table(layout::DETAIL)?);
+    let raw = |seq: u64, bytes: Option<&[u8]>| -> Result<RawLog, Fault> {
+        let row = bytes.and_then(|bytes| minicbor::decode(bytes).ok());
+        let detail = details.get(seq)?.map(|bytes| layout::decode_detail(bytes.value()));
+        Ok(RawLog { seq, row, detail })
+    };
+    let mut found = Vec::new();
+    let Some(org) = org else {
+        for entry in log.range(..before)?.rev().take(limit) {
+            let (seq, bytes) = entry?;
+            found.push(raw(seq.value(), Some(bytes.value()))?);
+        }
+        return Ok(found);
+    };
+    let (low, high) = (layout::org_key(org, 0), layout::org_key(org, before));
+    let orgs = from.open_table(layout::LOG_ORG)?;
+    for entry in orgs.range::<&[u8]>((Bound::Included(&low[..]), Bound::Excluded(&high[..])))?.rev().take(limit) {
+        let Some(seq) = layout::org_seq(entry?.0.value()) else { continue };
+        let bytes = log.get(seq)?;
+        found.push(raw(seq, bytes.as_ref().map(|bytes| bytes.value()))?);
+    }
+    Ok(found)
+}
+
+/// Where the log begins, when its beginning was pruned. One that cannot be read is damage.
+pub fn floor(from: &ReadTransaction) -> Result<Option<Checkpoint>, Fault> {
+    let meta = from.open_table(layout::META)?;
+    let floor = meta.get("floor")?;
+    let read = |bytes: &[u8]| minicbor::decode(bytes).map_err(|e| Fault::corrupt(format!("the floor: {e}")));
+    floor.map(|bytes| read(bytes.value())).transpose()
+}
+
 /// Every checkpoint. One that cannot be read is damage: it would hide a cut.
 pub fn checkpoints(from: &ReadTransaction) -> Result<Vec<Checkpoint>, Fault> {
     let mut checkpoints = Vec::new();

@@ -10,7 +10,7 @@ use crate::env::{Env, Timestamp};
 use crate::store::backend::{Entry, Fault, Head, Place, View, Write};
 use crate::store::batch::{Batch, Refused};
 use crate::store::chain::encode;
-use crate::store::log::Checkpoint;
+use crate::store::log::{Checkpoint, LogRow};
 use crate::store::plan::{diff_many, plan, removal};
 use crate::store::record::{Index, Key, Row, Seq};
 
@@ -259,6 +259,30 @@ impl<'t> Tables<'t> {
         let made = sign(&head);
         self.checkpoints.insert(made.seq, encode(&made).as_slice())?;
         Ok(Some(made))
+    }
+
+    /// Removes the log's beginning up to `until`, at most `limit` rows, and keeps a signed word of where it begins now.
+    pub fn prune(&mut self, until: u64, limit: usize, sign: &dyn Fn(&Head) -> Checkpoint) -> Result<bool, Fault> {
+        let mut gone: Vec<(u64, LogRow)> = Vec::new();
+        // The last row stays whatever is asked: the next one is linked to it.
+        let until = until.min(self.head()?.log.saturating_sub(1));
+        for entry in self.log.range(..=until)?.take(limit) {
+            let (seq, bytes) = entry?;
+            let row = minicbor::decode(bytes.value()).map_err(|e| Fault::corrupt(format!("a row of the log: {e}")))?;
+            gone.push((seq.value(), row));
+        }
+        let Some((last, row)) = gone.last() else { return Ok(false) };
+        let floor = sign(&Head { commit: 0, log: *last, hash: row.hash, at: row.at });
+        for (seq, row) in &gone {
+            self.log.remove(seq)?;
+            self.detail.remove(seq)?;
+            self.checkpoints.remove(seq)?;
+            if let Some(org) = &row.org {
+                self.log_org.remove(&layout::org_key(org, *seq)[..])?;
+            }
+        }
+        self.meta.insert("floor", encode(&floor).as_slice())?;
+        Ok(true)
     }
 
     fn row_at(&self, key: &[u8]) -> Result<Option<Row>, Fault> {

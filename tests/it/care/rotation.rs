@@ -300,6 +300,8 @@ const PLACES: &[(&str, &str)] = &[
     ("signin/attempt.rs", "attempt"),
     ("signin/ticket.rs", "with the browser, for an hour; the older key opens it while the process lives"),
     ("token/signing_key.rs", "signing_key"),
+    ("webhook/endpoint.rs", "webhook_endpoint"),
+    ("webhook/secret.rs", "webhook_endpoint"),
 ];
 
 #[test]

@@ -99,8 +99,9 @@ fn a_policy_is_set_field_by_field_tried_and_explained() {
         "  · identity     nobody  (http://127.0.0.1:9|1)",
         "  · domain       acme.example is proven by nobody",
         "  ✓ verified     the provider says true",
-        "  ✗ refused: connection_not_ready",
-        &format!("    authd connection activate {connection}"),
+        // A draft is explained as it will be.
+        "  ✓ created",
+        "  They would be refused: not_a_member.",
     ] {
         assert!(told.out.lines().any(|known| known == line), "{line}: {}", told.out);
     }

@@ -27,6 +27,31 @@ impl Scene {
             "organization.get" | "organization.disable" | "organization.enable" => json!({"id": acme}),
             "organization.update" => json!({"id": acme, "name": CANARY}),
             "organization.delete" => json!({"id": acme, "confirm": CANARY}),
+            "audit.list" | "audit.export" | "webhook.list" => json!({"organization": acme}),
+            "audit.get" => {
+                let made = json!({"organization": acme, "email": format!("log-{CANARY}@example.test")});
+                self.authd.operate("user.create", made).await;
+                json!({"seq": self.authd.app.world.store.log_seq()})
+            }
+            "audit.verify" | "audit.retention" => json!({}),
+            "audit.set_retention" => json!({"days": 365}),
+            "webhook.create" => json!({"organization": acme, "url": "https://127.0.0.1/hooks"}),
+            "webhook.get"
+            | "webhook.enable"
+            | "webhook.disable"
+            | "webhook.delete"
+            | "webhook.test"
+            | "webhook.rotate_secret" => json!({"id": self.endpoint().await}),
+            "webhook.update" => json!({"id": self.endpoint().await, "name": CANARY}),
+            "webhook.replay" => json!({"id": self.endpoint().await, "since": "2026-01-01T00:00:00Z"}),
+            "delivery.list" => json!({"endpoint": self.endpoint().await}),
+            "delivery.get" | "delivery.replay" => {
+                let endpoint = self.endpoint().await;
+                self.authd.operate("webhook.test", json!({"id": endpoint})).await;
+                self.authd.app.outbox.turn(&self.authd.app.world).await.unwrap();
+                let sent = self.authd.operate("delivery.list", json!({"endpoint": endpoint})).await;
+                json!({"id": id(&sent["items"][0], "id")})
+            }
             "doctor.examine" | "master_key.show" | "master_key.rotate" => json!({}),
             // A path that cannot be written, so that nothing is.
             "backup.create" => json!({"path": "nowhere.backup"}),
@@ -181,6 +206,11 @@ impl Scene {
     }
 
     /// A role of Acme's own that grants nothing.
+    pub async fn endpoint(&self) -> String {
+        let input = json!({"organization": self.acme, "url": "https://127.0.0.1/hooks", "name": CANARY});
+        id(&self.authd.operate("webhook.create", input).await, "id")
+    }
+
     pub async fn role(&self) -> String {
         let made = self.roles.fetch_add(1, Ordering::Relaxed);
         let wish = json!({"organization": self.acme, "name": format!("role-{made}"), "grants": [], "about": CANARY});

@@ -1,0 +1,218 @@
+//! What arrives, when, how often, and how it is signed.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::Scene;
+
+#[tokio::test]
+async fn an_event_arrives_signed_once_and_is_what_the_log_says() {
+    let scene = Scene::new().await;
+    let (id, secret) = scene.endpoint("app.test", json!({"subscriptions": ["user.*"]})).await;
+    assert!(secret.starts_with("whsec_"));
+    let user = scene.somebody("ada").await;
+    scene.turn().await;
+    assert_eq!(scene.turn().await, 0, "once");
+    let heard = scene.heard("app.test");
+    assert_eq!(heard.len(), 1);
+    let body = heard[0].json();
+    assert_eq!(body["type"], "user.created");
+    assert_eq!((&body["data"]["subjectType"], &body["data"]["subjectId"]), (&json!("user"), &json!(user)));
+    assert_eq!(body["data"]["organizationId"], scene.acme);
+    assert_eq!(heard[0].headers["webhook-id"], body["data"]["eventId"].as_str().unwrap());
+    for name in ["id", "timestamp", "signature"] {
+        assert_eq!(heard[0].headers[&format!("webhook-{name}")], heard[0].headers[&format!("svix-{name}")]);
+    }
+    assert!(heard[0].verifies(&secret));
+    let mut changed = heard[0].body.clone();
+    changed[10] ^= 1;
+    assert!(!heard[0].verifies_as(&secret, &changed));
+    assert!(!heard[0].verifies("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"));
+    let log = scene.authd.operate("audit.list", json!({"organization": scene.acme, "kind": "user.created"})).await;
+    assert_eq!(body["data"], log["items"][0]);
+    let delivered = scene.authd.operate("delivery.list", json!({"endpoint": id})).await;
+    assert_eq!(delivered["items"][0]["state"], "acknowledged");
+    assert_eq!(delivered["items"][0]["status"], 204);
+    assert_eq!(delivered["items"][0]["answer"], "noted");
+    let told = scene.authd.operate("audit.list", json!({"kind": "webhook.delivery.*"})).await;
+    assert_eq!(told["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn wh_04_while_a_secret_changes_both_sign_and_each_try_is_signed_afresh() {
+    let scene = Scene::new().await;
+    let (id, old) = scene.endpoint("app.test", json!({})).await;
+    scene.turn().await;
+    scene.forget();
+    scene.answers("app.test", Some(500));
+    scene.somebody("ada").await;
+    scene.turn().await;
+    let new = scene.authd.operate("webhook.rotate_secret", json!({"id": id})).await;
+    let new = new["secret"].as_str().unwrap().to_owned();
+    assert_ne!(old, new);
+    scene.authd.env().advance(Duration::from_secs(10));
+    scene.turn().await;
+    let created: Vec<_> = scene.heard("app.test").into_iter().filter(|heard| heard.kind() == "user.created").collect();
+    let [first, second] = &created[..] else { panic!("{} tries", created.len()) };
+    assert_eq!(first.headers["webhook-id"], second.headers["webhook-id"]);
+    assert_ne!(first.headers["webhook-timestamp"], second.headers["webhook-timestamp"]);
+    assert_ne!(first.headers["webhook-signature"], second.headers["webhook-signature"]);
+    assert_eq!(first.body, second.body);
+    assert!(first.verifies(&old) && !first.verifies(&new));
+    assert!(second.verifies(&old) && second.verifies(&new), "for a day, both");
+    scene.authd.env().advance(Duration::from_secs(25 * 3600));
+    scene.answers("app.test", Some(200));
+    scene.forget();
+    scene.somebody("grace").await;
+    scene.turn().await;
+    let heard = scene.heard("app.test");
+    assert!(!heard.is_empty() && heard.iter().all(|heard| heard.verifies(&new) && !heard.verifies(&old)));
+    // At once, where the old one has leaked.
+    let newest = scene.authd.operate("webhook.rotate_secret", json!({"id": id, "now": true})).await;
+    scene.forget();
+    scene.somebody("alan").await;
+    scene.turn().await;
+    let newest = newest["secret"].as_str().unwrap();
+    assert!(scene.heard("app.test").iter().all(|heard| heard.verifies(newest) && !heard.verifies(&new)));
+}
+
+#[tokio::test]
+async fn wh_05_a_dead_endpoint_starves_nobody_and_keeps_its_order() {
+    let scene = Scene::new().await;
+    scene.endpoint("dead.test", json!({"subscriptions": ["user.*"]})).await;
+    scene.endpoint("live.test", json!({"subscriptions": ["user.*"]})).await;
+    scene.answers("dead.test", None);
+    let user = scene.somebody("ada").await;
+    for name in ["Ada", "Ada L.", "Countess"] {
+        scene.authd.operate("user.update", json!({"organization": scene.acme, "id": user, "name": name})).await;
+    }
+    while scene.turn().await > 0 {
+        scene.authd.env().advance(Duration::from_millis(200));
+    }
+    let live: Vec<_> = scene.heard("live.test").iter().map(super::Heard::kind).collect();
+    assert_eq!(live, ["user.created", "user.updated", "user.updated", "user.updated"]);
+    let seqs: Vec<_> =
+        scene.heard("live.test").iter().map(|heard| heard.json()["data"]["seq"].as_u64().unwrap()).collect();
+    assert!(seqs.is_sorted());
+    let dead: Vec<_> = scene.heard("dead.test").iter().map(super::Heard::kind).collect();
+    assert!(dead.iter().all(|kind| kind == "user.created"), "the first one has to arrive first: {dead:?}");
+    scene.answers("dead.test", Some(200));
+    for _ in 0..20 {
+        scene.authd.env().advance(Duration::from_secs(400));
+        scene.turn().await;
+    }
+    let mut late: Vec<_> =
+        scene.heard("dead.test").iter().map(|heard| heard.json()["data"]["seq"].as_u64().unwrap()).collect();
+    late.dedup();
+    assert_eq!(late, seqs, "nothing was lost, and the order holds");
+}
+
+#[tokio::test]
+async fn wh_06_a_redirect_is_a_failure_and_is_not_followed() {
+    let scene = Scene::new().await;
+    let (id, _) = scene.endpoint("app.test", json!({"subscriptions": ["user.*"]})).await;
+    for status in [301, 302, 307, 308, 304] {
+        scene.answers("app.test", Some(status));
+        scene.authd.env().advance(Duration::from_secs(1));
+        scene.somebody(&format!("person{status}")).await;
+        scene.turn().await;
+        let newest = scene.authd.operate("delivery.list", json!({"endpoint": id, "limit": 1})).await;
+        assert_eq!((&newest["items"][0]["state"], &newest["items"][0]["status"]), (&json!("pending"), &json!(status)));
+        assert_eq!(newest["items"][0]["error"], "refused");
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_gone_or_fails_for_five_days_is_disabled_and_can_catch_up() {
+    let scene = Scene::new().await;
+    let (gone, _) = scene.endpoint("gone.test", json!({"subscriptions": ["user.*"]})).await;
+    let (tired, _) = scene.endpoint("tired.test", json!({"subscriptions": ["user.*"]})).await;
+    let since = scene.authd.env().now();
+    scene.answers("gone.test", Some(410));
+    scene.answers("tired.test", Some(503));
+    scene.somebody("ada").await;
+    scene.turn().await;
+    let status = async |id: &str| {
+        let shown = scene.authd.operate("webhook.get", json!({"id": id})).await;
+        (shown["status"].as_str().unwrap().to_owned(), shown["disabledFor"].as_str().map(str::to_owned))
+    };
+    assert_eq!(status(&gone).await, ("disabled".to_owned(), Some("gone".to_owned())));
+    for hour in 0..130 {
+        scene.authd.env().advance(Duration::from_secs(3600));
+        if hour % 20 == 0 {
+            scene.somebody(&format!("person{hour}")).await;
+        }
+        scene.turn().await;
+        let expected = if status(&tired).await.0 == "disabled" { hour >= 119 } else { hour <= 125 };
+        assert!(expected, "after {hour} hours");
+    }
+    assert_eq!(status(&tired).await, ("disabled".to_owned(), Some("failing".to_owned())));
+    let told = scene.authd.operate("audit.list", json!({"kind": "webhook.endpoint.disabled"})).await;
+    assert_eq!(told["items"].as_array().unwrap().len(), 2);
+    // It is mended: everything of the time comes, in its order, with the ids that it had.
+    scene.answers("tired.test", Some(200));
+    scene.forget();
+    scene.somebody("later").await;
+    while scene.turn().await > 0 {}
+    assert!(scene.heard("tired.test").is_empty(), "it is off");
+    scene.authd.operate("webhook.enable", json!({"id": tired})).await;
+    scene.authd.operate("webhook.replay", json!({"id": tired, "since": since})).await;
+    for _ in 0..20 {
+        scene.turn().await;
+        scene.authd.env().advance(Duration::from_millis(200));
+    }
+    let log = json!({"organization": scene.acme, "kind": "user.*", "oldestFirst": true, "limit": 1000});
+    let log = scene.authd.operate("audit.list", log).await;
+    let expected: Vec<_> = log["items"].as_array().unwrap().iter().map(|event| event["eventId"].clone()).collect();
+    let mut heard: Vec<_> = scene.heard("tired.test").iter().map(|heard| json!(heard.headers["webhook-id"])).collect();
+    heard.sort_by_key(|id| expected.iter().position(|known| known == id));
+    assert_eq!(heard, expected);
+}
+
+#[tokio::test]
+async fn only_the_organization_the_connection_and_the_subscription_that_is_meant_are_told() {
+    let scene = Scene::new().await;
+    let other = scene.authd.operate("organization.create", json!({"name": "Other"})).await;
+    let other = other["id"].as_str().unwrap();
+    let connection = async |organization: &str| {
+        let input = json!({"organization": organization, "protocol": "oidc", "name": "IdP"});
+        scene.authd.operate("connection.create", input).await["id"].as_str().unwrap().to_owned()
+    };
+    let (mine, another) = (connection(&scene.acme).await, connection(&scene.acme).await);
+    scene.endpoint("all.test", json!({})).await;
+    scene.endpoint("one.test", json!({"connection": mine})).await;
+    scene.endpoint("sessions.test", json!({"subscriptions": ["session.*"]})).await;
+    scene.authd.operate("webhook.create", json!({"organization": other, "url": "https://other.test/"})).await;
+    while scene.turn().await > 0 {}
+    scene.forget();
+    scene.somebody("ada").await;
+    scene.authd.operate("connection.update", json!({"id": mine, "name": "New"})).await;
+    scene.authd.operate("connection.update", json!({"id": another, "name": "New"})).await;
+    while scene.turn().await > 0 {}
+    let kinds = |host: &str| scene.heard(host).iter().map(super::Heard::kind).collect::<Vec<_>>();
+    assert_eq!(kinds("all.test").len(), 3);
+    assert_eq!(kinds("one.test"), ["connection.updated"]);
+    assert!(kinds("sessions.test").is_empty());
+    assert!(kinds("other.test").is_empty());
+    assert!(!kinds("all.test").iter().any(|kind| kind.starts_with("webhook.delivery")), "that would never end");
+}
+
+#[tokio::test]
+async fn a_test_event_reaches_the_endpoint_alone_whatever_it_wants() {
+    let scene = Scene::new().await;
+    let (id, secret) = scene.endpoint("one.test", json!({"subscriptions": ["session.*"]})).await;
+    scene.endpoint("two.test", json!({"subscriptions": ["session.*"]})).await;
+    scene.authd.operate("webhook.test", json!({"id": id})).await;
+    while scene.turn().await > 0 {}
+    assert_eq!(scene.heard("one.test").iter().map(super::Heard::kind).collect::<Vec<_>>(), ["webhook.endpoint.tested"]);
+    assert!(scene.heard("one.test")[0].verifies(&secret));
+    assert!(scene.heard("two.test").is_empty());
+    // And once more, with the id that it had.
+    let sent = scene.authd.operate("delivery.list", json!({"endpoint": id})).await;
+    scene.authd.operate("delivery.replay", json!({"id": sent["items"][0]["id"]})).await;
+    while scene.turn().await > 0 {}
+    let heard = scene.heard("one.test");
+    assert_eq!(heard.len(), 2);
+    assert_eq!(heard[0].headers["webhook-id"], heard[1].headers["webhook-id"]);
+}
