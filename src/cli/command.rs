@@ -31,6 +31,7 @@ const NOUNS: &[(&str, &str)] = &[
     ("api-key", "API keys, of machines and of people"),
     ("role", "Roles of an organization's own"),
     ("session", "Who is signed in"),
+    ("consent", "What people let apps know and do"),
     ("token", "Tokens for authd's own API"),
     ("signin", "Sign-ins, looked at afterwards"),
     ("signing-key", "The keys that tokens are signed with"),

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::{AuthorizeRequest, PROMPTS, SCOPES};
 use crate::crypto::from_base64url;
 use crate::provider::asked_claims::AskedClaims;
-use crate::provider::client::App;
+use crate::provider::client::{App, GrantType};
 use crate::provider::parameters::Parameters;
 use crate::provider::response::ResponseMode;
 
@@ -29,6 +29,9 @@ pub(super) fn check(app: &App, redirect_uri: &str, parameters: &Parameters) -> R
         if parameters.get(name).is_some() {
             return denied(code, format!("The parameter `{name}` is not served."));
         }
+    }
+    if !app.may_use(GrantType::AuthorizationCode) {
+        return denied("unauthorized_client", "The app is not registered for signing people in.");
     }
     match parameters.get("response_type") {
         Some("code") => {}
