@@ -33,7 +33,7 @@ const NOUNS: &[(&str, &str)] = &[
     ("role", "Roles of an organization's own"),
     ("issuer", "Trusted issuers: whose tokens are taken besides authd's own"),
     ("session", "Who is signed in"),
-    ("consent", "What people have agreed to that apps may know"),
+    ("consent", "What people let apps know and do"),
     ("key", "The keys that tokens are signed with"),
     ("audit", "The log of everything that happened"),
     ("webhook", "Servers of the team's that are told what happens"),

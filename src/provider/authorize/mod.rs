@@ -273,7 +273,7 @@ pub(super) fn check_pushed(app: &App, parameters: &Parameters) -> Result<(), Err
         Err(Refusal::App(_)) => return Err(Error::new(&codes::INVALID_REQUEST)),
     };
     check(app, &redirect_uri, parameters).map(drop).map_err(|Denied(code, why)| {
-        let named = [&codes::INVALID_SCOPE, &codes::UNSUPPORTED_RESPONSE_TYPE];
+        let named = [&codes::INVALID_SCOPE, &codes::UNSUPPORTED_RESPONSE_TYPE, &codes::UNAUTHORIZED_CLIENT];
         Error::says(named.into_iter().find(|known| known.name == code).unwrap_or(&codes::INVALID_REQUEST), why)
     })
 }

@@ -6,7 +6,7 @@ use super::{AuthorizeRequest, PROMPTS, SCOPES};
 use crate::crypto::from_base64url;
 use crate::error::{Error, codes};
 use crate::provider::asked_claims::AskedClaims;
-use crate::provider::client::App;
+use crate::provider::client::{App, GrantType};
 use crate::provider::parameters::Parameters;
 use crate::provider::response::ResponseMode;
 
@@ -30,6 +30,9 @@ pub(super) fn check(app: &App, redirect_uri: &str, parameters: &Parameters) -> R
         if parameters.get(name).is_some() {
             return denied(code, format!("The parameter `{name}` is not served."));
         }
+    }
+    if !app.may_use(GrantType::AuthorizationCode) {
+        return denied("unauthorized_client", "The app is not registered for signing people in.");
     }
     match parameters.get("response_type") {
         Some("code") => {}

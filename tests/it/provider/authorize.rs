@@ -145,7 +145,9 @@ async fn the_app_is_told_what_is_wrong_with_its_request() {
     let (state, nonce) = ("s".repeat(2_049), "n".repeat(257));
     let mut two_nonces = good.clone();
     two_nonces.push(("nonce", "another"));
+    let machine = lab.app(organization, json!({"grantTypes": ["client_credentials"]})).await.id.to_string();
     for (error, parameters) in [
+        ("unauthorized_client", with(&good, "client_id", Some(&machine))),
         ("unsupported_response_type", with(&good, "response_type", Some("token"))),
         ("unsupported_response_type", with(&good, "response_type", Some("code id_token"))),
         ("invalid_request", with(&good, "response_type", None)),

@@ -43,6 +43,7 @@ impl Scene {
             acr: None,
             amr: Vec::new(),
             upstream_session: None,
+            upstream_subject: None,
             email: None,
         };
         let mut batch = Batch::new();
