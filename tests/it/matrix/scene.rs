@@ -207,7 +207,8 @@ impl Scene {
         for name in route.path.split('{').skip(1).map(|part| part.split('}').next().unwrap()) {
             let value =
                 fields.remove(name).unwrap_or_else(|| panic!("{}: the sample lacks `{name}`", operation.name()));
-            path = path.replace(&format!("{{{name}}}"), value.as_str().unwrap());
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            path = path.replace(&format!("{{{name}}}"), &text);
         }
         let (method, body) = match route.method {
             Method::Post => ("POST", Some(Value::Object(fields))),
