@@ -228,7 +228,7 @@ fn overlap(cx: &Context, app: &provider::App) -> Option<Ending> {
 }
 
 fn unwell(connection: &Connection) -> Option<Unwell> {
-    let ready = connection.oidc.clone().unwrap_or_default().ready();
+    let ready = connection.complete();
     let found = Unwell {
         id: connection.id.to_string(),
         name: connection.name.clone(),

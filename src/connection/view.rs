@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::domain::{self, Domain, DomainCheck, Proof};
+use super::ldap::LdapView;
 use super::record::{Connection, Mapping, ProtocolKind, Status, callback_url};
 use super::settings::OidcView;
 use crate::access::{Context, RoleName};
@@ -45,6 +46,9 @@ pub struct ConnectionView {
     /// The OpenID Connect configuration.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oidc: Option<OidcView>,
+    /// The LDAP configuration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ldap: Option<LdapView>,
     /// The redirect URI to register at the provider.
     pub callback_url: String,
     /// When it was made.
@@ -187,6 +191,7 @@ impl ConnectionView {
             group_mapping: connection.group_mapping.clone(),
             role_mapping: connection.role_mapping.clone(),
             oidc: connection.oidc.as_ref().map(OidcView::from),
+            ldap: connection.ldap.as_ref().map(LdapView::from),
             callback_url: callback_url(&cx.deployment.public_url, connection.id),
             created_at: connection.created_at,
             updated_at: connection.updated_at,

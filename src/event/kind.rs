@@ -45,6 +45,7 @@ kinds! {
     ConnectionUpdated = "connection.updated", "A connection was changed, activated or disabled.";
     ConnectionRemoved = "connection.removed", "A connection was deleted; it can be restored for 30 days.";
     ConnectionOidcSet = "connection.oidc.set", "The OpenID Connect configuration of a connection was set.";
+    ConnectionLdapSet = "connection.ldap.set", "The LDAP configuration of a connection was set.";
     PolicyUpdated = "connection.policy.updated", "The policy of an organization was changed.";
     ConnectionLoginSucceeded = "connection.login.succeeded", "A sign-in through a connection succeeded.";
     ConnectionLoginFailed = "connection.login.failed", "A sign-in through a connection was refused.";

@@ -24,6 +24,9 @@ pub enum Intent {
     /// The person wants to see their own page.
     #[n(1)]
     Account,
+    /// An app hands over what the person gave it, and is answered itself.
+    #[n(2)]
+    Relayed,
 }
 
 /// Where an attempt stands.
@@ -96,7 +99,8 @@ impl Record for Attempt {
 impl Sealing for Attempt {
     fn reseal(&mut self, env: &Env, key: &MasterKey) -> Result<bool> {
         // An answer is being checked, and what is kept was read for it. Nobody opens it a second time.
-        if self.step == Step::Claimed {
+        // A protocol that keeps nothing has sealed nothing.
+        if self.step == Step::Claimed || self.kept.is_empty() {
             return Ok(false);
         }
         let anew = oidc::reseal_kept(env, key, self.connection, &self.kept)?;

@@ -7,6 +7,7 @@ use super::attempt::{Attempt, Intent, Step};
 use super::bounds;
 use super::finish;
 use super::http::{Signin, with_cookie};
+use super::password;
 use super::route::{Routed, Wish, route};
 use super::ticket::Ticket;
 use super::trace::Trace;
@@ -92,7 +93,7 @@ pub(super) async fn proceed(signin: &Signin, cx: &Context, headers: &HeaderMap, 
     };
     let (organization, wanted, app) = match &ticket.intent {
         Intent::Authorize(request) => (request.organization.clone(), request.connection.clone(), Some(request.app)),
-        Intent::Account => (None, None, None),
+        Intent::Account | Intent::Relayed => (None, None, None),
     };
     // The request's own client may have gone since the page was shown.
     if let Some(app) = app {
@@ -119,10 +120,7 @@ pub(super) async fn go(
     intent: Intent,
     wish: &Wish<'_>,
 ) -> Result<Response> {
-    let reach = match &intent {
-        Intent::Authorize(request) => App::load(&cx.store, request.app).await?.reach(),
-        Intent::Account => Reach::All,
-    };
+    let reach = reach(cx, &intent).await?;
     // Which domains are served is told to whoever signs in, not listed to whoever asks for many.
     let searches = wish.email.is_some() && wish.connection.is_none();
     let routed = match searches {
@@ -142,6 +140,14 @@ pub(super) async fn go(
         Ok(Routed::Nowhere { domain }) => nowhere(signin, cx, &intent, domain).await,
         Err(error) => refuse(signin, cx, Some(&intent), None, error).await,
     }
+}
+
+/// Which organizations the sign-in may search.
+pub(super) async fn reach(cx: &Context, intent: &Intent) -> Result<Reach> {
+    Ok(match intent {
+        Intent::Authorize(request) => App::load(&cx.store, request.app).await?.reach(),
+        Intent::Account | Intent::Relayed => Reach::All,
+    })
 }
 
 /// Sends the browser upstream, and remembers it in one commit.
@@ -170,7 +176,13 @@ async fn send(
 
     let Opaque { text: state, hash } = Opaque::new(&cx.env, "");
     state.expose().clone_into(&mut begin.state);
-    let Begin::Redirect { url, kept } = signin.registry.protocol(cx, &connection)?.begin(cx, &begin).await?;
+    let (url, kept) = match signin.registry.protocol(cx, &connection)?.begin(cx, &begin).await? {
+        Begin::Redirect { url, kept } => (url, kept),
+        Begin::Credentials { username } => {
+            let username = username.unwrap_or_default();
+            return password::ask(signin, cx, headers, intent.clone(), &connection, &username).await;
+        }
+    };
     let (browser, cookie) = signin.mark(cx, headers)?;
     let attempt = Attempt {
         id: AttemptId::new(&cx.env),
@@ -255,22 +267,22 @@ async fn nowhere(signin: &Signin, cx: &Context, intent: &Intent, domain: String)
 }
 
 /// Where the form may end by redirects, besides any provider: at the app.
-fn returns_to(intent: &Intent) -> Option<String> {
+pub(super) fn returns_to(intent: &Intent) -> Option<String> {
     match intent {
         Intent::Authorize(request) => Some(request.redirect_uri.clone()),
-        Intent::Account => None,
+        Intent::Account | Intent::Relayed => None,
     }
 }
 
 fn seal(cx: &Context, intent: Intent, browser: TokenHash) -> Result<String> {
-    Ticket { intent, browser, made_at: cx.env.now() }.seal(cx)
+    Ticket { intent, browser, made_at: cx.env.now(), connection: None }.seal(cx)
 }
 
 /// Where a person starts the same sign-in once more.
 pub(super) fn again(signin: &Signin, intent: &Intent) -> String {
     match intent {
         Intent::Authorize(request) => signin.path(&request.again()),
-        Intent::Account => signin.path("/signin"),
+        Intent::Account | Intent::Relayed => signin.path("/signin"),
     }
 }
 

@@ -6,9 +6,11 @@ use super::attempt::{Attempt, Intent};
 use super::http::{Signin, with_cookie};
 use super::trace::Trace;
 use crate::access::Context;
+use crate::access::throttle::{self, Rule, Subject};
 use crate::connection::Connection;
 use crate::connection::protocol::{Authenticated, Checks};
-use crate::directory::{EmailAddress, PersonProposal, ProvisionedPerson, SourceFacts, provision_person};
+use crate::crypto::Secret;
+use crate::directory::{EmailAddress, Membership, PersonProposal, ProvisionedPerson, SourceFacts, provision_person};
 use crate::error::{Error, Result, codes};
 use crate::event::EventKind;
 use crate::governance;
@@ -16,7 +18,7 @@ use crate::http::reply;
 use crate::provider::authorize::AuthorizeRequest;
 use crate::provider::code;
 use crate::session::{Epochs, NewSession, Opened, Scope, Session};
-use crate::store::{Batch, Record as _, Stored};
+use crate::store::{Batch, Record as _, Revision};
 
 /// How often the finish is worked out again when something it read was changed before its commit.
 const RETRIES: usize = 3;
@@ -36,19 +38,41 @@ pub(super) struct Vouched<'a> {
     pub person: &'a Authenticated,
     /// The live session that the browser brought.
     pub earlier: Option<&'a Session>,
+    /// Tries that were taken before the password was looked at, and do not count now that it was right.
+    pub tries: Vec<(Rule, Subject)>,
+}
+
+/// Who is in.
+pub(super) struct Finished {
+    /// Where the browser goes; nowhere, where an app has handed the sign-in over.
+    target: Option<String>,
+    cookie: Secret,
+    pub session: Session,
+    pub member: Membership,
+    /// They were not known before.
+    pub created: bool,
+}
+
+impl Finished {
+    /// The redirect, with the cookie of the session.
+    pub fn response(self, signin: &Signin) -> Result<Response> {
+        let target = self.target.ok_or_else(|| Error::bug("a sign-in that leads nowhere"))?;
+        Ok(with_cookie(reply::see_other(&target)?, Some(signin.session_cookie(self.cookie.expose())?)))
+    }
 }
 
 /// Lets the person in. Errors: those of the policy's verdict; the caller tells them, in one commit with what is `made`:
-/// somebody may become known who does not get in.
+/// somebody may become known who does not get in. An attempt that was kept has a `revision`, and is used up with it.
 pub(super) async fn finish(
     signin: &Signin,
     cx: &Context,
-    attempt: &Stored<Attempt>,
+    (attempt, revision): (&Attempt, Option<Revision>),
     vouched: &Vouched<'_>,
     checks: &mut Checks,
     made: &mut Batch,
-) -> Result<Response> {
-    let Vouched { connection, person, earlier } = *vouched;
+) -> Result<Finished> {
+    let Vouched { connection, person, earlier, ref tries } = *vouched;
+    let taken = tries;
     let facts = governance::facts_of(cx, connection, person.profile.email.as_deref()).await?;
     let proposal = PersonProposal::sign_in(connection.id, &person.subject, &person.profile);
     let mut tries = 0;
@@ -82,18 +106,23 @@ pub(super) async fn finish(
         let Opened { session, cookie } = Session::open(cx, new, &mut batch).await?;
         session.replace(cx, earlier, &mut batch).await?;
         let target = match &attempt.intent {
-            Intent::Authorize(request) => code::mint(cx, request, &session, &mut batch).await?,
-            Intent::Account => signin.world.deployment.public_url.at("/signin"),
+            Intent::Authorize(request) => Some(code::mint(cx, request, &session, &mut batch).await?),
+            Intent::Account => Some(signin.world.deployment.public_url.at("/signin")),
+            Intent::Relayed => None,
         };
+        throttle::give_back(cx, taken, &mut batch).await?;
         let mut trace = Trace::of(cx, attempt).await?;
         let mut all = checks.clone();
         all.pass("policy", if provisioned.created { "created" } else { "admitted" });
         trace.keep(person);
         trace.succeed(cx.env.now(), &all, member.user, session.id);
-        conclude(cx, attempt, connection, &provisioned, &session, &mut batch);
+        conclude(cx, (attempt, revision), connection, &provisioned, &session, &mut batch);
         signin.bounds.trace(cx, &trace, &mut batch).await?;
         match cx.store.commit(batch).await {
-            Ok(_) => return Ok(with_cookie(reply::see_other(&target)?, Some(signin.session_cookie(cookie.expose())?))),
+            Ok(_) => {
+                let (member, created) = (provisioned.membership, provisioned.created);
+                return Ok(Finished { target, cookie, session, member, created });
+            }
             Err(refused) if retry(&refused) && tries < RETRIES => tries += 1,
             Err(refused) => return Err(refused.into()),
         }
@@ -104,7 +133,7 @@ pub(super) async fn finish(
 fn under(attempt: &Attempt) -> Epochs {
     match &attempt.intent {
         Intent::Authorize(request) => attempt.epochs.clone().without(Scope::App(request.app)),
-        Intent::Account => attempt.epochs.clone(),
+        Intent::Account | Intent::Relayed => attempt.epochs.clone(),
     }
 }
 
@@ -129,7 +158,7 @@ fn retry(refused: &crate::store::Refused) -> bool {
 
 fn conclude(
     cx: &Context,
-    attempt: &Stored<Attempt>,
+    (attempt, revision): (&Attempt, Option<Revision>),
     connection: &Connection,
     provisioned: &ProvisionedPerson,
     session: &Session,
@@ -145,5 +174,8 @@ fn conclude(
     if provisioned.email_conflict {
         event = event.with("note", "email_conflict");
     }
-    batch.delete::<Attempt>(attempt.value.key(), attempt.revision).log(event);
+    if let Some(revision) = revision {
+        batch.delete::<Attempt>(attempt.key(), revision);
+    }
+    batch.log(event);
 }

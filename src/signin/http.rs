@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::{get, post};
 
 use super::bounds::Bounds;
-use super::{account, authorize, callback};
+use super::{account, authorize, callback, password, relayed};
 use crate::access::{Caller, Context, World};
 use crate::connection::Registry;
 use crate::crypto::{Opaque, TokenHash};
@@ -125,6 +125,8 @@ pub fn http(signin: Signin) -> Router {
         .route("/oauth2/authorize", get(authorize_get).post(authorize_post))
         .route("/signin", get(account_get).post(signin_post))
         .route("/signin/sign-out", post(sign_out))
+        .route("/signin/password", post(password_post))
+        .route("/connections/{id}/ldap", post(ldap_post))
         .route("/connections/{id}/oidc/callback", get(oidc_callback))
         .layer(from_fn_with_state(limits::AUTH_BODY, limits::body))
         .with_state(signin)
@@ -168,6 +170,33 @@ async fn signin_post(
         Err(error) => authorize::refuse(&signin, &cx, None, None, error).await,
     };
     answer.unwrap_or_else(|error| failure(&cx, &error))
+}
+
+async fn password_post(
+    State(signin): State<Signin>,
+    info: RequestInfo,
+    headers: HeaderMap,
+    Form(params): Form,
+) -> Response {
+    let cx = signin.context(info);
+    let answer = match signin.site.from_own_page(&headers) {
+        Ok(()) => password::answer(&signin, &cx, &headers, &params).await,
+        Err(error) => authorize::refuse(&signin, &cx, None, None, error).await,
+    };
+    answer.unwrap_or_else(|error| failure(&cx, &error))
+}
+
+async fn ldap_post(
+    State(signin): State<Signin>,
+    info: RequestInfo,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    request: Request,
+) -> Response {
+    let request_id = info.id;
+    relayed::answer(&signin, info, &headers, &id, request)
+        .await
+        .unwrap_or_else(|error| reply::problem(&error, request_id))
 }
 
 async fn sign_out(State(signin): State<Signin>, info: RequestInfo, headers: HeaderMap) -> Response {

@@ -16,6 +16,9 @@
 //!        │                                                                                │
 //!        ▼ callback: state, browser, connection, screen                                   │
 //!  commit Attempt{Claimed} ► protocol.complete ► provision ► session ► code ► one commit ─┘
+//!        │ or, where the provider is a directory:                                         │
+//!        ▼ page for name and password (sealed ticket) ► POST /signin/password             │
+//!  try taken (commit) ► protocol.complete ► provision ► session ► code ► one commit ──────┘
 //!        │ refused at any point
 //!        ▼ commit {attempt gone, trace, one event} ► page with code and request id
 //! ```
@@ -29,6 +32,8 @@ mod explain;
 mod explain_policy;
 mod finish;
 mod http;
+mod password;
+mod relayed;
 mod route;
 mod shelf;
 mod ticket;

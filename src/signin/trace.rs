@@ -122,7 +122,7 @@ impl Trace {
     pub fn begun(attempt: &Attempt) -> Self {
         let app = match &attempt.intent {
             Intent::Authorize(request) => Some(request.app),
-            Intent::Account => None,
+            Intent::Account | Intent::Relayed => None,
         };
         Self {
             id: attempt.id,

@@ -144,6 +144,8 @@ impl Protocol for Oidc {
             acr: evidence.acr,
             amr: evidence.amr,
             upstream_session: evidence.sid,
+            account: None,
+            scopes: Vec::new(),
         })
     }
 

@@ -19,7 +19,7 @@ pub use asset::{ASSET_CACHE, asset, asset_names, asset_url};
 pub use demo::{Check, Claim, DemoHome, DemoToken};
 pub use failure::{Failure, Link, Root};
 pub use simulator::{Fault, Hidden, People, Person};
-pub use visitor::{Account, Choice, ChooseConnection, NoConnection, SignIn, SignedOut};
+pub use visitor::{Account, Choice, ChooseConnection, NoConnection, Password, SignIn, SignedOut};
 
 /// The names of the form fields that pages send.
 pub mod field {
@@ -27,6 +27,10 @@ pub mod field {
     pub const EMAIL: &str = "email";
     /// The sign-in attempt that a form belongs to.
     pub const ATTEMPT: &str = "attempt";
+    /// The name of the account, typed.
+    pub const USERNAME: &str = "username";
+    /// The password, typed.
+    pub const PASSWORD: &str = "password";
     /// The id of the chosen connection.
     pub const CONNECTION: &str = "connection";
     /// The person chosen at the test identity provider.
