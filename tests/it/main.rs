@@ -14,6 +14,7 @@ mod domains;
 mod fetch;
 mod fuzz;
 mod governance;
+mod ldap;
 mod limits;
 mod listen;
 mod lists;

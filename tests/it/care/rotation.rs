@@ -59,6 +59,7 @@ async fn connections(app: &App, count: usize) {
             updated_at: now,
             deleted_at: None,
             looked: None,
+            ldap: None,
             group_mapping: None,
             role_mapping: None,
         };

@@ -86,6 +86,11 @@ impl Scene {
             "connection.create" => json!({"organization": acme, "protocol": "oidc", "name": CANARY}),
             "connection.update" => json!({"id": self.connection().await, "name": "Okta (new)"}),
             "connection.set_oidc" => json!({"id": self.connection().await, "clientId": "another"}),
+            "connection.set_ldap" => {
+                let wish = json!({"organization": acme, "protocol": "ldap", "name": CANARY});
+                let made = self.authd.operate("connection.create", wish).await;
+                json!({"id": id(&made, "id"), "preset": "lldap"})
+            }
             "connection.restore" => {
                 let connection = self.connection().await;
                 self.authd.operate("connection.delete", json!({"id": connection})).await;
@@ -93,6 +98,7 @@ impl Scene {
             }
             "connection.get"
             | "connection.get_oidc"
+            | "connection.get_ldap"
             | "connection.status"
             | "connection.validate"
             | "connection.test"
