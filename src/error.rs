@@ -281,6 +281,7 @@ pub mod codes {
         INVALID_CREDENTIALS = Unauthenticated "invalid_credentials", "That name and password did not work.", "Check both and try again. If it stays, ask your administrator: they see the reason.";
         LDAP_UNAVAILABLE = Unavailable "ldap_unavailable", "The directory did not answer as it should.", "Try again in a moment. `authd connection test` names the step that fails.";
         LDAP_TLS_REQUIRED = Unavailable "ldap_tls_required", "There is no encryption that holds toward the directory, so no password was sent.", "`authd connection test` names what is wrong with the server's certificate or its StartTLS.";
+        SYNC_REFUSED = Conflict "sync_refused", "More people are missing from the directory than can be believed, so nobody's access was ended.", "Check base and filter of the connection; `authd connection sync --force` believes it.";
         LDAP_REFERRAL = Unavailable "ldap_referral", "The directory refers to another server, which authd does not ask.", "Name that server in the connection itself.";
         CSRF = Forbidden "csrf", "The form did not come from this page.", "Open the page again.";
 

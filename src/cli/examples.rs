@@ -86,6 +86,10 @@ const EXAMPLES: &[(&str, &str)] = &[
         "connection.set_ldap",
         "  authd connection set-ldap conn_… --ldap-group-search-base ou=groups,dc=acme,dc=example\n  authd connection set-ldap conn_… --set sync.enabled=true --set sync.everyMinutes=30",
     ),
+    (
+        "connection.sync",
+        "  authd connection sync conn_…\n  authd connection sync conn_… --dry-run     what it would do, and to how many",
+    ),
     ("connection.get_ldap", "  authd connection get-ldap conn_…"),
     ("connection.validate", "  authd connection validate conn_…"),
     (

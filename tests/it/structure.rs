@@ -45,6 +45,7 @@ const COMMITS: &[(&str, &str)] = &[
     ),
     ("app.rs", "what a first start needs; the count of bearers that open nothing"),
     ("outbox/", "the cursor with its calls, and how each call ended"),
+    ("people/sync.rs", "each person whom a directory speaks of, and the end of the reading"),
     ("provider/client_auth.rs", "the refusal of an app"),
     ("provider/revoke.rs", "the return of a token"),
     ("provider/token_endpoint/mod.rs", "what a code or a refresh token is exchanged for"),

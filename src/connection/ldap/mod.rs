@@ -2,8 +2,8 @@
 //!
 //! *Owns* the conversation with a directory: the way to it, the search for an entry, the one bind as it, its groups, and
 //! what its attributes mean.
-//! *Gives* `Ldap` (a `Protocol`) for a connection's `Config`; `examine` and `validate` to whoever sets one up; `read` to the
-//! synchronization.
+//! *Gives* `Ldap` (a `Protocol`) for a connection's `Config`; `examine` and `validate` to whoever sets one up; `Reading`
+//! to the synchronization.
 //! *Needs* `Env`'s resolver and outgoing connections, the master key, `ldap3` behind a guard. *Never* keeps, shows or logs a
 //! password; never sends one without encryption that holds (but on this machine); never tries one twice; never follows a
 //! directory to another server.
@@ -27,6 +27,7 @@ mod name;
 mod person;
 mod pool;
 mod preset;
+mod read;
 mod reason;
 mod report;
 mod session;
@@ -44,6 +45,7 @@ pub use config::{
     Bind, BindMode, Config, GroupMode, Groups, Mapping, Preset, ProfileConfig, Servers, SyncConfig, Users, secret_place,
 };
 pub use pool::Directories;
+pub use read::{Listed, Page, Reading};
 pub use report::{FoundGroup, FoundPerson, examine, reach, validate};
 pub(super) use settings::LdapFlat;
 pub use settings::{

@@ -4,6 +4,8 @@ mod attacks;
 mod hostile;
 mod openldap;
 mod setup;
+mod simulated;
+mod sync;
 mod windows;
 
 use axum::http::{Method, StatusCode};

@@ -86,6 +86,8 @@ impl Scene {
             "connection.create" => json!({"organization": acme, "protocol": "oidc", "name": CANARY}),
             "connection.update" => json!({"id": self.connection().await, "name": "Okta (new)"}),
             "connection.set_oidc" => json!({"id": self.connection().await, "clientId": "another"}),
+            // There is no directory to be read here: whoever may ask for it is told so.
+            "connection.sync" => json!({"id": self.connection().await}),
             "connection.set_ldap" => {
                 let wish = json!({"organization": acme, "protocol": "ldap", "name": CANARY});
                 let made = self.authd.operate("connection.create", wish).await;

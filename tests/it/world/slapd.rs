@@ -205,6 +205,11 @@ impl Slapd {
         self.tool("ldapmodify", ldif);
     }
 
+    /// Removes an entry, as the administrator.
+    pub fn delete(&self, dn: &str) {
+        self.modify(&format!("dn: {dn}\nchangetype: delete\n"));
+    }
+
     pub fn url(&self) -> String {
         format!("ldap://127.0.0.1:{}", self.port)
     }
