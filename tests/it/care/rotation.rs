@@ -291,10 +291,13 @@ async fn a_file_that_cannot_be_written_leaves_everything_as_it_was() {
 /// Where a sealed value is kept: in which kind of record; or why it is in none.
 const PLACES: &[(&str, &str)] = &[
     ("access/canary.rs", "the master key's own row, which goes last"),
+    ("connection/ldap/config.rs", "connection"),
+    ("connection/ldap/settings.rs", "connection"),
     ("connection/oidc/begin.rs", "attempt"),
     ("connection/oidc/config.rs", "connection"),
     ("connection/record.rs", "connection"),
     ("connection/settings.rs", "connection"),
+    ("provider/refresh.rs", "refresh_family"),
     ("signin/attempt.rs", "attempt"),
     ("signin/ticket.rs", "with the browser, for an hour; the older key opens it while the process lives"),
     ("token/signing_key.rs", "signing_key"),

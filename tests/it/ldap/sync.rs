@@ -148,6 +148,13 @@ async fn a_directory_of_many_pages_is_read_to_its_end_and_everybody_may_become_k
     // Who became known by the directory is the one who signs in.
     let ada = signed_in(&scene, &connection, "ada", ADA).await;
     assert_eq!(ada["provisioned"], false);
+    // An account that is not told everybody cannot tell who has gone.
+    let limited =
+        json!({"id": connection, "ldapBindDn": "cn=limited,dc=example,dc=test", "ldapBindPassword": "limited-secret"});
+    scene.authd.operate("connection.set_ldap", limited).await;
+    let report = sync(&scene, &connection).await;
+    assert_eq!((&report["incomplete"], &report["ended"]), (&json!(true), &json!(0)), "{report}");
+    assert!(report["seen"].as_u64().unwrap() < 654);
     scene.authd.operate("connection.disable", json!({"id": connection})).await;
     scene.authd.env().advance(Duration::from_secs(30 * 60));
     assert_eq!(sync_due(&cx).await.unwrap(), 0, "one that is switched off is not read");

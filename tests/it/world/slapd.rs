@@ -35,6 +35,12 @@ objectClass: simpleSecurityObject
 cn: svc
 userPassword: svc-secret
 
+dn: cn=limited,dc=example,dc=test
+objectClass: organizationalRole
+objectClass: simpleSecurityObject
+cn: limited
+userPassword: limited-secret
+
 dn: uid=ada,ou=people,dc=example,dc=test
 objectClass: inetOrgPerson
 uid: ada
@@ -147,8 +153,10 @@ impl Slapd {
              index objectClass,uid,mail,member,memberOf eq\n\
              overlay memberof\nmemberof-group-oc groupOfNames\nmemberof-member-ad member\n\
              memberof-memberof-ad memberOf\n\
+             limits dn.exact=\"cn=svc,dc=example,dc=test\" size.prtotal=unlimited\n\
              access to attrs=userPassword by anonymous auth by * none\n\
-             access to * by dn.exact=\"cn=svc,dc=example,dc=test\" read by self read by anonymous auth by * none\n",
+             access to * by dn.exact=\"cn=svc,dc=example,dc=test\" read \
+             by dn.exact=\"cn=limited,dc=example,dc=test\" read by self read by anonymous auth by * none\n",
             ADMIN.0, ADMIN.1
         );
         std::fs::write(at("slapd.conf"), conf).unwrap();
