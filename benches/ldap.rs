@@ -100,6 +100,7 @@ fn cpu() -> Duration {
 }
 
 /// So many a second, and the CPU time of each here.
+#[expect(clippy::disallowed_methods, reason = "a bench measures the real time")]
 async fn rate<F: Future<Output = ()> + Send + 'static>(
     name: &str,
     work: impl Fn(usize) -> F + Send + Sync + 'static,
@@ -127,7 +128,6 @@ async fn rate<F: Future<Output = ()> + Send + 'static>(
 }
 
 #[tokio::main]
-#[expect(clippy::disallowed_methods, reason = "a bench measures the real time")]
 async fn main() {
     let dir = tempfile::tempdir().unwrap();
     let (_slapd, port) = slapd(dir.path());

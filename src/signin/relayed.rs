@@ -11,12 +11,12 @@ use super::attempt::Intent;
 use super::http::Signin;
 use super::password::Try;
 use crate::access::throttle::{self, Rule, Subject};
-use crate::access::{Caller, Context, Grant};
+use crate::access::{Caller, Context, Grant, refusal};
 use crate::connection::protocol::Credentials;
 use crate::connection::{Connection, ProtocolKind};
 use crate::crypto::Secret;
 use crate::error::{Error, Result, codes};
-use crate::event::Origin;
+use crate::event::{EventKind, Origin};
 use crate::http::extract::parse_json;
 use crate::http::{RequestInfo, limits, reply};
 use crate::store::Batch;
@@ -52,7 +52,16 @@ pub(super) async fn answer(
         return Err(Error::says(&codes::MISSING_GRANT, format!("The key lacks the grant `{}`.", Grant::SessionManage)));
     }
     let given = read(request).await?;
-    let mut try_ = Try::begin(signin, cx, Intent::Relayed, None, id).await?;
+    let mut try_ = match Try::begin(signin, cx, Intent::Relayed, None, id).await {
+        Ok(try_) => try_,
+        Err(error) => {
+            let event = cx.event(EventKind::ConnectionLoginFailed).within(connection.organization);
+            let mut batch = Batch::new();
+            refusal::tell(cx, event.about("connection", id).failed(error.code()), &mut batch).await?;
+            cx.store.commit(batch).await?;
+            return Err(error);
+        }
+    };
     // By account alone: all of an app's people come from the app's one address.
     let account = Credentials::account(id, &Credentials::counted(&given.username));
     let tries = vec![(Rule::PasswordOfAccount, Subject::new().and(account))];

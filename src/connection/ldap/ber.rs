@@ -424,7 +424,7 @@ mod tests {
             wrap(SEQUENCE, b""),
             wrap(SEQUENCE, &wrap(INTEGER, &[1])),
             result(&[]),
-            result(&[code.clone()]),
+            result(std::slice::from_ref(&code)),
             result(&[wrap(INTEGER, &[0]), text.clone(), text.clone()]),
             result(&[code.clone(), wrap(OCTETS, &[0xff]), text.clone()]),
             result(&[code.clone(), text.clone(), wrap(SEQUENCE, b"")]),

@@ -253,7 +253,7 @@ mod tests {
             template("filter", Some(config.filter()), filter::PERSON).unwrap();
             template("filter", Some(config.group_filter()), filter::GROUP).unwrap();
             template("filter", config.defaults().in_chain, filter::GROUP).unwrap();
-            assert!(ldap3::parse_filter(&filter::anybody(config.filter()).unwrap()).is_ok());
+            assert!(ldap3::parse_filter(filter::anybody(config.filter()).unwrap()).is_ok());
         }
     }
 }

@@ -122,5 +122,5 @@ impl Reading {
 /// Whoever reads a directory looks after it: they are told the step.
 fn told(trouble: Trouble) -> Error {
     let says = format!("The directory could not be read: {} ({}).", trouble.detail, trouble.step.name());
-    trouble.error.saying(says)
+    (*trouble.error).saying(says)
 }

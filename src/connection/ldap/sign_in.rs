@@ -60,7 +60,7 @@ impl Denied {
                 if trouble.error.is(&codes::LDAP_REFERRAL) {
                     checks.compare("ldap_referral", false, "an answer", "another server was named; it was not asked");
                 }
-                trouble.error
+                *trouble.error
             }
             Self::Person(step, reason) => {
                 checks.compare(step.name(), false, "success", reason.says);
@@ -136,7 +136,7 @@ impl Talk<'_> {
             let detail = format!("the entry has not exactly one value of `{attribute}` that the account could read");
             let error = Error::says(&codes::PROFILE_INVALID, "The directory does not say who this is for good.")
                 .help("`profile.mapping.subject` names the attribute that never changes for a person.");
-            Trouble { error, ..Trouble::unavailable(Step::Person, detail) }
+            Trouble { error: Box::new(error), ..Trouble::unavailable(Step::Person, detail) }
         })?;
         checks.pass("subject", &subject);
         let account = entry.text(self.config.attribute(Attribute::Username)).map(Credentials::counted);
@@ -368,7 +368,7 @@ mod tests {
             let name = bind_name(template, typed).unwrap();
             let read = Dn::parse(&name).unwrap_or_else(|| panic!("{name}"));
             assert!(read.is_within(&base), "{name}");
-            assert_eq!(read.to_string().matches("ou=").count(), 1 + typed.matches("ou=").count() * 0, "{name}");
+            assert_eq!(read.to_string().matches("ou=").count(), 1, "{name}");
         }
         assert_eq!(bind_name(template, "x,ou=admins").unwrap(), "uid=x\\2cou\\3dadmins,ou=people,dc=x");
     }

@@ -46,7 +46,7 @@ pub struct Trouble {
     /// Where.
     pub step: Step,
     /// What the person and the app are told.
-    pub error: Error,
+    pub error: Box<Error>,
     /// What whoever set up the connection is told.
     pub detail: String,
     /// The result code, where the directory gave one.
@@ -56,7 +56,7 @@ pub struct Trouble {
 impl Trouble {
     fn new(step: Step, code: &'static Code, detail: impl Into<String>) -> Self {
         let detail = detail.into();
-        Self { step, error: Error::new(code).because(detail.clone()), detail, code: None }
+        Self { step, error: Box::new(Error::new(code).because(detail.clone())), detail, code: None }
     }
 
     /// Whether the directory says that what was asked about is not there.
@@ -95,7 +95,7 @@ impl Trouble {
         } else {
             error
         };
-        Self { step, error, detail, code: None }
+        Self { step, error: Box::new(error), detail, code: None }
     }
 
     /// The time is over.

@@ -81,7 +81,7 @@ async fn look_into(cx: &Context, connection: &Connection, config: &ldap::Config,
     let Err(trouble) = ldap::reach(cx, connection, config).await else { return Ok(Looked::Reached) };
     let refused = [&codes::OUTBOUND_NOT_ALLOWED, &codes::URL_NOT_ALLOWED].iter().any(|code| trouble.error.is(code));
     if refused || trouble.error.kind() == Kind::Bug {
-        return Err(trouble.error);
+        return Err(*trouble.error);
     }
     if must {
         let says =

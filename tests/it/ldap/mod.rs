@@ -197,6 +197,7 @@ impl Scene {
 
     /// The six properties of what is refused: status and code on the page, one event with the code and without the password,
     /// nothing new of what counts, no session, serving on; and all of that in time.
+    #[expect(clippy::disallowed_methods, reason = "the real time is what a person waits")]
     pub async fn rejects(&self, status: StatusCode, code: &str, connection: &str, name: &str, password: &str) -> Reply {
         // Each is told and counted by itself.
         self.authd.env().advance(std::time::Duration::from_secs(61));

@@ -140,12 +140,11 @@ impl Directory {
     }
 
     async fn plainly(&self, mut stream: TcpStream, number: usize, behaviour: &Arc<Behaviour>) {
-        if let Some((words, signed)) = self.serve(&mut stream, number, behaviour, true).await {
-            if stream.write_all(&words).await.is_ok()
-                && let Ok(mut stream) = signed.acceptor().accept(stream).await
-            {
-                self.serve(&mut stream, number, behaviour, false).await;
-            }
+        if let Some((words, signed)) = self.serve(&mut stream, number, behaviour, true).await
+            && stream.write_all(&words).await.is_ok()
+            && let Ok(mut stream) = signed.acceptor().accept(stream).await
+        {
+            self.serve(&mut stream, number, behaviour, false).await;
         }
     }
 

@@ -129,7 +129,8 @@ impl Slapd {
     /// `None` where it is not installed (`tests/run` installs it): then there is nothing to test.
     pub async fn start() -> Option<Self> {
         let (Some(slapd), Some(slapadd)) = (program("slapd"), program("slapadd")) else {
-            eprintln!("skipped: slapd is not installed; tests/run installs it");
+            use std::io::Write as _;
+            let _ = writeln!(std::io::stderr(), "skipped: slapd is not installed; tests/run installs it");
             return None;
         };
         let authority = Authority::new("The test's own authority");
