@@ -279,6 +279,11 @@ pub mod codes {
         ENDED_BY_SOURCE = Conflict "ended_by_source", "Another source has ended this person's access.", "Let that source give it back; an administrator can insist with `--force`.";
         FIELD_OWNED = Conflict "field_owned", "Another source has the last word about this field.", "The policy's `provisioning.user.authority` says whose; change it there, or change the field at the source.";
         PERSON_DISABLED = Forbidden "person_disabled", "This person's access has ended.", "Ask your administrator.";
+        INVALID_CREDENTIALS = Unauthenticated "invalid_credentials", "That name and password did not work.", "Check both and try again. If it stays, ask your administrator: they see the reason.";
+        LDAP_UNAVAILABLE = Unavailable "ldap_unavailable", "The directory did not answer as it should.", "Try again in a moment. `authd connection test` names the step that fails.";
+        LDAP_TLS_REQUIRED = Unavailable "ldap_tls_required", "There is no encryption that holds toward the directory, so no password was sent.", "`authd connection test` names what is wrong with the server's certificate or its StartTLS.";
+        SYNC_REFUSED = Conflict "sync_refused", "More people are missing from the directory than can be believed, so nobody's access was ended.", "Check base and filter of the connection; `authd connection sync --force` believes it.";
+        LDAP_REFERRAL = Unavailable "ldap_referral", "The directory refers to another server, which authd does not ask.", "Name that server in the connection itself.";
         CSRF = Forbidden "csrf", "The form did not come from this page.", "Open the page again.";
 
         // toward apps (RFC 6749 names where it has them)

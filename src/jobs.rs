@@ -1,7 +1,7 @@
 //! # jobs — clock-driven chores
 //!
 //! *Owns* what is done again and again without being asked: sweeping what has expired or was ended, signing the log's
-//! end, turning the signing keys, asking DNS again for the proofs of domains.
+//! end, turning the signing keys, asking DNS again for the proofs of domains, reading directories.
 //! *Gives* `run`. *Needs* the world. *Never* holds a rule: what expires says so itself.
 
 pub mod ended;
@@ -15,6 +15,7 @@ use crate::audit;
 use crate::connection::{Connection, domain};
 use crate::error::Result;
 use crate::event::Origin;
+use crate::people;
 use crate::signin;
 use crate::store::Query;
 use crate::token::rotation;
@@ -30,6 +31,8 @@ const CHECKPOINT: Duration = Duration::from_secs(3600);
 const PRUNE: Duration = Duration::from_secs(3600);
 /// Between two looks at which proofs of domains are due.
 const RECHECK: Duration = Duration::from_secs(60);
+/// Between two looks at which directories are due to be read.
+const SYNC: Duration = Duration::from_secs(60);
 /// So many of them are asked for then: a thousand that are due at once take a quarter of an hour, not a second.
 const RECHECKED: usize = 64;
 
@@ -48,11 +51,13 @@ pub async fn run(world: World, rotate_every: Option<Duration>, stop: impl Future
     let mut prune = ticks(PRUNE);
     // Beside the others: name servers that do not answer hold nothing up.
     let domains = rechecked(&world, ticks(RECHECK));
-    tokio::pin!(stop, domains);
+    let directories = synchronized(&world, ticks(SYNC));
+    tokio::pin!(stop, domains, directories);
     loop {
         tokio::select! {
             () = &mut stop => return,
             () = &mut domains => {}
+            () = &mut directories => {}
             _ = sweep.tick() => {
                 swept(&world).await;
                 counted(&world).await;
@@ -127,6 +132,19 @@ async fn turned(world: &World, every: Option<Duration>) {
         Ok(false) => {}
         Ok(true) => tracing::info!("the signing keys took a step: `authd key list`"),
         Err(error) => tracing::warn!(code = error.code(), "the signing keys were not turned: {}", error.log_line()),
+    }
+}
+
+/// Goes on for ever.
+async fn synchronized(world: &World, mut ticks: Interval) {
+    loop {
+        ticks.tick().await;
+        let cx = world.context(Caller::System, Origin::internal(&world.env));
+        match people::sync_due(&cx).await {
+            Ok(0) => {}
+            Ok(directories) => tracing::debug!(directories, "read the people of directories"),
+            Err(error) => tracing::warn!(code = error.code(), "directories were not read: {}", error.log_line()),
+        }
     }
 }
 

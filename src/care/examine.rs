@@ -27,7 +27,7 @@ const MOST: usize = 200;
 /// The event of a backup.
 const BACKUP: &str = "backup.created";
 /// The short name of the demo's connection.
-const DEMO: &str = "demo";
+const DEMO: &[&str] = &["demo", "demo-directory"];
 
 /// Tell what authd knows of its own state: for `authd doctor`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -228,13 +228,13 @@ fn overlap(cx: &Context, app: &provider::App) -> Option<Ending> {
 }
 
 fn unwell(connection: &Connection) -> Option<Unwell> {
-    let ready = connection.oidc.clone().unwrap_or_default().ready();
+    let ready = connection.complete();
     let found = Unwell {
         id: connection.id.to_string(),
         name: connection.name.clone(),
         lacks: ready.err().map(|error| error.message().to_owned()),
         silent_since: connection.looked.filter(|look| !look.answered).map(|look| look.at),
-        demo: connection.slug.as_deref() == Some(DEMO),
+        demo: connection.slug.as_deref().is_some_and(|slug| DEMO.contains(&slug)),
     };
     (found.lacks.is_some() || found.silent_since.is_some() || found.demo).then_some(found)
 }

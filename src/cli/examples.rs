@@ -80,7 +80,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("role.delete", "  authd role delete auditor --org org_…"),
     (
         "connection.create",
-        "  authd connection create --org org_… --protocol oidc --name 'Acme Okta' --issuer https://acme.okta.com \\\n      --client-id 0oa… --client-secret-file secret.txt --domain acme.example --activate\n  authd connection create --org org_… --protocol oidc --name Entra --file entra.json\n  authd connection create … --set oidc.security.clockToleranceSeconds=60",
+        "  authd connection create --org org_… --protocol oidc --name 'Acme Okta' --issuer https://acme.okta.com \\\n      --client-id 0oa… --client-secret-file secret.txt --domain acme.example --activate\n  authd connection create --org org_… --protocol oidc --name Entra --file entra.json\n  authd connection create … --set oidc.security.clockToleranceSeconds=60\n  authd connection create --org org_… --protocol ldap --name 'Acme AD' --ldap-preset active_directory \\\n      --ldap-url ldaps://dc1.acme.example --ldap-search-base dc=acme,dc=example \\\n      --ldap-bind-dn svc-authd@acme.example --ldap-bind-password-file secret.txt --domain acme.example",
     ),
     ("connection.list", "  authd connection list --org org_…"),
     ("connection.get", "  authd connection get conn_…"),
@@ -92,8 +92,20 @@ const EXAMPLES: &[(&str, &str)] = &[
         "connection.set_oidc",
         "  authd connection set-oidc conn_… --client-secret-file new-secret.txt\n  authd connection set-oidc conn_… --set profile.mapping.groups=roles",
     ),
+    (
+        "connection.set_ldap",
+        "  authd connection set-ldap conn_… --ldap-group-search-base ou=groups,dc=acme,dc=example\n  authd connection set-ldap conn_… --set sync.enabled=true --set sync.everyMinutes=30",
+    ),
+    (
+        "connection.sync",
+        "  authd connection sync conn_…\n  authd connection sync conn_… --dry-run     what it would do, and to how many",
+    ),
+    ("connection.get_ldap", "  authd connection get-ldap conn_…"),
     ("connection.validate", "  authd connection validate conn_…"),
-    ("connection.test", "  authd connection test conn_…"),
+    (
+        "connection.test",
+        "  authd connection test conn_…\n  authd connection test conn_… --username ada     whom a name means in a directory",
+    ),
     ("connection.status", "  authd connection status conn_…"),
     ("connection.activate", "  authd connection activate conn_…"),
     ("connection.disable", "  authd connection disable conn_…"),

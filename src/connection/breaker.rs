@@ -12,6 +12,7 @@
 //! nothing about the provider.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -151,6 +152,18 @@ impl Outbound for Gate {
 
     fn permits(&self, url: &Url) -> Result<()> {
         self.outbound.permits(url)
+    }
+
+    async fn connect(&self, host: &str, to: SocketAddr, ordinary: bool) -> Result<tokio::net::TcpStream> {
+        let pass = self.breaker.admit(self.env.monotonic())?;
+        let answer = self.outbound.connect(host, to, ordinary).await;
+        let down = answer.as_ref().is_err_and(|error| error.is(&codes::UPSTREAM_UNAVAILABLE));
+        pass.settle(!down, self.env.monotonic());
+        answer
+    }
+
+    fn tls(&self) -> Option<rustls::ClientConfig> {
+        self.outbound.tls()
     }
 }
 

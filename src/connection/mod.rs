@@ -8,6 +8,7 @@
 
 mod breaker;
 pub mod domain;
+pub mod ldap;
 pub mod oidc;
 mod ops;
 pub mod protocol;
@@ -21,8 +22,8 @@ mod view;
 pub use domain::{Domain, DomainOwner};
 pub use ops::{
     ActivateConnection, ConnectionStatus, ConnectionTest, CreateConnection, CreatedConnection, DeleteConnection,
-    DisableConnection, GetConnection, GetOidc, ListConnections, ReadStatus, RestoreConnection, SetOidc, TestConnection,
-    UpdateConnection, ValidateConnection, Validation,
+    DisableConnection, GetConnection, GetLdap, GetOidc, ListConnections, ReadStatus, RestoreConnection, SetLdap,
+    SetOidc, TestConnection, UpdateConnection, ValidateConnection, Validation,
 };
 pub use record::{Connection, LastLook, Mapping, ProtocolKind, ScopeMapping, Status, TOMBSTONE, callback_url};
 pub use registry::Registry;
@@ -43,6 +44,8 @@ pub fn catalogue(catalogue: Catalogue) -> Catalogue {
         .with::<UpdateConnection>()
         .with::<SetOidc>()
         .with::<GetOidc>()
+        .with::<SetLdap>()
+        .with::<GetLdap>()
         .with::<ActivateConnection>()
         .with::<DisableConnection>()
         .with::<DeleteConnection>()

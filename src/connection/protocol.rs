@@ -7,9 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::report::Report;
 use crate::access::Context;
+use crate::crypto::Secret;
 use crate::directory::Profile;
 use crate::env::Timestamp;
 use crate::error::{Error, Result, codes};
+use crate::id::ConnectionId;
 
 /// One check of a sign-in, as the trace keeps it. Values are bounded, and secrets never stand in them.
 #[derive(
@@ -109,6 +111,34 @@ pub enum Begin {
         /// What the protocol has to remember (nonce, verifier).
         kept: Vec<u8>,
     },
+    /// The person types name and password on a page of ours, and `complete` is given them.
+    Credentials {
+        /// What stands in the field of the name already.
+        username: Option<String>,
+    },
+}
+
+/// What a person typed. It goes to the provider and nowhere else.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    /// As it was typed.
+    pub username: String,
+    /// The password.
+    pub password: Secret,
+}
+
+impl Credentials {
+    /// By what tries at an account are counted: capitals, blanks and a domain before it do not make another.
+    pub fn counted(username: &str) -> String {
+        let text = username.trim();
+        let account = text.split_once('\\').map_or(text, |(_, account)| account);
+        account.chars().flat_map(char::to_lowercase).collect()
+    }
+
+    /// Whose tries these are, at the provider of that connection; `counted` is the account.
+    pub fn account(connection: ConnectionId, counted: &str) -> Vec<u8> {
+        [&connection.bytes()[..], counted.as_bytes()].concat()
+    }
 }
 
 /// What came back: the parameters of the callback, each at most once.
@@ -116,6 +146,8 @@ pub enum Begin {
 pub struct Answer {
     /// By name.
     pub parameters: BTreeMap<String, String>,
+    /// What the person typed, where the protocol asks for it.
+    pub credentials: Option<Credentials>,
 }
 
 /// A person whom the provider vouches for.
@@ -136,6 +168,10 @@ pub struct Authenticated {
     /// Who the person is in the provider's own words, for its logout; of OpenID Connect `<iss>|<sub>`, whatever claim the
     /// connection knows people by.
     pub upstream_subject: Option<String>,
+    /// The account's own name, as tries at it are counted, where the person may type it in several ways.
+    pub account: Option<String>,
+    /// The scopes that the connection gives for the person's groups.
+    pub scopes: Vec<String>,
 }
 
 /// A provider's word that somebody has signed out there.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::oidc;
+use super::{ldap, oidc};
 use crate::access::RoleName;
 use crate::config::PublicUrl;
 use crate::crypto::{MasterKey, Sealing};
@@ -27,6 +27,9 @@ pub enum ProtocolKind {
     /// OpenID Connect.
     #[n(0)]
     Oidc,
+    /// LDAP: a directory that people sign in to by name and password.
+    #[n(2)]
+    Ldap,
 }
 
 impl ProtocolKind {
@@ -34,6 +37,7 @@ impl ProtocolKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Oidc => "oidc",
+            Self::Ldap => "ldap",
         }
     }
 }
@@ -138,6 +142,9 @@ pub struct Connection {
     /// The scopes of apps that follow where none of those groups is there.
     #[n(16)]
     pub default_scopes: Option<Vec<String>>,
+    /// How to speak LDAP with the directory, once that is set.
+    #[n(17)]
+    pub ldap: Option<ldap::Config>,
 }
 
 impl Record for Connection {
@@ -165,10 +172,14 @@ impl Record for Connection {
 
 impl Sealing for Connection {
     fn reseal(&mut self, env: &Env, key: &MasterKey) -> Result<bool> {
-        match self.oidc.as_mut().and_then(|oidc| oidc.client.secret.as_mut()) {
-            Some(secret) => key.reseal(env, &oidc::secret_place(self.id), secret),
-            None => Ok(false),
+        let mut resealed = false;
+        if let Some(secret) = self.oidc.as_mut().and_then(|oidc| oidc.client.secret.as_mut()) {
+            resealed |= key.reseal(env, &oidc::secret_place(self.id), secret)?;
         }
+        if let Some(password) = self.ldap.as_mut().and_then(|ldap| ldap.bind.password.as_mut()) {
+            resealed |= key.reseal(env, &ldap::secret_place(self.id), password)?;
+        }
+        Ok(resealed)
     }
 }
 
@@ -192,6 +203,12 @@ impl Connection {
     /// The connection, deleted or not. Errors: `not_found`.
     pub async fn load_any(store: &Store, id: ConnectionId) -> Result<Stored<Self>> {
         store.get(Self::key_of(id)).await?.ok_or_else(|| Error::new(&codes::NOT_FOUND))
+    }
+
+    /// Whether everything is set that a sign-in needs. Nothing is asked of the provider.
+    /// Errors: `connection_not_ready`, naming what is missing.
+    pub fn complete(&self) -> Result<()> {
+        super::settings::complete(self)
     }
 
     /// Whether the provider answered at the last look; yes, where nobody has looked.

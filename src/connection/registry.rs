@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::breaker::{Breakers, Guarded};
-use super::oidc;
 use super::protocol::Protocol;
 use super::record::{Connection, ProtocolKind};
 use super::settings;
+use super::{ldap, oidc};
 use crate::access::Context;
 use crate::error::{Error, Result, codes};
 
@@ -15,6 +15,7 @@ use crate::error::{Error, Result, codes};
 #[derive(Clone)]
 pub struct Registry {
     oidc: Arc<oidc::Caches>,
+    ldap: Arc<ldap::Directories>,
     breakers: Arc<Breakers>,
 }
 
@@ -27,17 +28,23 @@ impl Default for Registry {
 impl Registry {
     /// With nothing remembered yet.
     pub fn new() -> Self {
-        Self { oidc: Arc::new(oidc::Caches::new()), breakers: Arc::default() }
+        Self { oidc: Arc::new(oidc::Caches::new()), ldap: Arc::default(), breakers: Arc::default() }
     }
 
     /// The protocol of a connection, whatever its status. Errors: `connection_not_ready`, naming what is missing.
     pub fn protocol(&self, _cx: &Context, connection: &Connection) -> Result<Box<dyn Protocol>> {
+        settings::complete(connection)?;
         match connection.protocol {
             ProtocolKind::Oidc => {
-                settings::complete(connection)?;
                 let config = connection.oidc.clone().ok_or_else(|| Error::new(&codes::CONNECTION_NOT_READY))?;
                 let breaker = self.breakers.of(connection.id, &config);
                 let protocol = Box::new(oidc::Oidc::new(connection.id, config, Arc::clone(&self.oidc)));
+                Ok(Box::new(Guarded::new(protocol, breaker)))
+            }
+            ProtocolKind::Ldap => {
+                let config = connection.ldap.clone().ok_or_else(|| Error::new(&codes::CONNECTION_NOT_READY))?;
+                let breaker = self.breakers.of(connection.id, &config);
+                let protocol = Box::new(ldap::Ldap::new(connection, config, Arc::clone(&self.ldap)));
                 Ok(Box::new(Guarded::new(protocol, breaker)))
             }
         }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::oidc::{self, AuthMethod, Config};
-use super::record::Connection;
+use super::record::{Connection, ProtocolKind};
 use crate::access::Context;
 use crate::crypto::Secret;
 use crate::crypto::jws::Algorithm;
@@ -242,7 +242,7 @@ impl OidcSettings {
 }
 
 /// Absent leaves, empty clears, text sets. What the text may be, `Config::check` says.
-fn set_text(place: &mut Option<String>, text: Option<String>) {
+pub(super) fn set_text(place: &mut Option<String>, text: Option<String>) {
     if let Some(text) = text {
         let text = text.trim();
         *place = (!text.is_empty()).then(|| text.to_owned());
@@ -263,11 +263,19 @@ fn scope_list(given: &[String]) -> Vec<String> {
 /// Whether everything is set that a sign-in needs. Pure; nothing is asked of the provider.
 /// Errors: `connection_not_ready`, naming what is missing.
 pub(super) fn complete(connection: &Connection) -> Result<()> {
-    let nothing = || {
-        Error::says(&codes::CONNECTION_NOT_READY, "The connection has no issuer and no client id.")
-            .help("Set them with `authd connection set-oidc`.")
-    };
-    connection.oidc.as_ref().ok_or_else(nothing)?.ready()
+    let lacks = |says: &'static str, help: &'static str| Error::says(&codes::CONNECTION_NOT_READY, says).help(help);
+    match connection.protocol {
+        ProtocolKind::Oidc => {
+            let nothing = || {
+                lacks("The connection has no issuer and no client id.", "Set them with `authd connection set-oidc`.")
+            };
+            connection.oidc.as_ref().ok_or_else(nothing)?.ready()
+        }
+        ProtocolKind::Ldap => {
+            let nothing = || lacks("The connection has no directory.", "Name it with `authd connection set-ldap`.");
+            connection.ldap.as_ref().ok_or_else(nothing)?.ready()
+        }
+    }
 }
 
 /// The OpenID Connect configuration as it is shown: without the secret.

@@ -4,7 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::domain::{self, Domain, DomainCheck, Proof};
-use super::record::{Connection, Mapping, ProtocolKind, ScopeMapping, Status, backchannel_logout_url, callback_url};
+use super::ldap::LdapView;
+use super::record::{
+    Connection, Mapping, ProtocolKind, ScopeMapping, Status, backchannel_logout_url, callback_url,
+};
 use super::settings::OidcView;
 use crate::access::{Context, RoleName};
 use crate::env::Timestamp;
@@ -51,6 +54,9 @@ pub struct ConnectionView {
     /// The OpenID Connect configuration.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oidc: Option<OidcView>,
+    /// The LDAP configuration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ldap: Option<LdapView>,
     /// The redirect URI to register at the provider.
     pub callback_url: String,
     /// The back-channel logout URI to register at the provider: whoever signs out there is signed out here.
@@ -197,6 +203,7 @@ impl ConnectionView {
             scope_mapping: connection.scope_mapping.clone(),
             default_scopes: connection.default_scopes.clone(),
             oidc: connection.oidc.as_ref().map(OidcView::from),
+            ldap: connection.ldap.as_ref().map(LdapView::from),
             callback_url: callback_url(&cx.deployment.public_url, connection.id),
             backchannel_logout_url: backchannel_logout_url(&cx.deployment.public_url, connection.id),
             created_at: connection.created_at,

@@ -8,7 +8,7 @@ mod frozen;
 mod system;
 mod timestamp;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -107,6 +107,16 @@ pub trait Outbound: Send + Sync {
     async fn send(&self, request: Request) -> Result<Response>;
     /// Whether the address could be called at all, without calling it: scheme, literal address, port. Same errors.
     fn permits(&self, url: &url::Url) -> Result<()>;
+    /// Connects to an address that `host` resolved to, for a protocol that brings its own encryption (LDAP); `ordinary`
+    /// tells whether the port is one of that protocol. Errors: `url_not_allowed`, `outbound_not_allowed`,
+    /// `upstream_unavailable`.
+    async fn connect(&self, _host: &str, _to: SocketAddr, _ordinary: bool) -> Result<tokio::net::TcpStream> {
+        Err(crate::error::Error::new(&crate::error::codes::OUTBOUND_NOT_ALLOWED))
+    }
+    /// Whose certificates are believed where a connection names no authority of its own.
+    fn tls(&self) -> Option<rustls::ClientConfig> {
+        None
+    }
 }
 
 /// DNS, as a parameter.

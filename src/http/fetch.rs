@@ -106,6 +106,24 @@ impl Outbound for Fetch {
     fn permits(&self, url: &Url) -> Result<()> {
         self.rules.permits(url)
     }
+
+    async fn connect(&self, host: &str, to: SocketAddr, ordinary: bool) -> Result<tokio::net::TcpStream> {
+        self.rules.permits_socket(host, to.ip(), to.port(), ordinary)?;
+        let refused = |error| {
+            Error::says(&codes::UPSTREAM_UNAVAILABLE, "No connection could be made to the other side.").because(error)
+        };
+        let connected = tokio::time::timeout(CONNECT, tokio::net::TcpStream::connect(to)).await;
+        let stream = connected.map_err(|_| late())?.map_err(refused)?;
+        stream.set_nodelay(true).map_err(refused)?;
+        Ok(stream)
+    }
+
+    fn tls(&self) -> Option<rustls::ClientConfig> {
+        let mut config = self.tls.clone();
+        // What is spoken inside is agreed on for HTTP alone.
+        config.alpn_protocols.clear();
+        Some(config)
+    }
 }
 
 async fn exchange(clients: &Clients, request: &Request) -> Result<Response> {

@@ -28,6 +28,9 @@ pub enum Intent {
     /// The person was asked to let an app in on a device.
     #[n(2)]
     Device(#[n(0)] DeviceRequest),
+    /// An app hands over what the person gave it, and is answered itself.
+    #[n(3)]
+    Relayed,
 }
 
 impl Intent {
@@ -36,7 +39,7 @@ impl Intent {
         match self {
             Self::Authorize(request) => Some(request.app),
             Self::Device(request) => Some(request.app),
-            Self::Account => None,
+            Self::Account | Self::Relayed => None,
         }
     }
 }
@@ -111,7 +114,8 @@ impl Record for Attempt {
 impl Sealing for Attempt {
     fn reseal(&mut self, env: &Env, key: &MasterKey) -> Result<bool> {
         // An answer is being checked, and what is kept was read for it. Nobody opens it a second time.
-        if self.step == Step::Claimed {
+        // A protocol that keeps nothing has sealed nothing.
+        if self.step == Step::Claimed || self.kept.is_empty() {
             return Ok(false);
         }
         let anew = oidc::reseal_kept(env, key, self.connection, &self.kept)?;

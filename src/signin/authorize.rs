@@ -7,6 +7,7 @@ use super::attempt::{Attempt, Intent, Step};
 use super::bounds;
 use super::consent;
 use super::http::{Signin, deliver, with_cookie};
+use super::password;
 use super::route::{Routed, Wish, route};
 use super::standing::{self, Standing};
 use super::ticket::Ticket;
@@ -72,7 +73,7 @@ pub(super) async fn proceed(signin: &Signin, cx: &Context, headers: &HeaderMap, 
     };
     let (organization, wanted) = match &ticket.intent {
         Intent::Authorize(request) => (request.organization.clone(), request.connection.clone()),
-        Intent::Account | Intent::Device(_) => (None, None),
+        Intent::Account | Intent::Device(_) | Intent::Relayed => (None, None),
     };
     // The request's own client may have gone since the page was shown.
     if let Some(app) = ticket.intent.app() {
@@ -99,10 +100,7 @@ pub(super) async fn go(
     intent: Intent,
     wish: &Wish<'_>,
 ) -> Result<Response> {
-    let reach = match intent.app() {
-        Some(app) => App::load(&cx.store, app).await?.reach(),
-        None => Reach::All,
-    };
+    let reach = reach(cx, &intent).await?;
     // Which domains are served is told to whoever signs in, not listed to whoever asks for many.
     let searches = wish.email.is_some() && wish.connection.is_none();
     let routed = match searches {
@@ -122,6 +120,14 @@ pub(super) async fn go(
         Ok(Routed::Nowhere { domain }) => nowhere(signin, cx, headers, intent, domain, wish).await,
         Err(error) => refuse(signin, cx, Some(&intent), None, error).await,
     }
+}
+
+/// Which organizations the sign-in may search.
+pub(super) async fn reach(cx: &Context, intent: &Intent) -> Result<Reach> {
+    Ok(match intent.app() {
+        Some(app) => App::load(&cx.store, app).await?.reach(),
+        None => Reach::All,
+    })
 }
 
 /// Sends the browser upstream, and remembers it in one commit.
@@ -151,7 +157,13 @@ async fn send(
 
     let Opaque { text: state, hash } = Opaque::new(&cx.env, "");
     state.expose().clone_into(&mut begin.state);
-    let Begin::Redirect { url, kept } = signin.registry.protocol(cx, &connection)?.begin(cx, &begin).await?;
+    let (url, kept) = match signin.registry.protocol(cx, &connection)?.begin(cx, &begin).await? {
+        Begin::Redirect { url, kept } => (url, kept),
+        Begin::Credentials { username } => {
+            let username = username.unwrap_or_default();
+            return password::ask(signin, cx, headers, intent.clone(), &connection, &username).await;
+        }
+    };
     let (browser, cookie) = signin.mark(cx, headers)?;
     let attempt = Attempt {
         id: AttemptId::new(&cx.env),
@@ -247,22 +259,22 @@ async fn nowhere(
 }
 
 /// Where the form may end by redirects, besides any provider: at the app.
-fn returns_to(intent: &Intent) -> Option<String> {
+pub(super) fn returns_to(intent: &Intent) -> Option<String> {
     match intent {
         Intent::Authorize(request) => Some(request.redirect_uri.clone()),
-        Intent::Account | Intent::Device(_) => None,
+        Intent::Account | Intent::Device(_) | Intent::Relayed => None,
     }
 }
 
 fn seal(cx: &Context, intent: Intent, browser: TokenHash) -> Result<String> {
-    Ticket { intent, browser, made_at: cx.env.now() }.seal(cx)
+    Ticket { intent, browser, made_at: cx.env.now(), connection: None }.seal(cx)
 }
 
 /// Where a person starts the same sign-in once more; nowhere when only the app can start it.
 pub(super) fn again(signin: &Signin, intent: &Intent) -> Option<String> {
     match intent {
         Intent::Authorize(request) => request.again().map(|path| signin.path(&path)),
-        Intent::Account => Some(signin.path("/signin")),
+        Intent::Account | Intent::Relayed => Some(signin.path("/signin")),
         Intent::Device(_) => Some(signin.path("/device")),
     }
 }

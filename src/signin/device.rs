@@ -102,7 +102,7 @@ pub(super) fn confirm_at(signin: &Signin, cx: &Context, request: &DeviceRequest,
 }
 
 fn seal(cx: &Context, request: DeviceRequest, browser: TokenHash) -> Result<String> {
-    Ticket { intent: Intent::Device(request), browser, made_at: cx.env.now() }.seal(cx)
+    Ticket { intent: Intent::Device(request), browser, made_at: cx.env.now(), connection: None }.seal(cx)
 }
 
 /// The request of a ticket of this browser, and the device that still waits.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::trace::{Ending, Trace};
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, Route};
 use crate::connection::protocol::Checks;
-use crate::connection::{Connection, oidc};
+use crate::connection::{Connection, ProtocolKind, oidc};
 use crate::directory::Profile;
 use crate::env::Timestamp;
 use crate::error::{Error, Kind, Result, codes};
@@ -152,6 +152,15 @@ impl ExplainPolicy {
         if claims.is_empty() {
             return Err(Error::says(&codes::INVALID_INPUT, "Nobody arrives: neither `input`, `subject` nor `attempt` is there.")
                 .help("`--input FILE` has the claims as the provider sends them: {\"sub\": …, \"email\": …, \"email_verified\": true}."));
+        }
+        if connection.protocol != ProtocolKind::Oidc {
+            return Err(Error::says(
+                &codes::INVALID_INPUT,
+                "Only the claims of an OpenID provider can be given by `input`.",
+            )
+            .help(
+                "`--attempt` has whoever came in a sign-in; `authd connection test --username` shows who is found.",
+            ));
         }
         // Before the provider is set up, the default mapping tells.
         let config = connection.oidc.clone().unwrap_or_default();

@@ -7,9 +7,11 @@ use super::http::{Signin, deliver, with_cookie};
 use super::standing;
 use super::trace::Trace;
 use crate::access::Context;
+use crate::access::throttle::{self, Rule, Subject};
 use crate::connection::Connection;
 use crate::connection::protocol::{Authenticated, Checks};
-use crate::directory::{EmailAddress, PersonProposal, ProvisionedPerson, SourceFacts, provision_person};
+use crate::crypto::Secret;
+use crate::directory::{EmailAddress, Membership, PersonProposal, ProvisionedPerson, SourceFacts, provision_person};
 use crate::error::{Error, Result, codes};
 use crate::event::EventKind;
 use crate::governance;
@@ -18,7 +20,7 @@ use crate::provider::authorize::AuthorizeRequest;
 use crate::provider::consent::{self, Question};
 use crate::provider::{ToApp, code};
 use crate::session::{Epochs, NewSession, Opened, Scope, Session};
-use crate::store::{Batch, Record as _, Stored};
+use crate::store::{Batch, Record as _, Revision};
 
 /// How often the finish is worked out again when something it read was changed before its commit.
 const RETRIES: usize = 3;
@@ -36,6 +38,8 @@ pub(super) async fn reuse(cx: &Context, request: &AuthorizeRequest, session: &Se
 enum Next {
     /// To their own page.
     Account,
+    /// Nothing: an app has handed the sign-in over, and is answered itself.
+    Nothing,
     /// The app's answer.
     App(ToApp),
     /// The app's question, before it is answered.
@@ -57,6 +61,7 @@ impl Next {
         let request = match &attempt.intent {
             Intent::Authorize(request) => request,
             Intent::Account => return Ok(Self::Account),
+            Intent::Relayed => return Ok(Self::Nothing),
             Intent::Device(request) => {
                 return super::device::confirm_at(signin, cx, request, attempt.browser).map(Self::Device);
             }
@@ -74,6 +79,7 @@ impl Next {
     async fn tell(self, signin: &Signin, cx: &Context, session: &Session) -> Result<Response> {
         match self {
             Self::Account => reply::see_other(&signin.world.deployment.public_url.at("/signin")),
+            Self::Nothing => Err(Error::bug("a sign-in that leads nowhere")),
             Self::Device(at) => reply::see_other(&at),
             Self::App(answer) => deliver(cx, &answer),
             Self::Ask(request, question) => super::consent::ask(signin, cx, &request, session, *question).await,
@@ -87,19 +93,41 @@ pub(super) struct Vouched<'a> {
     pub person: &'a Authenticated,
     /// The live session that the browser brought.
     pub earlier: Option<&'a Session>,
+    /// Tries that were taken before the password was looked at, and do not count now that it was right.
+    pub tries: Vec<(Rule, Subject)>,
+}
+
+/// Who is in.
+pub(super) struct Finished {
+    /// What the browser is told.
+    next: Next,
+    cookie: Secret,
+    pub session: Session,
+    pub member: Membership,
+    /// They were not known before.
+    pub created: bool,
+}
+
+impl Finished {
+    /// The redirect, with the cookie of the session.
+    pub async fn response(self, signin: &Signin, cx: &Context) -> Result<Response> {
+        let response = self.next.tell(signin, cx, &self.session).await?;
+        Ok(with_cookie(response, Some(signin.session_cookie(self.cookie.expose())?)))
+    }
 }
 
 /// Lets the person in. Errors: those of the policy's verdict; the caller tells them, in one commit with what is `made`:
-/// somebody may become known who does not get in.
+/// somebody may become known who does not get in. An attempt that was kept has a `revision`, and is used up with it.
 pub(super) async fn finish(
     signin: &Signin,
     cx: &Context,
-    attempt: &Stored<Attempt>,
+    (attempt, revision): (&Attempt, Option<Revision>),
     vouched: &Vouched<'_>,
     checks: &mut Checks,
     made: &mut Batch,
-) -> Result<Response> {
-    let Vouched { connection, person, earlier } = *vouched;
+) -> Result<Finished> {
+    let Vouched { connection, person, earlier, ref tries } = *vouched;
+    let taken = tries;
     let facts = governance::facts_of(cx, connection, person.profile.email.as_deref()).await?;
     let proposal = PersonProposal::sign_in(connection.id, &person.subject, &person.profile);
     let mut tries = 0;
@@ -133,18 +161,19 @@ pub(super) async fn finish(
         };
         let Opened { session, cookie } = Session::open(cx, new, &mut batch).await?;
         session.replace(cx, earlier, &mut batch).await?;
+        throttle::give_back(cx, taken, &mut batch).await?;
         let mut trace = Trace::of(cx, attempt).await?;
         let mut all = checks.clone();
         all.pass("policy", if provisioned.created { "created" } else { "admitted" });
         let next = Next::of(signin, cx, attempt, &session, &mut all, &mut batch).await?;
         trace.keep(person);
         trace.succeed(cx.env.now(), &all, member.user, session.id);
-        conclude(cx, attempt, connection, &provisioned, &session, &mut batch);
+        conclude(cx, (attempt, revision), connection, &provisioned, &session, &mut batch);
         signin.bounds.trace(cx, &trace, &mut batch).await?;
         match cx.store.commit(batch).await {
             Ok(_) => {
-                let response = next.tell(signin, cx, &session).await?;
-                return Ok(with_cookie(response, Some(signin.session_cookie(cookie.expose())?)));
+                let (member, created) = (provisioned.membership, provisioned.created);
+                return Ok(Finished { next, cookie, session, member, created });
             }
             Err(refused) if retry(&refused) && tries < RETRIES => tries += 1,
             Err(refused) => return Err(refused.into()),
@@ -181,7 +210,7 @@ fn retry(refused: &crate::store::Refused) -> bool {
 
 fn conclude(
     cx: &Context,
-    attempt: &Stored<Attempt>,
+    (attempt, revision): (&Attempt, Option<Revision>),
     connection: &Connection,
     provisioned: &ProvisionedPerson,
     session: &Session,
@@ -197,5 +226,8 @@ fn conclude(
     if provisioned.email_conflict {
         event = event.with("note", "email_conflict");
     }
-    batch.delete::<Attempt>(attempt.value.key(), attempt.revision).log(event);
+    if let Some(revision) = revision {
+        batch.delete::<Attempt>(attempt.key(), revision);
+    }
+    batch.log(event);
 }

@@ -10,7 +10,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 
 use super::bounds::Bounds;
-use super::{account, authorize, callback, consent, device, logout, upstream_logout};
+use super::{account, authorize, callback, consent, device, logout, password, relayed, upstream_logout};
 use crate::access::{Caller, Context, World};
 use crate::connection::Registry;
 use crate::crypto::{Opaque, TokenHash};
@@ -152,6 +152,8 @@ pub fn http(signin: Signin) -> Router {
         .route("/device/confirm", get(device_confirm).post(device_decide))
         .route("/oauth2/logout", get(logout_get).post(logout_post))
         .route("/oauth2/logout/confirm", post(logout_confirm))
+        .route("/signin/password", post(password_post))
+        .route("/connections/{id}/ldap", post(ldap_post))
         .route("/connections/{id}/oidc/callback", get(oidc_callback))
         .route("/connections/{id}/oidc/backchannel-logout", post(oidc_logout))
         .layer(from_fn_with_state(limits::AUTH_BODY, limits::body))
@@ -218,6 +220,29 @@ async fn own_form(
         Err(error) => authorize::refuse(signin, cx, None, None, error).await,
     };
     answer.unwrap_or_else(|error| failure(cx, &error))
+}
+
+async fn password_post(
+    State(signin): State<Signin>,
+    info: RequestInfo,
+    headers: HeaderMap,
+    Form(params): Form,
+) -> Response {
+    let cx = signin.context(info);
+    own_form(&signin, &cx, &headers, password::answer(&signin, &cx, &headers, &params)).await
+}
+
+async fn ldap_post(
+    State(signin): State<Signin>,
+    info: RequestInfo,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    request: Request,
+) -> Response {
+    let request_id = info.id;
+    relayed::answer(&signin, info, &headers, &id, request)
+        .await
+        .unwrap_or_else(|error| reply::problem(&error, request_id))
 }
 
 async fn consent_post(

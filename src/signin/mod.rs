@@ -18,7 +18,10 @@
 //!        ▼ callback: state, browser, connection, screen                                   │
 //!  commit Attempt{Claimed} ► protocol.complete ► provision ► session ► code ► one commit ─┤
 //!        │                                                              ▼ must be let in?     │
-//!        │                                              page ► POST /signin/consent ► code ───┘
+//!        │                                              page ► POST /signin/consent ► code ───┤
+//!        │ or, where the provider is a directory:                                         │
+//!        ▼ page for name and password (sealed ticket) ► POST /signin/password             │
+//!  try taken (commit) ► protocol.complete ► provision ► session ► code ► one commit ──────┘
 //!        │ refused at any point
 //!        ▼ commit {attempt gone, trace, one event} ► page with code and request id
 //! ```
@@ -35,6 +38,8 @@ mod explain_policy;
 mod finish;
 mod http;
 mod logout;
+mod password;
+mod relayed;
 mod route;
 mod shelf;
 mod standing;

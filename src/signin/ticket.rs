@@ -10,6 +10,7 @@ use crate::access::Context;
 use crate::crypto::{Sealed, TokenHash, base64url, from_base64url};
 use crate::env::Timestamp;
 use crate::error::{Error, Result, codes};
+use crate::id::ConnectionId;
 
 const PLACE: &str = "signin/ticket";
 /// How long a form is taken that nobody says otherwise of.
@@ -27,6 +28,9 @@ pub struct Ticket {
     /// When.
     #[n(2)]
     pub made_at: Timestamp,
+    /// Through which connection, once that is known: the form for name and password is that one's.
+    #[n(3)]
+    pub connection: Option<ConnectionId>,
 }
 
 impl Ticket {

@@ -15,6 +15,7 @@ mod domains;
 mod fetch;
 mod fuzz;
 mod governance;
+mod ldap;
 mod limits;
 mod listen;
 mod lists;

@@ -104,6 +104,7 @@ impl Scene {
             updated_at: env.now(),
             deleted_at: None,
             looked: None,
+            ldap: None,
         };
         simulator.register(Client {
             id: "authd".to_owned(),
@@ -119,7 +120,9 @@ impl Scene {
     async fn begin(&self) -> (url::Url, Vec<u8>) {
         let protocol = self.registry.protocol(&self.cx, &self.connection).unwrap();
         let request = BeginRequest { state: "a-state".to_owned(), ..BeginRequest::default() };
-        let Begin::Redirect { url, kept } = protocol.begin(&self.cx, &request).await.unwrap();
+        let Begin::Redirect { url, kept } = protocol.begin(&self.cx, &request).await.unwrap() else {
+            panic!("no redirect")
+        };
         (url.parse().unwrap(), kept)
     }
 
@@ -144,7 +147,7 @@ impl Scene {
         let back: url::Url = headers["location"].to_str().unwrap().parse().unwrap();
         let parameters: BTreeMap<String, String> = back.query_pairs().into_owned().collect();
         let protocol = self.registry.protocol(&self.cx, &self.connection).unwrap();
-        let answer = Answer { parameters };
+        let answer = Answer { parameters, ..Answer::default() };
         let mut checks = Checks::new();
         protocol.screen(&answer, &mut checks)?;
         protocol.complete(&self.cx, &answer, &kept, &mut checks).await

@@ -48,6 +48,7 @@ const COMMITS: &[(&str, &str)] = &[
     ),
     ("app.rs", "what a first start needs; the count of bearers that open nothing"),
     ("outbox/", "the cursor with its calls, and how each call ended"),
+    ("people/sync.rs", "each person whom a directory speaks of, and the end of the reading"),
     ("provider/client_auth.rs", "the refusal of an app, and the one use of what it proved itself by"),
     ("provider/device/endpoint.rs", "a device code, or the refusal of one"),
     ("provider/identity.rs", "the refusal of a token; the person whom a trusted issuer's token makes known"),

@@ -1,11 +1,13 @@
 //! # cli::demo — what `authd serve --demo` sets up
 //!
-//! *Owns* the demo: an organization with a connection to the test identity provider, and a sample app with its page.
-//! *Gives* `Places` (two listeners on loopback, taken before the outbound rules are made) and `start`.
+//! *Owns* the demo: an organization with connections to the test identity provider and the test directory, and a sample
+//! app with its page.
+//! *Gives* `Places` (listeners on loopback, taken before the outbound rules are made) and `start`.
 //! *Needs* the app and its operations, as any operator would use them. *Never* touches the store itself, and never
 //! opens anything off loopback. A restart finds what an earlier one made: the same organization, connection and app,
 //! on the same ports while they are free.
 
+mod directory;
 mod sample;
 mod setup;
 mod verify;
@@ -19,7 +21,7 @@ use serde_json::{Value, json};
 use super::show::Show;
 use crate::app::App;
 use crate::config::Config;
-use crate::connection::simulator::{PEOPLE, Person, Simulator};
+use crate::connection::simulator::{PEOPLE, Person, Simulator, directory as simulated};
 use crate::error::{Error, Result, codes};
 use crate::server::listen::{self, Limits, Listener, Shutdown};
 
@@ -32,19 +34,21 @@ const FILE: &str = "demo.json";
 struct Ports {
     simulator: u16,
     app: u16,
+    directory: u16,
 }
 
-/// Where the two run: bound, and not yet served.
+/// Where they run: bound, and not yet served.
 pub struct Places {
     simulator: Listener,
     app: Listener,
+    directory: std::net::TcpListener,
     ports: Ports,
     file: PathBuf,
 }
 
 impl Places {
-    /// Takes two loopback ports: those of the last start, or the two above authd's own, or any. The test identity
-    /// provider's is allowed to be called, by this process alone. Errors: `listen_failed`.
+    /// Takes three loopback ports: those of the last start, or the three above authd's own, or any. Those of
+    /// the test identity provider and the test directory are allowed to be called, by this process alone. Errors: `listen_failed`.
     pub fn take(config: &mut Config) -> Result<Self> {
         let file = config.data_dir.path().join(FILE);
         let last: Ports =
@@ -55,9 +59,13 @@ impl Places {
         };
         let app = bind(&[last.app, above(1)])?;
         let simulator = bind(&[last.simulator, above(2)])?;
-        let ports = Ports { simulator: port(&simulator)?, app: port(&app)? };
-        config.outbound.allow.push(format!("127.0.0.1:{}", ports.simulator));
-        Ok(Self { simulator, app, ports, file })
+        let directory = bind_plain(&[last.directory, above(3)])?;
+        let at = directory.local_addr().map_err(|error| Error::new(&codes::LISTEN_FAILED).because(error))?.port();
+        let ports = Ports { simulator: port(&simulator)?, app: port(&app)?, directory: at };
+        for port in [ports.simulator, ports.directory] {
+            config.outbound.allow.push(format!("127.0.0.1:{port}"));
+        }
+        Ok(Self { simulator, app, directory, ports, file })
     }
 }
 
@@ -65,6 +73,12 @@ fn bind(wanted: &[u16]) -> Result<Listener> {
     let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let free = wanted.iter().filter(|port| **port != 0).find_map(|port| Listener::tcp(at(*port), None).ok());
     free.map_or_else(|| Listener::tcp(at(0), None), Ok)
+}
+
+fn bind_plain(wanted: &[u16]) -> Result<std::net::TcpListener> {
+    let at = |port| std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+    let free = wanted.iter().filter(|port| **port != 0).find_map(|port| at(*port).ok());
+    free.map_or_else(|| at(0), Ok).map_err(|error| Error::new(&codes::LISTEN_FAILED).because(error))
 }
 
 fn port(listener: &Listener) -> Result<u16> {
@@ -117,7 +131,7 @@ pub struct Demo {
 /// Sets everything up, serves both, and says what to click. authd itself must be listening already.
 /// Errors: those of the operations, of the outbound rules.
 pub async fn start(app: &App, config: &Config, places: Places, shutdown: &Shutdown) -> Result<Demo> {
-    let Places { simulator: simulator_place, app: app_place, ports, file } = places;
+    let Places { simulator: simulator_place, app: app_place, directory, ports, file } = places;
     let at = |port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let simulator_url = format!("http://127.0.0.1:{}", ports.simulator);
     let app_url = format!("http://127.0.0.1:{}", ports.app);
@@ -125,7 +139,7 @@ pub async fn start(app: &App, config: &Config, places: Places, shutdown: &Shutdo
     // A connection is switched on only when its provider answers, so this one answers first.
     let router = simulator.router(at(ports.simulator));
     tokio::spawn(listen::serve(simulator_place, router, Limits::default(), shutdown.clone()));
-    let made = setup::everything(app, &simulator, &app_url).await?;
+    let made = setup::everything(app, &simulator, directory, &app_url).await?;
     let sample = sample::Sample::new(app, config, made, &app_url)?;
     tokio::spawn(listen::serve(app_place, sample.router(at(ports.app))?, Limits::default(), shutdown.clone()));
     // Without the file the next start takes other ports; nothing else depends on it.
@@ -148,7 +162,7 @@ impl Demo {
         let who = |person: &Person| format!("{:<26} {}", person.email, paint.dim(&person.name()));
         let people: Vec<String> = PEOPLE.iter().map(who).collect();
         show.line(&format!(
-            "  {}\n\n  1. Open {}\n  2. Click {}, and enter {}\n  3. At the test identity provider, click {}\n  4. The app shows its token, verified and decoded\n\n  {}\n    {}\n",
+            "  {}\n\n  1. Open {}\n  2. Click {}, and enter {}\n  3. At the test identity provider, click {}\n  4. The app shows its token, verified and decoded\n\n  {}\n    {}\n\n  {}\n    {:<26} {}\n",
             paint.bold("The demo is ready"),
             paint.cyan(&self.app_url),
             paint.bold("Sign in"),
@@ -156,6 +170,9 @@ impl Demo {
             paint.bold("Ada Lovelace"),
             paint.dim("who one can be there, and which fault to simulate, is chosen on its page:"),
             people.join("\n    "),
+            paint.dim("or with a password, at the test directory:"),
+            format!("ada@{}", simulated::DOMAIN),
+            paint.dim(&format!("password: {}; `locked`, `expired`, `slow` show what goes wrong", simulated::PASSWORD)),
         ))
     }
 
@@ -163,7 +180,8 @@ impl Demo {
         let people: Vec<Value> =
             PEOPLE.iter().map(|person| json!({"name": person.name(), "email": person.email})).collect();
         json!({"event": "demo", "appUrl": self.app_url, "simulatorUrl": self.simulator_url,
-               "organization": self.organization, "tryEmail": try_email(), "people": people})
+               "organization": self.organization, "tryEmail": try_email(), "people": people,
+               "directory": {"tryEmail": format!("ada@{}", simulated::DOMAIN), "password": simulated::PASSWORD}})
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::directory;
 use crate::access::{Caller, Context};
 use crate::app::App;
 use crate::connection::callback_url;
@@ -24,18 +25,18 @@ pub(super) struct Made {
     pub client_secret: Secret,
 }
 
-struct Hands<'a> {
+pub(super) struct Hands<'a> {
     app: &'a App,
-    cx: Context,
+    pub cx: Context,
 }
 
 impl Hands<'_> {
-    async fn perform(&self, name: &str, input: Value) -> Result<Value> {
+    pub async fn perform(&self, name: &str, input: Value) -> Result<Value> {
         self.app.perform(&self.cx, name, input).await
     }
 
     /// The first item of a list that fits, through all its pages.
-    async fn find(&self, list: &str, mut input: Value, fits: impl Fn(&Value) -> bool) -> Result<Option<Value>> {
+    pub async fn find(&self, list: &str, mut input: Value, fits: impl Fn(&Value) -> bool) -> Result<Option<Value>> {
         input["limit"] = json!(1_000);
         loop {
             let page = self.perform(list, input.clone()).await?;
@@ -48,11 +49,38 @@ impl Hands<'_> {
             }
         }
     }
+
+    /// Claims and vouches for domains, where that is not done yet.
+    pub async fn own(&self, connection: &Value, domains: &[&str]) -> Result<()> {
+        let list = self.perform("domain.list", json!({"connection": connection})).await?;
+        for domain in domains {
+            let known = list["domains"].as_array().into_iter().flatten().find(|known| known["domain"] == *domain);
+            if known.is_none() {
+                self.perform("domain.add", json!({"connection": connection, "domain": domain})).await?;
+            }
+            if known.is_none_or(|known| known["verified"] != true) {
+                let verify = json!({"connection": connection, "domain": domain, "force": true});
+                match self.perform("domain.verify", verify).await {
+                    // Somebody uses the example domain in an organization of their own: it is theirs.
+                    Err(error) if error.is(&codes::DOMAIN_TAKEN) => {
+                        tracing::warn!(domain, "another organization has the demo's domain");
+                    }
+                    answer => drop(answer?),
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Makes what is not there yet, and brings the rest up to date. The secrets of both sides are new at every start, so
 /// none has to be kept in the clear. Errors: those of the operations.
-pub(super) async fn everything(app: &App, simulator: &Simulator, app_url: &str) -> Result<Made> {
+pub(super) async fn everything(
+    app: &App,
+    simulator: &Simulator,
+    listener: std::net::TcpListener,
+    app_url: &str,
+) -> Result<Made> {
     let cx = app.context(Caller::System, Origin::internal(&app.world.env));
     let hands = Hands { app, cx };
     let organization = match hands.find("organization.list", json!({}), |it| it["name"] == ORGANIZATION).await? {
@@ -60,7 +88,8 @@ pub(super) async fn everything(app: &App, simulator: &Simulator, app_url: &str) 
         None => hands.perform("organization.create", json!({"name": ORGANIZATION})).await?["id"].clone(),
     };
     let connection = connection(&hands, &organization, simulator).await?;
-    domains(&hands, &connection).await?;
+    hands.own(&connection, DOMAINS).await?;
+    directory::set_up(&hands, &organization, listener).await?;
     client(&hands, &organization, app_url).await
 }
 
@@ -71,7 +100,7 @@ pub(super) async fn remains(app: &App) -> Result<Option<String>> {
     let Some(organization) = hands.find("organization.list", json!({}), |it| it["name"] == ORGANIZATION).await? else {
         return Ok(None);
     };
-    let ours = |it: &Value| it["slug"] == SLUG && it["status"] == "active";
+    let ours = |it: &Value| [SLUG, directory::SLUG].iter().any(|slug| it["slug"] == *slug) && it["status"] == "active";
     let found = hands.find("connection.list", json!({"organization": organization["id"]}), ours).await?;
     Ok(found.and_then(|found| found["id"].as_str().map(str::to_owned)))
 }
@@ -117,27 +146,6 @@ async fn connection(hands: &Hands<'_>, organization: &Value, simulator: &Simulat
         redirect_uris: vec![callback_url(&hands.cx.deployment.public_url, connection)],
     });
     Ok(id)
-}
-
-async fn domains(hands: &Hands<'_>, connection: &Value) -> Result<()> {
-    let list = hands.perform("domain.list", json!({"connection": connection})).await?;
-    for domain in DOMAINS {
-        let known = list["domains"].as_array().into_iter().flatten().find(|known| known["domain"] == *domain);
-        if known.is_none() {
-            hands.perform("domain.add", json!({"connection": connection, "domain": domain})).await?;
-        }
-        if known.is_none_or(|known| known["verified"] != true) {
-            let verify = json!({"connection": connection, "domain": domain, "force": true});
-            match hands.perform("domain.verify", verify).await {
-                // Somebody uses the example domain in an organization of their own: it is theirs.
-                Err(error) if error.is(&codes::DOMAIN_TAKEN) => {
-                    tracing::warn!(domain, "another organization has the demo's domain");
-                }
-                answer => drop(answer?),
-            }
-        }
-    }
-    Ok(())
 }
 
 async fn client(hands: &Hands<'_>, organization: &Value, app_url: &str) -> Result<Made> {

@@ -146,6 +146,8 @@ impl Protocol for Oidc {
             amr: evidence.amr,
             upstream_session: evidence.sid,
             upstream_subject: Some(logout::subject(&metadata.issuer, &evidence.sub)),
+            account: None,
+            scopes: Vec::new(),
         })
     }
 

@@ -8,7 +8,9 @@ use super::super::domain;
 use super::super::record::{Connection, Mapping, ScopeMapping, Status, TOMBSTONE};
 use super::super::settings;
 use super::super::view::ConnectionView;
-use super::{Looked, event, given, look_at, must_answer, name_of, owner_of, scopes_are_words, slug_is_free, slug_of};
+use super::{
+    Looked, event, given, look_through, must_answer, name_of, owner_of, scopes_are_words, slug_is_free, slug_of,
+};
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, RoleName, Route, may_give};
 use crate::error::{Error, Result, codes};
 use crate::event::EventKind;
@@ -165,11 +167,7 @@ impl Operation for ActivateConnection {
     async fn look(&self, cx: &Context) -> Result<Self::Seen> {
         let connection = Connection::load(&cx.store, self.id).await?;
         settings::complete(&connection)?;
-        let looked = match &connection.oidc {
-            Some(config) => look_at(cx, config).await?,
-            None => Looked::Nowhere,
-        };
-        must_answer(looked)
+        must_answer(look_through(cx, &connection, true).await?)
     }
 
     async fn apply(&self, cx: &Context, (): &(), batch: &mut Batch) -> Result<Self::Output> {

@@ -5,11 +5,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::super::domain::{self, Domain};
+use super::super::ldap::{self, LdapFlat, LdapSettings, Preset};
 use super::super::oidc::{self, AuthMethod};
 use super::super::record::{Connection, ProtocolKind, ScopeMapping, Status};
 use super::super::settings::{self, Flat, OidcSettings};
 use super::super::view::{ConnectionView, DomainView};
-use super::{Looked, event, look_at, must_answer, name_of, scopes_are_words, slug_is_free, slug_of};
+use super::{Looked, event, look_through, must_answer, name_of, scopes_are_words, slug_is_free, slug_of};
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, RoleName, Route, may_give};
 use crate::crypto::Secret;
 use crate::directory::Organization;
@@ -55,6 +56,33 @@ pub struct CreateConnection {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-flag" = "scope"))]
     pub scopes: Option<Vec<String>>,
+    /// The directory: `ldaps://dc1.corp.example`; several with blanks between, asked in this order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ldap_url: Option<String>,
+    /// Which product the directory is; it gives the defaults of filters and attributes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ldap_preset: Option<Preset>,
+    /// The distinguished name of the account that authd searches the directory with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ldap_bind_dn: Option<String>,
+    /// Its password. It is sealed, and never shown again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ldap_bind_password: Option<Secret>,
+    /// Everybody who may sign in lies below it: `ou=people,dc=corp,dc=example`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ldap_search_base: Option<String>,
+    /// Whom a typed name means, with `{{username}}` and `{{email}}` in the places of what is typed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ldap_search_filter: Option<String>,
+    /// Only groups below it count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ldap_group_search_base: Option<String>,
+    /// The groups of an entry; `(member={{dn}})` unless set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ldap_group_search_filter: Option<String>,
+    /// Whether `ldap://` becomes encrypted by StartTLS. It always does, unless the server is on this machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ldap_tls_enabled: Option<bool>,
     /// Domains of the organization's e-mail addresses. They are claimed only; `authd domain verify` proves them.
     #[serde(default, alias = "domain", deserialize_with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-flag" = "domain"))]
@@ -79,6 +107,9 @@ pub struct CreateConnection {
     /// The whole OpenID Connect configuration, where the fields above are not enough. Those win over it.
     #[serde(default, alias = "config", skip_serializing_if = "Option::is_none")]
     pub oidc: Option<OidcSettings>,
+    /// The whole LDAP configuration, where the fields above are not enough. Those win over it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ldap: Option<LdapSettings>,
 }
 
 /// A new connection.
@@ -110,6 +141,25 @@ fn one_or_many<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error>
 }
 
 impl CreateConnection {
+    /// How to speak LDAP, where anything of it was given. Errors: `invalid_input`, `config_invalid`.
+    fn directory(&self, cx: &Context, id: ConnectionId) -> Result<Option<ldap::Config>> {
+        let flat = LdapFlat {
+            preset: self.ldap_preset,
+            url: self.ldap_url.clone(),
+            bind_dn: self.ldap_bind_dn.clone(),
+            bind_password: self.ldap_bind_password.clone(),
+            search_base: self.ldap_search_base.clone(),
+            search_filter: self.ldap_search_filter.clone(),
+            group_search_base: self.ldap_group_search_base.clone(),
+            group_search_filter: self.ldap_group_search_filter.clone(),
+            tls_enabled: self.ldap_tls_enabled,
+        };
+        let Some(settings) = flat.over(self.ldap.clone()) else { return Ok(None) };
+        let mut config = ldap::Config::default();
+        settings.apply(cx, id, &mut config)?;
+        Ok(Some(config))
+    }
+
     /// The connection as it would be, with the names it claims.
     /// Errors: `grant_exceeds_caller`, `invalid_input`, `domain_invalid`.
     async fn draft(&self, cx: &Context, organization: OrganizationId) -> Result<(Connection, Vec<String>)> {
@@ -133,6 +183,18 @@ impl CreateConnection {
                 Some(config)
             }
         };
+        let ldap = self.directory(cx, id)?;
+        let foreign = match self.protocol {
+            ProtocolKind::Oidc => ldap.is_some(),
+            ProtocolKind::Ldap => oidc.is_some(),
+        };
+        if foreign {
+            return Err(Error::says(
+                &codes::INVALID_INPUT,
+                "Settings of another protocol than the connection's were given.",
+            )
+            .help("Name the protocol that the provider speaks: `protocol`."));
+        }
         if self.domains.len() > domain::MOST {
             return Err(Error::says(&codes::TOO_LARGE, format!("A connection has at most {} domains.", domain::MOST)));
         }
@@ -162,6 +224,7 @@ impl CreateConnection {
             updated_at: now,
             deleted_at: None,
             looked: None,
+            ldap,
         };
         Ok((connection, names))
     }
@@ -186,10 +249,7 @@ impl Operation for CreateConnection {
         if self.activate {
             settings::complete(&connection)?;
         }
-        let looked = match &connection.oidc {
-            Some(config) => look_at(cx, config).await?,
-            None => Looked::Nowhere,
-        };
+        let looked = look_through(cx, &connection, self.activate).await?;
         if self.activate {
             must_answer(looked)?;
         }
@@ -213,6 +273,9 @@ impl Operation for CreateConnection {
         );
         if connection.oidc.is_some() {
             batch.log(event(cx, EventKind::ConnectionOidcSet, &connection));
+        }
+        if connection.ldap.is_some() {
+            batch.log(event(cx, EventKind::ConnectionLdapSet, &connection));
         }
         let mut domains = Vec::new();
         for name in names {

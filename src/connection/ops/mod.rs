@@ -5,20 +5,22 @@
 
 mod change;
 mod create;
+mod ldap_config;
 mod oidc_config;
 mod read;
 mod reports;
 
 pub use change::{ActivateConnection, DeleteConnection, DisableConnection, RestoreConnection, UpdateConnection};
 pub use create::{CreateConnection, CreatedConnection};
+pub use ldap_config::{GetLdap, SetLdap};
 pub use oidc_config::{GetOidc, SetOidc};
 pub use read::{GetConnection, ListConnections};
 pub use reports::{ConnectionStatus, ConnectionTest, ReadStatus, TestConnection, ValidateConnection, Validation};
 
 use serde::{Deserialize, Deserializer};
 
-use super::oidc;
-use super::record::{Connection, LastLook, ScopeMapping};
+use super::record::{Connection, LastLook, ProtocolKind, ScopeMapping};
+use super::{ldap, oidc};
 use crate::access::{Context, Owner};
 use crate::error::{Error, Kind, Result, codes};
 use crate::event::{Event, EventKind};
@@ -58,6 +60,40 @@ async fn look_at(cx: &Context, config: &oidc::Config) -> Result<Looked> {
     }
 }
 
+/// Looks at the provider of a connection as it would be. Errors: as `look_at`; of a directory that has to answer now
+/// (`must`), the step that fails.
+async fn look_through(cx: &Context, connection: &Connection, must: bool) -> Result<Looked> {
+    match connection.protocol {
+        ProtocolKind::Oidc => match &connection.oidc {
+            Some(config) => look_at(cx, config).await,
+            None => Ok(Looked::Nowhere),
+        },
+        ProtocolKind::Ldap => match &connection.ldap {
+            Some(config) if config.ready().is_ok() => look_into(cx, connection, config, must).await,
+            _ => Ok(Looked::Nowhere),
+        },
+    }
+}
+
+/// Connects to the directory, as authd's own account where it has one. One that does not answer, or does not let authd in,
+/// is a finding; one that authd may not call is an error.
+async fn look_into(cx: &Context, connection: &Connection, config: &ldap::Config, must: bool) -> Result<Looked> {
+    let Err(trouble) = ldap::reach(cx, connection, config).await else { return Ok(Looked::Reached) };
+    let refused = [&codes::OUTBOUND_NOT_ALLOWED, &codes::URL_NOT_ALLOWED].iter().any(|code| trouble.error.is(code));
+    if refused || trouble.error.kind() == Kind::Bug {
+        return Err(*trouble.error);
+    }
+    if must {
+        let says =
+            format!("The directory cannot be used, so the connection cannot be switched on: {}.", trouble.detail);
+        return Err(trouble
+            .error
+            .saying(says)
+            .help("A connection can be kept as a draft until its directory answers."));
+    }
+    Ok(Looked::Unreachable)
+}
+
 /// The provider has to answer now. Errors: `upstream_unavailable`, `connection_not_ready`.
 fn must_answer(looked: Looked) -> Result<()> {
     match looked {
@@ -66,10 +102,19 @@ fn must_answer(looked: Looked) -> Result<()> {
             &codes::UPSTREAM_UNAVAILABLE,
             "The provider did not answer, so the connection cannot be switched on.",
         )
-        .help("Check the issuer. A connection can be kept as a draft until its provider answers.")),
-        Looked::Nowhere => Err(Error::says(&codes::CONNECTION_NOT_READY, "The connection has no issuer.")
-            .help("Set it with `authd connection set-oidc`.")),
+        .help("Check its address. A connection can be kept as a draft until its provider answers.")),
+        Looked::Nowhere => Err(Error::says(&codes::CONNECTION_NOT_READY, "The connection names no provider.")
+            .help("Set it with `authd connection set-oidc` or `authd connection set-ldap`.")),
     }
+}
+
+/// Settings of one protocol are nothing to a connection that speaks another. Errors: `invalid_input`.
+fn speaks(connection: &Connection, protocol: ProtocolKind) -> Result<()> {
+    if connection.protocol == protocol {
+        return Ok(());
+    }
+    let says = format!("This connection speaks `{}`.", connection.protocol.name());
+    Err(Error::says(&codes::INVALID_INPUT, says))
 }
 
 async fn owner_of(cx: &Context, id: ConnectionId) -> Result<Owner> {

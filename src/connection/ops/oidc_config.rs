@@ -5,12 +5,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::oidc::{self, AuthMethod};
-use super::super::record::{Connection, Status};
+use super::super::record::{Connection, ProtocolKind, Status};
 use super::super::settings::{
     self, ClientSettings, DiscoverySettings, Flat, OidcSettings, OidcView, ProfileSettings, RequestSettings,
     SecuritySettings,
 };
-use super::{Looked, event, look_at, must_answer, owner_of};
+use super::{Looked, event, look_at, must_answer, owner_of, speaks};
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, Route};
 use crate::crypto::Secret;
 use crate::error::{Error, Result, codes};
@@ -127,6 +127,7 @@ impl Operation for SetOidc {
 
     async fn apply(&self, cx: &Context, seen: &Self::Seen, batch: &mut Batch) -> Result<Self::Output> {
         let Stored { value: mut connection, revision } = Connection::load(&cx.store, self.id).await?;
+        speaks(&connection, ProtocolKind::Oidc)?;
         // Seam: another issuer or subject claim makes other people of the same ones. Once identities can be moved,
         // a change of either on a connection that has identities asks for that first.
         let config = self.config(cx, &connection)?;

@@ -1,10 +1,13 @@
 //! What is known about a connection: its status, a validation of its configuration, a test of its provider.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::domain;
+use super::super::ldap::{self, FoundPerson, Ldap};
 use super::super::oidc;
 use super::super::record::{Connection, ProtocolKind, Status};
 use super::super::registry::Registry;
@@ -12,7 +15,7 @@ use super::super::report::{Finding, Report};
 use super::super::settings;
 use super::owner_of;
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, Route};
-use crate::error::Result;
+use crate::error::{Error, Result, codes};
 use crate::id::ConnectionId;
 use crate::store::Batch;
 
@@ -52,6 +55,7 @@ impl Operation for ValidateConnection {
         let connection = Connection::load(&cx.store, self.id).await?;
         Ok(match connection.protocol {
             ProtocolKind::Oidc => oidc::validate(cx, &connection).await,
+            ProtocolKind::Ldap => ldap::validate(cx, &connection).await,
         })
     }
 
@@ -60,12 +64,16 @@ impl Operation for ValidateConnection {
     }
 }
 
-/// Try a connection's provider without a person: discovery, keys, and how long they took.
+/// Try a connection's provider without a person: discovery, keys, and how long they took; of a directory each step up to
+/// the search for groups, and with `username` who somebody is there. Nobody signs in.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TestConnection {
     /// The connection.
     pub id: ConnectionId,
+    /// Of a directory: somebody's name, to see the entry that is found, its groups, and what they map to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
 }
 
 /// What a test found.
@@ -79,11 +87,14 @@ pub struct ConnectionTest {
     #[serde(flatten)]
     #[expect(missing_docs, reason = "flattened: its own fields have the texts")]
     pub report: Report,
+    /// Whom the name means in the directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub person: Option<FoundPerson>,
 }
 
 #[async_trait]
 impl Operation for TestConnection {
-    type Seen = Report;
+    type Seen = (Report, Option<FoundPerson>);
     type Output = ConnectionTest;
     const NAME: &'static str = "connection.test";
     const ACCESS: Access = Access::Grant(Grant::ConnectionRead);
@@ -95,24 +106,37 @@ impl Operation for TestConnection {
 
     async fn look(&self, cx: &Context) -> Result<Self::Seen> {
         let connection = Connection::load(&cx.store, self.id).await?;
+        if self.username.is_some() && connection.protocol != ProtocolKind::Ldap {
+            return Err(Error::says(&codes::INVALID_INPUT, "Only in a directory somebody can be looked up by name.")
+                .help("Leave out `username`."));
+        }
         // With caches of its own: a test asks the provider now, not what it said an hour ago.
-        match Registry::new().protocol(cx, &connection) {
-            Ok(protocol) => Ok(protocol.test(cx).await),
-            Err(error) => Ok(Report {
-                ok: false,
-                checks: vec![Finding {
-                    name: "configured".to_owned(),
+        match (Registry::new().protocol(cx, &connection), &connection.ldap) {
+            (Ok(_), Some(config)) if connection.protocol == ProtocolKind::Ldap => {
+                let ldap = Ldap::new(&connection, config.clone(), Arc::default());
+                let (report, person) = ldap::examine(cx, &ldap, self.username.as_deref()).await;
+                Ok((report, person.map(|person| person.mapped(&connection))))
+            }
+            (Ok(protocol), _) => Ok((protocol.test(cx).await, None)),
+            (Err(error), _) => Ok((
+                Report {
                     ok: false,
-                    message: Some(error.message().to_owned()),
-                }],
-                latency_ms: None,
-            }),
+                    checks: vec![Finding {
+                        name: "configured".to_owned(),
+                        ok: false,
+                        message: Some(error.message().to_owned()),
+                    }],
+                    latency_ms: None,
+                },
+                None,
+            )),
         }
     }
 
     async fn apply(&self, cx: &Context, seen: &Self::Seen, _: &mut Batch) -> Result<Self::Output> {
         let protocol = Connection::load(&cx.store, self.id).await?.protocol;
-        Ok(ConnectionTest { connection_id: self.id, protocol, report: seen.clone() })
+        let (report, person) = seen.clone();
+        Ok(ConnectionTest { connection_id: self.id, protocol, report, person })
     }
 }
 
@@ -147,6 +171,22 @@ pub struct ConnectionStatus {
 pub struct ProtocolStatuses {
     /// OpenID Connect.
     pub oidc: OidcStatus,
+    /// LDAP.
+    pub ldap: LdapStatus,
+}
+
+/// How far LDAP is set up.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LdapStatus {
+    /// Something is set.
+    pub configured: bool,
+    /// Everything is set that a sign-in needs, and the directory answered when it was last set up.
+    pub ready: bool,
+    /// The first of its addresses.
+    pub url: Option<String>,
+    /// Everybody who may sign in lies below it.
+    pub base: Option<String>,
 }
 
 /// How far OpenID Connect is set up.
@@ -179,6 +219,8 @@ impl Operation for ReadStatus {
         let connection = Connection::load(&cx.store, self.id).await?;
         let ready = settings::complete(&connection).is_ok() && connection.answers();
         let config = connection.oidc.as_ref();
+        let ldap = connection.ldap.as_ref();
+        let speaks = |protocol: ProtocolKind| ready && connection.protocol == protocol;
         Ok(ConnectionStatus {
             connection_id: connection.id,
             status: connection.status,
@@ -187,9 +229,15 @@ impl Operation for ReadStatus {
             protocols: ProtocolStatuses {
                 oidc: OidcStatus {
                     configured: config.is_some(),
-                    ready,
+                    ready: speaks(ProtocolKind::Oidc),
                     client_id: config.and_then(|config| config.client.id.clone()),
                     issuer: config.and_then(|config| config.discovery.issuer.clone()),
+                },
+                ldap: LdapStatus {
+                    configured: ldap.is_some(),
+                    ready: speaks(ProtocolKind::Ldap),
+                    url: ldap.and_then(|config| config.servers.urls.first().cloned()),
+                    base: ldap.and_then(|config| config.users.base.clone()),
                 },
             },
         })

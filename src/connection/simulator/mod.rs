@@ -13,6 +13,7 @@
 //! ```
 
 mod authorize;
+pub mod directory;
 mod door;
 mod fault;
 mod issue;

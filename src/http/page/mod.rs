@@ -26,7 +26,7 @@ pub use device::{DeviceConfirm, DeviceDone, DeviceEnter};
 pub use failure::{Failure, Link, Root};
 pub use simulator::{Fault, Hidden, People, Person};
 pub use to_app::{AskedFor, ConsentPage, FormPost};
-pub use visitor::{Choice, ChooseConnection, ConfirmSignOut, NoConnection, SignIn, SignedOut};
+pub use visitor::{Choice, ChooseConnection, ConfirmSignOut, NoConnection, Password, SignIn, SignedOut};
 
 /// The names of the form fields that pages send.
 pub mod field {
@@ -34,6 +34,10 @@ pub mod field {
     pub const EMAIL: &str = "email";
     /// The sign-in attempt that a form belongs to.
     pub const ATTEMPT: &str = "attempt";
+    /// The name of the account, typed.
+    pub const USERNAME: &str = "username";
+    /// The password, typed.
+    pub const PASSWORD: &str = "password";
     /// The id of the chosen connection.
     pub const CONNECTION: &str = "connection";
     /// The code that a person carries from a device.

@@ -54,6 +54,32 @@ pub struct ChooseConnection {
     pub request_id: String,
 }
 
+/// Asks for name and password, where the organization's provider is a directory.
+#[derive(Template, Clone, Default)]
+#[template(path = "password.html", config = "assets/pages/askama.toml")]
+pub struct Password {
+    /// Where the form is posted to: a path of this site.
+    pub action: String,
+    /// The hidden `attempt` field.
+    pub attempt: String,
+    /// The app that the person comes from.
+    pub app_name: Option<String>,
+    /// The organization whose account it is.
+    pub organization: String,
+    /// What the connection is called.
+    pub connection: String,
+    /// What stands in the field of the name already.
+    pub username: String,
+    /// What was wrong with what was entered: one sentence, whatever it was.
+    pub error: Option<Notice>,
+    /// The stable code of it.
+    pub code: String,
+    /// The page for the address.
+    pub back_href: Option<String>,
+    /// The id of this request.
+    pub request_id: String,
+}
+
 /// Says that no connection serves the domain of the address, and offers another try.
 #[derive(Template, Clone, Default)]
 #[template(path = "no_connection.html", config = "assets/pages/askama.toml")]
@@ -104,4 +130,4 @@ pub struct ConfirmSignOut {
     pub request_id: String,
 }
 
-renders!(SignIn, ChooseConnection, NoConnection, SignedOut, ConfirmSignOut);
+renders!(SignIn, ChooseConnection, Password, NoConnection, SignedOut, ConfirmSignOut);

@@ -59,6 +59,7 @@ async fn connections(app: &App, count: usize) {
             updated_at: now,
             deleted_at: None,
             looked: None,
+            ldap: None,
             group_mapping: None,
             role_mapping: None,
             scope_mapping: None,
@@ -292,6 +293,8 @@ async fn a_file_that_cannot_be_written_leaves_everything_as_it_was() {
 /// Where a sealed value is kept: in which kind of record; or why it is in none.
 const PLACES: &[(&str, &str)] = &[
     ("access/canary.rs", "the master key's own row, which goes last"),
+    ("connection/ldap/config.rs", "connection"),
+    ("connection/ldap/settings.rs", "connection"),
     ("connection/oidc/begin.rs", "attempt"),
     ("connection/oidc/config.rs", "connection"),
     ("connection/record.rs", "connection"),

@@ -141,6 +141,12 @@ impl Scene {
             "connection.create" => json!({"organization": acme, "protocol": "oidc", "name": CANARY}),
             "connection.update" => json!({"id": self.connection().await, "name": "Okta (new)"}),
             "connection.set_oidc" => json!({"id": self.connection().await, "clientId": "another"}),
+            "connection.sync" => json!({"id": self.directory().await}),
+            "connection.set_ldap" => {
+                let wish = json!({"organization": acme, "protocol": "ldap", "name": CANARY});
+                let made = self.authd.operate("connection.create", wish).await;
+                json!({"id": id(&made, "id"), "preset": "lldap"})
+            }
             "connection.restore" => {
                 let connection = self.connection().await;
                 self.authd.operate("connection.delete", json!({"id": connection})).await;
@@ -148,6 +154,7 @@ impl Scene {
             }
             "connection.get"
             | "connection.get_oidc"
+            | "connection.get_ldap"
             | "connection.status"
             | "connection.validate"
             | "connection.test"
@@ -234,6 +241,19 @@ impl Scene {
         let wish = json!({
             "organization": self.acme, "protocol": "oidc", "name": CANARY, "issuer": ISSUER,
             "clientId": "authd", "clientSecret": "a-secret-of-the-provider",
+        });
+        id(&self.authd.operate("connection.create", wish).await, "id")
+    }
+
+    /// A draft that leads to a directory.
+    pub async fn directory(&self) -> String {
+        use authd::connection::simulator::directory::{Directory, PEOPLE_BASE, SERVICE};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("ldap://{}", listener.local_addr().unwrap());
+        tokio::spawn(Directory::new(authd::crypto::Secret::new("a-secret")).serve(listener));
+        let wish = json!({
+            "organization": self.acme, "protocol": "ldap", "name": CANARY, "ldapUrl": url, "ldapBindDn": SERVICE,
+            "ldapBindPassword": "a-secret", "ldapSearchBase": PEOPLE_BASE,
         });
         id(&self.authd.operate("connection.create", wish).await, "id")
     }

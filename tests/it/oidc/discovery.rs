@@ -210,6 +210,7 @@ fn connection(scene: &Scene, config: Option<Config>) -> Connection {
         updated_at: now,
         deleted_at: None,
         looked: None,
+        ldap: None,
     }
 }
 

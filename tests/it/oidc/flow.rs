@@ -89,7 +89,9 @@ async fn oidc_01_login_csrf() {
         std::sync::Arc::new(authd::connection::oidc::Caches::new()),
     );
     let request = BeginRequest { state: ours.state.clone(), ..BeginRequest::default() };
-    let Begin::Redirect { kept: foreign, .. } = elsewhere.begin(&scene.cx, &request).await.unwrap();
+    let Begin::Redirect { kept: foreign, .. } = elsewhere.begin(&scene.cx, &request).await.unwrap() else {
+        panic!("no redirect")
+    };
     for (what, parameters, kept) in [
         ("no state", changed(&answer, |p| drop(p.remove("state"))), &ours.kept),
         ("an empty one", changed(&answer, |p| p.get_mut("state").unwrap().clear()), &ours.kept),

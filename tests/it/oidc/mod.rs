@@ -103,14 +103,14 @@ impl Scene {
     pub async fn begin_with(&self, mut request: BeginRequest) -> Result<Begun> {
         request.state = authd::crypto::base64url(&self.cx.env.random::<32>());
         let state = request.state.clone();
-        let Begin::Redirect { url, kept } = self.oidc.begin(&self.cx, &request).await?;
+        let Begin::Redirect { url, kept } = self.oidc.begin(&self.cx, &request).await? else { panic!("no redirect") };
         Ok(Begun { url, kept, state })
     }
 
     /// Screens and completes, as the sign-in flow does.
     pub async fn finish(&self, parameters: BTreeMap<String, String>, kept: &[u8]) -> (Result<Authenticated>, Checks) {
         let mut checks = Checks::new();
-        let answer = Answer { parameters };
+        let answer = Answer { parameters, ..Answer::default() };
         if let Err(error) = self.oidc.screen(&answer, &mut checks) {
             return (Err(error), checks);
         }

@@ -1,0 +1,168 @@
+//! What is kept of directories between requests: one searching connection each, whose certificates are believed, and when
+//! authd's own account was refused last.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use tokio::time::Instant;
+
+use super::config::{BindMode, Config, secret_place};
+use super::connect::{self, IDLE, Passed};
+use super::session::{Bound, Session};
+use super::tls;
+use super::trouble::{Step, Trouble};
+use crate::access::Context;
+use crate::crypto::{Secret, sha256};
+use crate::id::ConnectionId;
+
+/// After a refusal, the password of authd's own account is not tried again for so long: each try counts there, and the
+/// directory locks the account in the end.
+const PAUSE: Duration = Duration::from_secs(30);
+
+/// The directories of all connections. Shared by every request; made once.
+#[derive(Default)]
+pub struct Directories {
+    all: Mutex<HashMap<ConnectionId, Arc<Directory>>>,
+}
+
+impl Directories {
+    /// The directory of a connection; a fresh one when it was configured anew.
+    pub fn of(&self, cx: &Context, connection: ConnectionId, config: &Config) -> Arc<Directory> {
+        let setting = sha256(&[&minicbor::to_vec(config).unwrap_or_default()]);
+        let now = cx.env.monotonic();
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        all.values().for_each(|directory| directory.close_idle(now));
+        match all.get(&connection) {
+            Some(known) if known.setting == setting => Arc::clone(known),
+            _ => {
+                let made = Arc::new(Directory { setting, ..Directory::default() });
+                all.insert(connection, Arc::clone(&made));
+                made
+            }
+        }
+    }
+}
+
+/// A searching connection, and when it was used last.
+struct Kept {
+    session: Arc<Session>,
+    used: Duration,
+}
+
+/// What is kept of one directory.
+#[derive(Default)]
+pub struct Directory {
+    setting: [u8; 32],
+    trust: OnceLock<Arc<ClientConfig>>,
+    /// Whoever holds the lock is the one who connects.
+    service: tokio::sync::Mutex<Option<Kept>>,
+    refused: Mutex<Option<Duration>>,
+}
+
+impl Directory {
+    fn close_idle(&self, now: Duration) {
+        if let Ok(mut kept) = self.service.try_lock()
+            && kept.as_ref().is_some_and(|kept| now.saturating_sub(kept.used) >= IDLE)
+        {
+            *kept = None;
+        }
+    }
+
+    /// How certificates are checked; kept, so that a second handshake with the same server is a short one.
+    pub fn trust(&self, cx: &Context, config: &Config) -> Result<Arc<ClientConfig>, Trouble> {
+        if let Some(trust) = self.trust.get() {
+            return Ok(Arc::clone(trust));
+        }
+        let made = tls::config(&cx.env, config.servers.ca_certificates.as_deref());
+        let made = made.map_err(|error| Trouble::of(Step::Tls, error))?;
+        Ok(Arc::clone(self.trust.get_or_init(|| made)))
+    }
+
+    /// The connection to search with; the second part tells whether it was kept, and may have ended meanwhile.
+    pub async fn service(
+        &self,
+        cx: &Context,
+        connection: ConnectionId,
+        config: &Config,
+        until: Instant,
+    ) -> Result<(Arc<Session>, bool), Trouble> {
+        let mut kept = self.service.lock().await;
+        let now = cx.env.monotonic();
+        if let Some(kept) = kept.as_mut()
+            && kept.session.is_alive()
+            && now.saturating_sub(kept.used) < IDLE
+        {
+            kept.used = now;
+            return Ok((Arc::clone(&kept.session), true));
+        }
+        *kept = None;
+        let session = Arc::new(self.fresh(cx, connection, config, until, &mut Passed::new()).await?);
+        *kept = Some(Kept { session: Arc::clone(&session), used: now });
+        Ok((session, false))
+    }
+
+    /// Gives up a connection that turned out to be no good.
+    pub async fn discard(&self, session: &Arc<Session>) {
+        let mut kept = self.service.lock().await;
+        if kept.as_ref().is_some_and(|kept| Arc::ptr_eq(&kept.session, session)) {
+            *kept = None;
+        }
+    }
+
+    /// A connection of its own, bound as authd's account where there is one.
+    pub async fn fresh(
+        &self,
+        cx: &Context,
+        connection: ConnectionId,
+        config: &Config,
+        until: Instant,
+        passed: &mut Passed,
+    ) -> Result<Session, Trouble> {
+        let account = match config.mode() {
+            BindMode::Service => Some(account(cx, connection, config)?),
+            BindMode::Anonymous | BindMode::Direct => None,
+        };
+        let now = cx.env.monotonic();
+        if account.is_some() {
+            let refused = *self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+            if refused.is_some_and(|at| now.saturating_sub(at) < PAUSE) {
+                return Err(Trouble::unavailable(
+                    Step::ServiceBind,
+                    "the directory refused authd's own account a moment ago; it is tried again in 30 seconds",
+                ));
+            }
+        }
+        let trust = self.trust(cx, config)?;
+        let session = connect::open(&cx.env, config, &trust, None, until, passed).await?;
+        if let Some((name, password)) = account {
+            match session.bind(Step::ServiceBind, name, &password).await? {
+                Bound::Yes => passed.push((Step::ServiceBind, name.to_owned())),
+                Bound::No { code, text } => {
+                    if code == 49 {
+                        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+                    }
+                    return Err(Trouble::code(Step::ServiceBind, code, &text));
+                }
+            }
+        } else {
+            passed.push((Step::ServiceBind, "none: the directory is searched without an account".to_owned()));
+        }
+        Ok(session)
+    }
+}
+
+fn account<'a>(cx: &Context, connection: ConnectionId, config: &'a Config) -> Result<(&'a str, Secret), Trouble> {
+    let none = || Trouble::unavailable(Step::ServiceBind, "the account that it searches with is not set");
+    let name = config.bind.dn.as_deref().ok_or_else(none)?;
+    let sealed = config.bind.password.as_ref().ok_or_else(none)?;
+    let plain = cx.deployment.master_key.open(&secret_place(connection), sealed);
+    let plain = plain.map_err(|error| Trouble::of(Step::ServiceBind, error))?;
+    let password = std::str::from_utf8(&plain).map_err(|_| none())?;
+    // An empty one would be an anonymous bind that passes for a good one.
+    if super::is_no_password(password) {
+        return Err(none());
+    }
+    Ok((name, Secret::new(password)))
+}

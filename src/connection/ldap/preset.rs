@@ -1,0 +1,99 @@
+//! What products have in common with themselves: filters, attributes, and which names people may type.
+
+use super::config::Preset;
+use super::name::Forms;
+
+/// The defaults of a product.
+#[derive(Debug)]
+pub struct Defaults {
+    /// Whom a typed name means.
+    pub filter: &'static str,
+    /// The attribute that never changes for a person.
+    pub subject: &'static str,
+    /// The attribute of the account's name.
+    pub username: &'static str,
+    /// The attribute of the name to show.
+    pub name: &'static str,
+    /// The groups of an entry.
+    pub group_filter: &'static str,
+    /// Groups of groups are counted in `memberOf` already.
+    pub member_of_is_whole: bool,
+    /// A filter that finds groups of groups by itself, where the product has one.
+    pub in_chain: Option<&'static str>,
+    /// Which names people may type besides account and address.
+    pub forms: Forms,
+}
+
+const UID_OR_MAIL: &str = "(|(uid={{username}})(mail={{email}}))";
+const MEMBER: &str = "(member={{dn}})";
+const DN: Forms = Forms { windows: false, dn: true };
+
+static OPENLDAP: Defaults = Defaults {
+    filter: UID_OR_MAIL,
+    subject: "entryUUID",
+    username: "uid",
+    name: "cn",
+    group_filter: MEMBER,
+    member_of_is_whole: false,
+    in_chain: None,
+    forms: DN,
+};
+
+static ACTIVE_DIRECTORY: Defaults = Defaults {
+    filter: "(&(objectCategory=person)(objectClass=user)\
+             (|(sAMAccountName={{username}})(userPrincipalName={{username}})(mail={{email}})))",
+    subject: "objectGUID",
+    username: "sAMAccountName",
+    name: "displayName",
+    group_filter: MEMBER,
+    member_of_is_whole: false,
+    // LDAP_MATCHING_RULE_IN_CHAIN
+    in_chain: Some("(member:1.2.840.113556.1.4.1941:={{dn}})"),
+    forms: Forms { windows: true, dn: true },
+};
+
+static FREEIPA: Defaults = Defaults {
+    filter: "(&(objectClass=posixAccount)(|(uid={{username}})(mail={{email}})(krbPrincipalName={{username}})))",
+    subject: "ipaUniqueID",
+    username: "uid",
+    name: "cn",
+    group_filter: MEMBER,
+    member_of_is_whole: true,
+    in_chain: None,
+    forms: DN,
+};
+
+static DS389: Defaults = Defaults {
+    filter: UID_OR_MAIL,
+    subject: "nsUniqueId",
+    username: "uid",
+    name: "cn",
+    group_filter: "(|(member={{dn}})(uniqueMember={{dn}}))",
+    member_of_is_whole: true,
+    in_chain: None,
+    forms: DN,
+};
+
+static LLDAP: Defaults = Defaults {
+    filter: "(&(objectClass=person)(|(uid={{username}})(mail={{email}})))",
+    subject: "entryUUID",
+    username: "uid",
+    name: "cn",
+    group_filter: MEMBER,
+    member_of_is_whole: true,
+    in_chain: None,
+    forms: DN,
+};
+
+impl Defaults {
+    /// Those of a product.
+    pub fn of(preset: Preset) -> &'static Self {
+        match preset {
+            Preset::Openldap => &OPENLDAP,
+            Preset::ActiveDirectory => &ACTIVE_DIRECTORY,
+            Preset::Freeipa => &FREEIPA,
+            Preset::Ds389 => &DS389,
+            Preset::Lldap => &LLDAP,
+        }
+    }
+}

@@ -1,0 +1,404 @@
+//! One sign-in: find the entry, bind as it once on a connection of its own, read its groups.
+//!
+//! ```text
+//!  searching connection ── find exactly one entry ──┐
+//!                                                   ▼
+//!  fresh connection ── ONE bind as that entry ── success? ──► searching connection ── groups
+//! ```
+//!
+//! Whoever is not let in hears one sentence. Why, is for the trace.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use ldap3::Scope;
+use tokio::time::{Instant, timeout_at};
+
+use super::config::{Attribute, BindMode, Config};
+use super::connect::{self, Passed};
+use super::dn::{self, Dn};
+use super::entry::Entry;
+use super::filter::{self, Values};
+use super::name::Typed;
+use super::pool::Directory;
+use super::reason::{self, Reason};
+use super::session::{Bound, Found, Search, Session};
+use super::trouble::{Step, Trouble};
+use super::{Ldap, groups, person};
+use crate::access::Context;
+use crate::access::throttle::{self, Rule, Subject};
+use crate::connection::protocol::{Authenticated, Checks, Credentials};
+use crate::crypto::Secret;
+use crate::error::{Error, Result, codes};
+
+/// A whole sign-in is over by then, so that the person has an answer within five seconds.
+pub const BEAT: Duration = Duration::from_millis(4_500);
+
+/// Why somebody is not let in.
+pub enum Denied {
+    /// The directory is in trouble.
+    Trouble(Trouble),
+    /// The person is not let in.
+    Person(Step, Reason),
+    /// Too many tries.
+    Error(Error),
+}
+
+impl From<Trouble> for Denied {
+    fn from(trouble: Trouble) -> Self {
+        Self::Trouble(trouble)
+    }
+}
+
+impl Denied {
+    /// Notes it, and becomes what the person is told.
+    fn told(self, checks: &mut Checks) -> Error {
+        match self {
+            Self::Trouble(trouble) => {
+                checks.compare(trouble.step.name(), false, "success", &trouble.detail);
+                if trouble.error.is(&codes::LDAP_REFERRAL) {
+                    checks.compare("ldap_referral", false, "an answer", "another server was named; it was not asked");
+                }
+                *trouble.error
+            }
+            Self::Person(step, reason) => {
+                checks.compare(step.name(), false, "success", reason.says);
+                Error::new(&codes::INVALID_CREDENTIALS).because(reason.name)
+            }
+            Self::Error(error) => error,
+        }
+    }
+}
+
+/// Where a conversation stands, for when its time is over.
+struct Stand(AtomicUsize);
+
+const STEPS: [Step; 4] = [Step::ServiceBind, Step::Person, Step::Bind, Step::Groups];
+
+impl Stand {
+    fn at(&self, step: Step) {
+        self.0.store(STEPS.iter().position(|known| *known == step).unwrap_or(0), Ordering::Relaxed);
+    }
+
+    fn step(&self) -> Step {
+        STEPS.get(self.0.load(Ordering::Relaxed)).copied().unwrap_or(Step::ServiceBind)
+    }
+}
+
+/// Who it is that knows this password. Errors: `invalid_credentials`, `ldap_unavailable`, `ldap_tls_required`,
+/// `ldap_referral`, `rate_limited`.
+pub async fn sign_in(cx: &Context, ldap: &Ldap, given: &Credentials, checks: &mut Checks) -> Result<Authenticated> {
+    let until = Instant::now() + BEAT;
+    let stand = Stand(AtomicUsize::new(0));
+    let talk = Talk { cx, ldap, config: &ldap.config, directory: &ldap.directory(cx), until, stand: &stand };
+    let ended = timeout_at(until, talk.converse(given, checks)).await;
+    match ended {
+        Ok(Ok(person)) => Ok(person),
+        Ok(Err(denied)) => Err(denied.told(checks)),
+        Err(_) => Err(Denied::Trouble(Trouble::late(stand.step())).told(checks)),
+    }
+}
+
+/// A conversation with one directory.
+pub struct Talk<'a> {
+    cx: &'a Context,
+    ldap: &'a Ldap,
+    config: &'a Config,
+    directory: &'a Directory,
+    until: Instant,
+    stand: &'a Stand,
+}
+
+impl Talk<'_> {
+    async fn converse(&self, given: &Credentials, checks: &mut Checks) -> Result<Authenticated, Denied> {
+        let forms = self.config.defaults().forms;
+        let nobody = Denied::Person(Step::Person, reason::NOBODY);
+        let Some(typed) = Typed::read(&given.username, forms) else { return Err(nobody) };
+        let (entry, session) = match self.config.mode() {
+            BindMode::Direct => self.bind_first(&typed, &given.password, checks).await?,
+            BindMode::Service | BindMode::Anonymous => {
+                let (entry, session) = self.search_first(&typed, checks).await?;
+                self.may_try(&typed, &entry).await?;
+                self.bind_as(&entry.dn, &session.url, &given.password, checks).await?;
+                (entry, session)
+            }
+        };
+        self.stand.at(Step::Groups);
+        let found = groups::of(&session, self.config, &entry).await?;
+        checks.pass(Step::Groups.name(), format!("{} groups", found.groups.len()));
+        if found.cut {
+            checks.compare("groups_cut", true, "all groups", "there are more, or deeper ones, than are read");
+        }
+        let told = groups::told(&found.groups, &self.ldap.mapped);
+        let attribute = self.config.attribute(Attribute::Subject);
+        let subject = entry.subject(attribute).ok_or_else(|| {
+            let detail = format!("the entry has not exactly one value of `{attribute}` that the account could read");
+            let error = Error::says(&codes::PROFILE_INVALID, "The directory does not say who this is for good.")
+                .help("`profile.mapping.subject` names the attribute that never changes for a person.");
+            Trouble { error: Box::new(error), ..Trouble::unavailable(Step::Person, detail) }
+        })?;
+        checks.pass("subject", &subject);
+        let account = entry.text(self.config.attribute(Attribute::Username)).map(Credentials::counted);
+        Ok(Authenticated {
+            subject,
+            profile: person::profile(self.config, &entry, told, checks),
+            auth_time: Some(self.cx.env.now()),
+            acr: None,
+            amr: vec!["pwd".to_owned()],
+            upstream_session: None,
+            account,
+            scopes: groups::scopes(self.config, &found.groups),
+        })
+    }
+
+    /// Finds the entry with the searching connection. One that was kept and has ended meanwhile is replaced, once.
+    async fn search_first(&self, typed: &Typed<'_>, checks: &mut Checks) -> Result<(Entry, Arc<Session>), Denied> {
+        let mut again = true;
+        loop {
+            self.stand.at(Step::ServiceBind);
+            let service = self.directory.service(self.cx, self.ldap.connection, self.config, self.until);
+            let (session, kept) = service.await?;
+            self.stand.at(Step::Person);
+            let found = find(&session, self.config, typed).await;
+            if found.is_err() && !session.is_alive() {
+                self.directory.discard(&session).await;
+                if kept && again {
+                    again = false;
+                    continue;
+                }
+            }
+            checks.pass(Step::ServiceBind.name(), &session.url);
+            let entry = self.admit(found?, checks)?;
+            return Ok((entry, session));
+        }
+    }
+
+    /// Exactly one, below the base, and not switched off.
+    fn admit(&self, found: Found, checks: &mut Checks) -> Result<Entry, Denied> {
+        if found.references > 0 {
+            checks.compare(
+                "ldap_referral",
+                true,
+                "none",
+                format!("{} other servers; none was asked", found.references),
+            );
+        }
+        let mut entries = found.entries;
+        if entries.len() > 1 {
+            return Err(Denied::Person(Step::Person, reason::SEVERAL));
+        }
+        let entry = entries.pop().ok_or(Denied::Person(Step::Person, reason::NOBODY))?;
+        self.below(&entry)?;
+        checks.pass(Step::Person.name(), &entry.dn);
+        if let Some(reason) = entry.ended(self.cx.env.now()) {
+            return Err(Denied::Person(Step::Bind, reason));
+        }
+        Ok(entry)
+    }
+
+    fn below(&self, entry: &Entry) -> Result<(), Denied> {
+        let base = self.config.users.base.as_deref().and_then(Dn::parse);
+        let named = Dn::parse(&entry.dn).filter(|dn| !dn.is_root());
+        match (named, base) {
+            (Some(named), Some(base)) if named.is_within(&base) => Ok(()),
+            _ => Err(Trouble::unavailable(Step::Person, "the server answered with an entry outside the base").into()),
+        }
+    }
+
+    /// An account that goes by several names has the tries of one.
+    async fn may_try(&self, typed: &Typed<'_>, entry: &Entry) -> Result<(), Denied> {
+        let account = entry.text(self.config.attribute(Attribute::Username)).map(Credentials::counted);
+        match account {
+            Some(account) if account != Credentials::counted(typed.account()) => {
+                let subject = Subject::new().and(Credentials::account(self.ldap.connection, &account));
+                throttle::take(self.cx, &[(Rule::PasswordOfAccount, subject)]).await.map_err(Denied::Error)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The one bind of this sign-in, on a connection that nobody else has used or will.
+    async fn bind_as(&self, name: &str, url: &str, password: &Secret, checks: &mut Checks) -> Result<Session, Denied> {
+        self.stand.at(Step::Bind);
+        let trust = self.directory.trust(self.cx, self.config)?;
+        let mut passed = Passed::new();
+        let session = connect::open(&self.cx.env, self.config, &trust, Some(url), self.until, &mut passed).await?;
+        if let Some((step, how)) = passed.iter().find(|(step, _)| *step == Step::Tls) {
+            checks.pass(step.name(), how);
+        }
+        match session.bind(Step::Bind, name, password).await? {
+            Bound::Yes => {
+                checks.state(Step::Bind.name(), true);
+                Ok(session)
+            }
+            Bound::No { code, text } if reason::is_of_the_person(code) => {
+                Err(Denied::Person(Step::Bind, reason::of_bind(code, &text)))
+            }
+            Bound::No { code, text } => Err(Trouble::code(Step::Bind, code, &text).into()),
+        }
+    }
+
+    /// Binds by a name that follows from what was typed, and reads the own entry then.
+    async fn bind_first(
+        &self,
+        typed: &Typed<'_>,
+        password: &Secret,
+        checks: &mut Checks,
+    ) -> Result<(Entry, Arc<Session>), Denied> {
+        let template = self.config.bind.user_dn_template.as_deref().unwrap_or_default();
+        let Some(name) = bind_name(template, typed.account()) else {
+            return Err(Denied::Person(Step::Person, reason::NOBODY));
+        };
+        let session = Arc::new(self.bind_as(&name, "", password, checks).await?);
+        self.stand.at(Step::Person);
+        let by_dn = Dn::parse(&name).filter(|dn| name.contains('=') && !dn.is_root());
+        let found = match &by_dn {
+            Some(_) => read(&session, self.config, &name, typed.account()).await?,
+            None => find(&session, self.config, typed).await?,
+        };
+        let entry = self.admit(found, checks)?;
+        let own = match by_dn {
+            Some(dn) => Dn::parse(&entry.dn) == Some(dn),
+            // The name is none of an entry: then the directory says whose bind it was.
+            None => is_own(&session.who().await?, &entry, self.config),
+        };
+        checks.state("own_entry", own);
+        if own {
+            return Ok((entry, session));
+        }
+        Err(Trouble::unavailable(Step::Person, "the entry that was found is not the one that was bound").into())
+    }
+}
+
+/// Whether an authorization identity (RFC 4513 §5.2.1.8) is that of the entry.
+fn is_own(who: &str, entry: &Entry, config: &Config) -> bool {
+    if let Some(name) = who.strip_prefix("dn:") {
+        let (said, found) = (Dn::parse(name), Dn::parse(&entry.dn));
+        return said.is_some_and(|said| !said.is_root() && Some(said) == found);
+    }
+    let Some(name) = who.strip_prefix("u:") else { return false };
+    let account = name.split_once('\\').map_or(name, |(_, account)| account);
+    let username = config.attribute(Attribute::Username);
+    ["userPrincipalName", username]
+        .iter()
+        .any(|attribute| entry.text(attribute).is_some_and(|own| own.to_lowercase() == account.to_lowercase()))
+}
+
+/// The name to bind by. What is typed goes in escaped where the template is a distinguished name; what is the whole already
+/// (`ada@corp.example` for `{{username}}@corp.example`) stays as it is.
+fn bind_name(template: &str, typed: &str) -> Option<String> {
+    if template.contains('=') {
+        return filter::name(template, typed, dn::escape);
+    }
+    if typed.chars().any(char::is_control) {
+        return None;
+    }
+    let whole = template.split_once("{{").and_then(|(head, rest)| Some((head, rest.split_once("}}")?.1)));
+    let lower = typed.to_lowercase();
+    if whole.is_some_and(|(head, tail)| {
+        typed.len() > head.len() + tail.len()
+            && lower.starts_with(&head.to_lowercase())
+            && lower.ends_with(&tail.to_lowercase())
+    }) {
+        return Some(typed.to_owned());
+    }
+    filter::name(template, typed, str::to_owned)
+}
+
+/// The entries that a typed name means; two are as good as many.
+pub async fn find(session: &Session, config: &Config, typed: &Typed<'_>) -> Result<Found, Trouble> {
+    let base = config.users.base.as_deref().unwrap_or_default();
+    if let Typed::Dn(name) = typed {
+        return by_dn(session, config, base, name).await;
+    }
+    let account = typed.account();
+    let email = typed.account();
+    let filter = filter::fill(config.filter(), &Values { username: account, email, dn: "" }).unwrap_or_default();
+    let attributes = person::attributes(config);
+    let search = Search { base, scope: Scope::Subtree, filter: &filter, attributes, limit: 2, page: None };
+    match session.search(Step::Person, search).await {
+        Err(trouble) if trouble.is_no_such_entry() => Err(Trouble { step: Step::Base, ..trouble }),
+        found => found,
+    }
+}
+
+/// A distinguished name that was typed stands for the account of that entry: the filter must mean it by that account, or a
+/// filter that leaves people out would leave out nobody who knows their own name.
+async fn by_dn(session: &Session, config: &Config, base: &str, name: &str) -> Result<Found, Trouble> {
+    let below = Dn::parse(base).is_some_and(|base| Dn::parse(name).is_some_and(|name| name.is_within(&base)));
+    if !below {
+        return Ok(Found::default());
+    }
+    let username = config.attribute(Attribute::Username);
+    let attributes = vec![username.to_owned()];
+    let search = Search { base: name, scope: Scope::Base, filter: "(objectClass=*)", attributes, limit: 2, page: None };
+    let entry = match session.search(Step::Person, search).await {
+        Ok(found) => found.entries.into_iter().next(),
+        Err(trouble) if matches!(trouble.code, Some(32 | 34)) => None,
+        Err(trouble) => return Err(trouble),
+    };
+    match entry.as_ref().and_then(|entry| entry.text(username)) {
+        Some(account) => read(session, config, name, account).await,
+        None => Ok(Found::default()),
+    }
+}
+
+/// One entry by its name, if the filter means it by that account.
+async fn read(session: &Session, config: &Config, name: &str, account: &str) -> Result<Found, Trouble> {
+    let values = Values { username: account, email: account, dn: "" };
+    let filter = filter::fill(config.filter(), &values).unwrap_or_default();
+    let attributes = person::attributes(config);
+    let search = Search { base: name, scope: Scope::Base, filter: &filter, attributes, limit: 2, page: None };
+    match session.search(Step::Person, search).await {
+        Err(trouble) if matches!(trouble.code, Some(32 | 34)) => Ok(Found::default()),
+        found => found,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ldap_03_what_is_typed_stays_within_the_template() {
+        let template = "uid={{username}},ou=people,dc=x";
+        let base = Dn::parse("ou=people,dc=x").unwrap();
+        for typed in ["x,ou=admins", "x+cn=y", "#04", " a ", "a\\", "a\0b", "a=b", "\"a\"", "<a>;b", "é"] {
+            let name = bind_name(template, typed).unwrap();
+            let read = Dn::parse(&name).unwrap_or_else(|| panic!("{name}"));
+            assert!(read.is_within(&base), "{name}");
+            assert_eq!(read.to_string().matches("ou=").count(), 1, "{name}");
+        }
+        assert_eq!(bind_name(template, "x,ou=admins").unwrap(), "uid=x\\2cou\\3dadmins,ou=people,dc=x");
+    }
+
+    #[test]
+    fn a_name_that_is_whole_already_stays_as_it_is() {
+        let upn = "{{username}}@corp.example";
+        assert_eq!(bind_name(upn, "ada").unwrap(), "ada@corp.example");
+        assert_eq!(bind_name(upn, "Ada@Corp.example").unwrap(), "Ada@Corp.example");
+        assert_eq!(bind_name("CORP\\{{username}}", "ada").unwrap(), "CORP\\ada");
+        assert_eq!(bind_name(upn, "a\nb"), None);
+    }
+
+    #[test]
+    fn ldap_07_an_entry_is_ones_own_when_the_directory_says_so() {
+        let mut entry = Entry { dn: "CN=Ada,DC=x".into(), ..Entry::default() };
+        entry.attributes.insert("samaccountname".into(), vec![b"ada".to_vec()]);
+        entry.attributes.insert("userprincipalname".into(), vec![b"ada.l@corp.example".to_vec()]);
+        let config = Config { preset: Some(super::super::config::Preset::ActiveDirectory), ..Config::default() };
+        for (who, own) in [
+            ("u:CORP\\ada", true),
+            ("u:CORP\\ADA", true),
+            ("u:ada.l@corp.example", true),
+            ("dn:cn=ada,dc=x", true),
+            ("u:CORP\\bob", false),
+            ("dn:cn=bob,dc=x", false),
+            ("dn:", false),
+            ("", false),
+        ] {
+            assert_eq!(is_own(who, &entry, &config), own, "{who}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What went wrong on the way to a directory, and at which step.
+
+use super::reason;
+use crate::error::{Code, Error, codes};
+
+/// A step of a conversation with a directory, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    /// The name of the server.
+    Dns,
+    /// The connection to it.
+    Reach,
+    /// Its encryption.
+    Tls,
+    /// The bind of authd's own account.
+    ServiceBind,
+    /// The base of the search for people.
+    Base,
+    /// The search for the person.
+    Person,
+    /// The bind of the person.
+    Bind,
+    /// The search for the person's groups.
+    Groups,
+}
+
+impl Step {
+    /// Its name in traces and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dns => "dns_resolves",
+            Self::Reach => "reachable",
+            Self::Tls => "tls_verified",
+            Self::ServiceBind => "service_bind",
+            Self::Base => "base_exists",
+            Self::Person => "user_filter_matches",
+            Self::Bind => "user_bind",
+            Self::Groups => "group_search_works",
+        }
+    }
+}
+
+/// What went wrong.
+#[derive(Debug)]
+pub struct Trouble {
+    /// Where.
+    pub step: Step,
+    /// What the person and the app are told.
+    pub error: Box<Error>,
+    /// What whoever set up the connection is told.
+    pub detail: String,
+    /// The result code, where the directory gave one.
+    pub code: Option<u32>,
+}
+
+impl Trouble {
+    fn new(step: Step, code: &'static Code, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        Self { step, error: Box::new(Error::new(code).because(detail.clone())), detail, code: None }
+    }
+
+    /// Whether the directory says that what was asked about is not there.
+    pub fn is_no_such_entry(&self) -> bool {
+        self.code == Some(32)
+    }
+
+    /// The directory does not answer, or not as a directory does.
+    pub fn unavailable(step: Step, detail: impl Into<String>) -> Self {
+        Self::new(step, &codes::LDAP_UNAVAILABLE, detail)
+    }
+
+    /// No encryption that holds.
+    pub fn unencrypted(detail: impl Into<String>) -> Self {
+        Self::new(Step::Tls, &codes::LDAP_TLS_REQUIRED, detail)
+    }
+
+    /// The directory ended an operation with `code`.
+    pub fn code(step: Step, code: u32, text: &str) -> Self {
+        let what = match code {
+            10 => &codes::LDAP_REFERRAL,
+            8 | 13 => &codes::LDAP_TLS_REQUIRED,
+            _ => &codes::LDAP_UNAVAILABLE,
+        };
+        let text: String = text.chars().filter(|c| !c.is_control()).take(160).collect();
+        let words = if text.is_empty() { String::new() } else { format!(" ({text})") };
+        let trouble = Self::new(step, what, format!("{}: result code {code}{words}", reason::says(code)));
+        Self { code: Some(code), ..trouble }
+    }
+
+    /// What another part of authd refused, or found.
+    pub fn of(step: Step, error: Error) -> Self {
+        let detail = error.message().trim_end_matches('.').to_owned();
+        let error = if error.is(&codes::UPSTREAM_UNAVAILABLE) {
+            Error::new(&codes::LDAP_UNAVAILABLE).because(error.log_line())
+        } else {
+            error
+        };
+        Self { step, error: Box::new(error), detail, code: None }
+    }
+
+    /// The time is over.
+    pub fn late(step: Step) -> Self {
+        Self::unavailable(step, "the server did not answer in time")
+    }
+}

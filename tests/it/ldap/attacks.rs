@@ -1,0 +1,449 @@
+//! What is tried with names and passwords.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use rand::Rng as _;
+use serde_json::json;
+
+use super::{Scene, failed, settings};
+use crate::world::authd::Authd;
+use crate::world::directory::{
+    ADA, Act, Asked, BIND, DONE, Directory, PASSWORD, Question, SERVICE, ada, behave, entry, escaped, reference, result,
+};
+
+/// Passwords that are none: nothing, blanks of every kind, NULs.
+fn blanks() -> Vec<String> {
+    let mut rng = rand::rng();
+    let kinds = [' ', '\t', '\n', '\u{a0}', '\u{2003}', '\u{3000}', '\0', '\u{1}'];
+    let mut all: Vec<String> = vec![String::new(), " ".into(), "\0".into(), "\0secret".into(), format!("{PASSWORD}\0")];
+    all.extend(
+        (0..10).map(|_| (0..rng.random_range(1..20)).map(|_| kinds[rng.random_range(0..kinds.len())]).collect()),
+    );
+    all
+}
+
+#[tokio::test]
+async fn ldap_01_what_is_no_password_is_refused_and_not_a_packet_is_sent() {
+    let directory = Directory::start(behave).await;
+    let scene = Scene::new().await;
+    let connection = scene.connect(settings(&directory, json!({}))).await;
+    let (connections, questions) = (directory.connections(), directory.questions().len());
+    for password in blanks() {
+        for name in ["ada", SERVICE.0, "nobody"] {
+            scene.rejects(StatusCode::UNAUTHORIZED, "invalid_credentials", &connection, name, &password).await;
+            scene.authd.env().advance(Duration::from_secs(61));
+            let (status, body) = scene.relay(&connection, name, &password).await;
+            assert_eq!((status, body["code"].as_str()), (StatusCode::UNAUTHORIZED, Some("invalid_credentials")));
+        }
+    }
+    assert_eq!(directory.connections(), connections, "not even a connection");
+    assert_eq!(directory.questions().len(), questions);
+    let landed = scene.sign_in(&connection, "ada", PASSWORD).await;
+    assert_eq!(landed.status, StatusCode::SEE_OTHER, "the right one still works: {}", landed.body);
+}
+
+#[tokio::test]
+async fn ldap_02_whatever_is_typed_reaches_the_directory_as_one_value() {
+    let directory = Directory::start(behave).await;
+    let scene = Scene::new().await;
+    let more = json!({"users": {"filter": "(&(objectClass=person)(|(uid={{username}})(mail={{email}})))"}});
+    let connection = scene.connect(settings(&directory, more)).await;
+    let mut typed: Vec<String> = [
+        "*",
+        "*)(uid=*",
+        "*)(|(uid=*",
+        "ada)(uid=*",
+        "ada)(|(objectClass=*",
+        "*))%00",
+        "*()|&'",
+        "admin*",
+        "a\\",
+        "\\2a",
+        "(uid=ada)",
+        "*)(mail=*))(|(mail=*",
+        "x' or name()='username' or 'x'='y",
+        "ada\u{0}",
+        "ada\u{0})(x=",
+        "é*",
+        "山(田)",
+        "!",
+        "&",
+        "|",
+        "{{username}}",
+        "{{email}}",
+        "{{dn}}",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    let mut rng = rand::rng();
+    let letters: Vec<char> = "*()\\&|!=~<>:,+\"#; \0abcé山".chars().collect();
+    typed.extend((0..40).map(|_| {
+        let inner: String = (0..rng.random_range(1..24)).map(|_| letters[rng.random_range(0..letters.len())]).collect();
+        // With a star before it, it is no distinguished name, which would be looked up as one.
+        format!("x*{inner}x")
+    }));
+    for name in typed {
+        scene.authd.env().advance(Duration::from_secs(61));
+        let before = directory.filters().len();
+        let (status, body) = scene.relay(&connection, &name, PASSWORD).await;
+        assert_eq!(
+            (status, body["code"].as_str()),
+            (StatusCode::UNAUTHORIZED, Some("invalid_credentials")),
+            "{name:?}"
+        );
+        let seen = directory.filters().split_off(before);
+        let value = escaped(name.as_bytes());
+        assert_eq!(seen, [format!("(&(objectClass=person)(|(uid={value})(mail={value})))")], "{name:?}");
+    }
+    assert!(directory.binds().iter().all(|(_, name, _)| name == SERVICE.0), "nobody was found, so nobody was bound");
+}
+
+#[tokio::test]
+async fn ldap_02_two_entries_are_nobody() {
+    let other = "uid=ada2,ou=people,dc=example,dc=test";
+    let directory = Directory::start(move |question: &Question| match &question.asked {
+        Asked::Search { .. } => {
+            let id = question.id;
+            Act::Say([ada(id), entry(id, other, &[("uid", b"ada")]), result(id, DONE, 0, "", "")].concat())
+        }
+        _ => behave(question),
+    })
+    .await;
+    let scene = Scene::new().await;
+    let connection = scene.connect(settings(&directory, json!({}))).await;
+    let reply = scene.rejects(StatusCode::UNAUTHORIZED, "invalid_credentials", &connection, "ada", PASSWORD).await;
+    assert!(failed(&scene.trace(&reply).await)["received"].as_str().unwrap().contains("more than one"));
+    assert!(directory.binds().iter().all(|(_, name, _)| name != ADA));
+}
+
+#[tokio::test]
+async fn ldap_03_no_typed_name_leaves_the_template() {
+    let directory = Directory::start(|question: &Question| match &question.asked {
+        // Whoever it is, it is let in: only what authd sends stands between.
+        Asked::Bind { .. } => Act::Say(result(question.id, BIND, 49, "", "")),
+        _ => behave(question),
+    })
+    .await;
+    let scene = Scene::new().await;
+    let more = json!({"bind": {"mode": "direct", "dn": "", "password": "",
+        "userDnTemplate": "uid={{username}},ou=people,dc=example,dc=test"}});
+    let connection = scene.connect(settings(&directory, more)).await;
+    for name in
+        ["x,ou=admins", "x+cn=admin", "#04024869", "\"x\"", "x\\", "x;ou=admins", "<x>", "x=y", "x\0y", "x\\,ou=admins"]
+    {
+        scene.rejects(StatusCode::UNAUTHORIZED, "invalid_credentials", &connection, name, PASSWORD).await;
+        let bound = directory.binds().pop().unwrap().1;
+        let rdn = bound.strip_suffix(",ou=people,dc=example,dc=test").unwrap_or_else(|| panic!("{bound}"));
+        let value = rdn.strip_prefix("uid=").unwrap();
+        for special in [',', '+', ';', '"', '<', '>', '=', '\0'] {
+            assert!(!value.contains(special), "{bound}");
+        }
+        assert!(!value.starts_with(['#', ' ']) && !value.ends_with(' '), "{bound}");
+    }
+}
+
+#[tokio::test]
+async fn ldap_03_an_entry_outside_the_base_is_not_bound() {
+    for outside in [
+        "uid=ada,ou=admins,dc=example,dc=test",
+        "uid=ada\\,ou=people\\,dc=example\\,dc=test",
+        "dc=test",
+        "",
+        "no name at all",
+    ] {
+        let directory = Directory::start(move |question: &Question| match &question.asked {
+            Asked::Search { .. } => {
+                let found = entry(question.id, outside, &[("uid", b"ada"), ("entryUUID", b"x")]);
+                Act::Say([found, result(question.id, DONE, 0, "", "")].concat())
+            }
+            Asked::Bind { .. } => Act::Say(result(question.id, BIND, 0, "", "")),
+            _ => behave(question),
+        })
+        .await;
+        let scene = Scene::new().await;
+        let connection = scene.connect(settings(&directory, json!({}))).await;
+        scene.rejects(StatusCode::SERVICE_UNAVAILABLE, "ldap_unavailable", &connection, "ada", PASSWORD).await;
+        assert!(directory.binds().iter().all(|(_, name, _)| name == SERVICE.0), "{outside}");
+    }
+}
+
+#[tokio::test]
+async fn ldap_05_no_other_server_is_asked_or_told_a_password() {
+    let elsewhere = Directory::start(behave).await;
+    let url = format!("{}/{ADA}", elsewhere.url());
+    let refer = |id: u32, op: u8, url: &str| {
+        use crate::world::directory::{ber, message};
+        let parts = [ber(10, &[10]), ber(4, b""), ber(4, b""), ber(0xa3, &ber(4, url.as_bytes()))].concat();
+        message(id, op, &parts)
+    };
+    // The bind is referred, the search is, and an entry beside others is.
+    for (mode, status, code) in [
+        ("bind", StatusCode::SERVICE_UNAVAILABLE, "ldap_referral"),
+        ("search", StatusCode::SERVICE_UNAVAILABLE, "ldap_referral"),
+        ("reference", StatusCode::UNAUTHORIZED, "invalid_credentials"),
+    ] {
+        let url = url.clone();
+        let directory = Directory::start(move |question: &Question| match (&question.asked, mode) {
+            (Asked::Bind { name, .. }, "bind") if name == ADA => Act::Say(refer(question.id, BIND, &url)),
+            (Asked::Search { .. }, "search") => Act::Say(refer(question.id, DONE, &url)),
+            (Asked::Search { .. }, "reference") => {
+                Act::Say([reference(question.id, &url), result(question.id, DONE, 0, "", "")].concat())
+            }
+            _ => behave(question),
+        })
+        .await;
+        let scene = Scene::new().await;
+        let connection = scene.connect(settings(&directory, json!({}))).await;
+        let reply = scene.rejects(status, code, &connection, "ada", PASSWORD).await;
+        let trace = scene.trace(&reply).await.to_string();
+        assert!(trace.contains("ldap_referral"), "{mode}: {trace}");
+    }
+    assert_eq!(elsewhere.connections(), 0);
+}
+
+#[tokio::test]
+async fn ldap_05_references_beside_the_entry_are_left_alone() {
+    let elsewhere = Directory::start(behave).await;
+    let url = elsewhere.url();
+    let directory = Directory::start(move |question: &Question| match &question.asked {
+        Asked::Search { .. } => {
+            let id = question.id;
+            Act::Say([reference(id, &url), ada(id), reference(id, &url), result(id, DONE, 0, "", "")].concat())
+        }
+        _ => behave(question),
+    })
+    .await;
+    let scene = Scene::new().await;
+    let connection = scene.connect(settings(&directory, json!({}))).await;
+    let landed = scene.sign_in(&connection, "ada", PASSWORD).await;
+    assert_eq!(landed.status, StatusCode::SEE_OTHER, "{}", landed.body);
+    assert_eq!(elsewhere.connections(), 0);
+}
+
+#[tokio::test]
+async fn ldap_07_only_the_persons_own_bind_on_a_connection_of_its_own_counts() {
+    // The account that searches is let in, and so is whoever brings no name or no password; the person never is.
+    let directory = Directory::start(|question: &Question| match &question.asked {
+        Asked::Bind { name, password } => {
+            let good = (name == SERVICE.0 && password == SERVICE.1) || name.is_empty() || password.is_empty();
+            Act::Say(result(question.id, BIND, if good { 0 } else { 49 }, "", ""))
+        }
+        _ => behave(question),
+    })
+    .await;
+    let scene = Scene::new().await;
+    let connection = scene.connect(settings(&directory, json!({}))).await;
+    scene.rejects(StatusCode::UNAUTHORIZED, "invalid_credentials", &connection, "ada", SERVICE.1).await;
+
+    let directory = Directory::start(behave).await;
+    let connection = scene.connect(settings(&directory, json!({}))).await;
+    for _ in 0..3 {
+        let landed = scene.sign_in(&connection, "ada", PASSWORD).await;
+        assert_eq!(landed.status, StatusCode::SEE_OTHER, "{}", landed.body);
+        scene.rejects(StatusCode::UNAUTHORIZED, "invalid_credentials", &connection, "ada", "wrong").await;
+    }
+    let binds = directory.binds();
+    let own: Vec<usize> = binds.iter().filter(|(_, name, _)| name == ADA).map(|(connection, ..)| *connection).collect();
+    assert_eq!(own.len(), 6);
+    for connection in own {
+        assert_eq!(binds.iter().filter(|(other, ..)| *other == connection).count(), 1, "nobody else was on it");
+        let asked = directory.questions().into_iter().filter(|question| question.connection == connection).count();
+        assert_eq!(asked, 1, "and nothing else was asked on it");
+    }
+}
+
+#[tokio::test]
+async fn ldap_09_a_try_is_one_bind_and_tries_are_few() {
+    let directory = Directory::start(behave).await;
+    let scene = Scene::new().await;
+    let connection = scene.connect(settings(&directory, json!({}))).await;
+    let tries = |directory: &Directory| directory.binds().iter().filter(|(_, name, _)| name == ADA).count();
+    // Under whatever name, it is the same account.
+    let names = ["ada", "ADA", " ada ", "ada@example.test", ADA];
+    let mut answers = Vec::new();
+    for round in 0..20 {
+        let before = tries(&directory);
+        let reply = scene.sign_in(&connection, names[round % names.len()], &format!("wrong-{round}")).await;
+        answers.push((reply.status, tries(&directory) - before));
+    }
+    let refused: Vec<_> = answers.iter().filter(|(status, _)| *status == StatusCode::UNAUTHORIZED).collect();
+    assert!(refused.iter().all(|(_, binds)| *binds == 1), "{answers:?}");
+    assert!(refused.len() <= 10, "{answers:?}");
+    assert!(tries(&directory) <= 10);
+    let rest = answers.iter().filter(|(status, _)| *status == StatusCode::TOO_MANY_REQUESTS);
+    assert!(rest.clone().all(|(_, binds)| *binds == 0) && rest.count() >= 10, "{answers:?}");
+    let late = scene.sign_in(&connection, "ada", PASSWORD).await;
+    assert_eq!(late.status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(late.headers.contains_key("retry-after"));
+    scene.authd.env().advance(Duration::from_secs(66));
+    assert_eq!(scene.sign_in(&connection, "ada", PASSWORD).await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn ldap_09_whoever_is_right_is_never_locked_out() {
+    let directory = Directory::start(behave).await;
+    let scene = Scene::new().await;
+    let connection = scene.connect(settings(&directory, json!({}))).await;
+    for round in 0..40 {
+        let name = ["ada", "ada@example.test", ADA][round % 3];
+        let (status, body) = scene.relay(&connection, name, PASSWORD).await;
+        assert_eq!(status, StatusCode::OK, "{round}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn ldap_09_authds_own_account_is_not_locked_by_trying_a_wrong_password_for_ever() {
+    let directory = Directory::start(behave).await;
+    let scene = Scene::new().await;
+    let connection = scene.force(settings(&directory, json!({"bind": {"password": "out of date"}}))).await;
+    let before = directory.binds().len();
+    for _ in 0..10 {
+        let (status, body) = scene.relay(&connection, "ada", PASSWORD).await;
+        assert_eq!((status, body["code"].as_str()), (StatusCode::SERVICE_UNAVAILABLE, Some("ldap_unavailable")));
+    }
+    assert_eq!(directory.binds().len() - before, 1);
+    scene.authd.env().advance(Duration::from_secs(31));
+    scene.relay(&connection, "bob", PASSWORD).await;
+    assert_eq!(directory.binds().len() - before, 2);
+}
+
+#[tokio::test]
+async fn ldap_10_nothing_of_a_password_is_kept() {
+    let long = "a.name.that.is.much.longer.than.fifty.two.letters.and.seventy.two.bytes.for.good.measure";
+    let secret = "p4ssw0rd-that-must-not-be-found-anywhere";
+    let answer = move |question: &Question| {
+        let id = question.id;
+        let dn = format!("uid={long},ou=people,dc=example,dc=test");
+        Act::Say(match &question.asked {
+            Asked::Bind { name, password } => {
+                let right = (name == SERVICE.0 && password == SERVICE.1) || (*name == dn && password == secret);
+                result(id, BIND, if right { 0 } else { 49 }, "", "")
+            }
+            Asked::Search { .. } => {
+                let found = entry(id, &dn, &[("uid", long.as_bytes()), ("entryUUID", b"1")]);
+                [found, result(id, DONE, 0, "", "")].concat()
+            }
+            _ => return behave(question),
+        })
+    };
+    let directory = Directory::start(answer).await;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("authd.redb");
+    let scene = Scene::on(Authd::start_at(&file).await).await;
+    let connection = scene.connect(settings(&directory, json!({}))).await;
+    let binds = || directory.binds().iter().filter(|(_, name, _)| name.starts_with("uid=")).count();
+    for round in 0..3 {
+        let landed = scene.sign_in(&connection, long, secret).await;
+        assert_eq!(landed.status, StatusCode::SEE_OTHER, "{}", landed.body);
+        // One letter less, one more, another at the end: each is asked for anew, and refused.
+        for wrong in [&secret[..secret.len() - 1], &format!("{secret}x"), &secret.replace("anywhere", "anywherf")] {
+            let (status, body) = scene.relay(&connection, long, wrong).await;
+            assert_eq!((status, body["code"].as_str()), (StatusCode::UNAUTHORIZED, Some("invalid_credentials")));
+        }
+        assert_eq!(binds(), (round + 1) * 4, "every try is the directory's to decide");
+        scene.authd.env().advance(Duration::from_secs(66));
+    }
+    let events = serde_json::to_string(&scene.authd.events().await).unwrap();
+    assert!(!events.contains(secret) && !events.contains(SERVICE.1));
+    drop(scene);
+    let bytes = std::fs::read(&file).unwrap();
+    for hidden in [secret.as_bytes(), SERVICE.1.as_bytes()] {
+        assert!(!bytes.windows(hidden.len()).any(|window| window == hidden), "in the file");
+    }
+}
+
+#[tokio::test]
+async fn nothing_of_a_connection_shows_its_password() {
+    let directory = Directory::start(behave).await;
+    let scene = Scene::new().await;
+    let connection = scene.connect(settings(&directory, json!({}))).await;
+    for operation in
+        ["connection.get", "connection.get_ldap", "connection.status", "connection.test", "connection.validate"]
+    {
+        let shown = scene.authd.operate(operation, json!({"id": connection})).await.to_string();
+        assert!(!shown.contains(SERVICE.1), "{operation}: {shown}");
+    }
+    let shown = scene.authd.operate("connection.get_ldap", json!({"id": connection})).await;
+    assert_eq!(shown["hasBindPassword"], true);
+}
+
+#[tokio::test]
+async fn a_kept_password_goes_to_no_other_server() {
+    let (ours, theirs) = (Directory::start(behave).await, Directory::start(behave).await);
+    let scene = Scene::new().await;
+    let connection = scene.connect(settings(&ours, json!({}))).await;
+    let app = &scene.authd.app;
+    let cx = app.context(authd::access::Caller::Operator { uid: 0 }, authd::event::Origin::internal(scene.authd.env()));
+    for change in [
+        json!({"servers": {"urls": [theirs.url()]}}),
+        json!({"ldapUrl": theirs.url()}),
+        json!({"servers": {"urls": [ours.url(), theirs.url()]}}),
+    ] {
+        let mut wish = json!({"id": connection});
+        super::merge(&mut wish, change);
+        let refused = app.perform(&cx, "connection.set_ldap", wish).await.unwrap_err();
+        assert_eq!(refused.code(), "config_invalid");
+    }
+    assert_eq!(theirs.connections(), 0);
+    let wish = json!({"id": connection, "ldapUrl": theirs.url(), "ldapBindPassword": SERVICE.1});
+    scene.authd.operate("connection.set_ldap", wish).await;
+    assert_eq!(scene.sign_in(&connection, "ada", PASSWORD).await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn a_form_of_another_browser_or_connection_signs_nobody_in() {
+    let directory = Directory::start(behave).await;
+    let scene = Scene::new().await;
+    let connection = scene.connect(settings(&directory, json!({}))).await;
+    let before = directory.questions().len();
+    let mut browser = scene.authd.browser();
+    let ticket = scene.page(&mut browser, &connection).await.field("attempt");
+    let fields = [("attempt", ticket.as_str()), ("username", "ada"), ("password", PASSWORD)];
+    let foreign = scene.authd.browser().post("/signin/password", &fields).await;
+    assert_eq!(foreign.status, StatusCode::BAD_REQUEST, "{}", foreign.body);
+    let cross = [("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")];
+    let refused = browser.clone().send(axum::http::Method::POST, "/signin/password", &cross, Some(&fields)).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    // The ticket of the page for the address is none for a password.
+    let address = browser.get(&scene.authorize(&[])).await.field("attempt");
+    let fields = [("attempt", address.as_str()), ("username", "ada"), ("password", PASSWORD)];
+    assert_eq!(browser.post("/signin/password", &fields).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(directory.questions().len(), before);
+    scene.authd.operate("connection.disable", json!({"id": connection})).await;
+    let fields = [("attempt", ticket.as_str()), ("username", "ada"), ("password", PASSWORD)];
+    let disabled = browser.post("/signin/password", &fields).await;
+    assert!(disabled.body.contains("connection_disabled"), "{}", disabled.body);
+    assert_eq!(directory.questions().len(), before);
+}
+
+#[tokio::test]
+async fn what_an_app_hands_over_takes_a_key_of_its_organization() {
+    let directory = Directory::start(behave).await;
+    let scene = Scene::new().await;
+    let connection = scene.connect(settings(&directory, json!({}))).await;
+    let (status, body) = scene.relay(&connection, "ada", PASSWORD).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    for field in ["sessionId", "name", "sub", "principalId", "developerId", "connectionId", "expiresAt"] {
+        assert!(body[field].is_string(), "{field}: {body}");
+    }
+    assert_eq!((&body["provisioned"], &body["developerId"]), (&json!(true), &json!(scene.organization)));
+    assert_eq!(scene.relay(&connection, "ada", PASSWORD).await.1["provisioned"], false);
+    let listed = scene.authd.operate("session.list", json!({"organization": scene.organization})).await;
+    assert!(listed.to_string().contains(body["sessionId"].as_str().unwrap()));
+
+    let before = directory.questions().len();
+    let other = super::text(&scene.authd.operate("organization.create", json!({"name": "Other"})).await, "id");
+    let make = async |organization: &str, grants: serde_json::Value| {
+        let wish = json!({"organization": organization, "name": "k", "grants": grants});
+        super::text(&scene.authd.operate("api_key.create", wish).await, "key")
+    };
+    for (key, status) in [
+        ("ak_made-up".to_owned(), StatusCode::UNAUTHORIZED),
+        (make(&other, json!(["*"])).await, StatusCode::NOT_FOUND),
+        (make(&scene.organization, json!(["connection.read"])).await, StatusCode::FORBIDDEN),
+    ] {
+        assert_eq!(scene.relay_as(&key, &connection, "ada", PASSWORD).await.0, status);
+    }
+    assert_eq!(directory.questions().len(), before, "nothing was asked");
+}

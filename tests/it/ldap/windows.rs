@@ -1,0 +1,196 @@
+//! What is particular to Active Directory: its names, its identifiers, its refusals, its groups.
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use super::{Scene, failed, settings};
+use crate::world::directory::{
+    Act, Asked, BIND, DONE, Directory, EXTENDED, Question, SERVICE, ber, entry, message, reference, result,
+};
+
+const ADA: &str = "CN=Ada Lovelace,OU=Staff,DC=corp,DC=test";
+const GUID: [u8; 16] = [0x10, 0xb8, 0xa7, 0x6b, 0xad, 0x9d, 0xd1, 0x11, 0x80, 0xb4, 0, 0xc0, 0x4f, 0xd4, 0x30, 0xc8];
+const PASSWORD: &str = "Ada-Secret-1!";
+
+fn person(id: u32, flags: &str) -> Vec<u8> {
+    let attributes: &[(&str, &[u8])] = &[
+        ("sAMAccountName", b"ada"),
+        ("userPrincipalName", b"ada.l@corp.test"),
+        ("mail", b"ada@corp.test"),
+        ("displayName", b"Ada Lovelace"),
+        ("objectGUID", &GUID),
+        ("userAccountControl", flags.as_bytes()),
+        ("memberOf", b"CN=Wizards,OU=Groups,DC=corp,DC=test"),
+    ];
+    entry(id, ADA, attributes)
+}
+
+fn filter_of(question: &Question) -> String {
+    match &question.asked {
+        Asked::Search { filter, .. } => filter.clone(),
+        _ => String::new(),
+    }
+}
+
+/// A domain controller with Ada in it.
+fn controller(question: &Question) -> Act {
+    let id = question.id;
+    let done = result(id, DONE, 0, "", "");
+    Act::Say(match &question.asked {
+        Asked::Bind { name, password } => {
+            let own = [ADA, "ada.l@corp.test", "CORP\\ada"].contains(&name.as_str()) && password == PASSWORD;
+            let service = name == SERVICE.0 && password == SERVICE.1;
+            let text = "80090308: LdapErr: DSID-0C090400, comment: AcceptSecurityContext error, data 52e, v1db1";
+            result(id, BIND, if own || service { 0 } else { 49 }, "", if own || service { "" } else { text })
+        }
+        Asked::Search { filter, .. } if filter.contains("1.2.840.113556.1.4.1941") => {
+            let groups: Vec<u8> = ["Wizards", "All Staff"]
+                .iter()
+                .flat_map(|name| {
+                    let dn = format!("CN={name},OU=Groups,DC=corp,DC=test");
+                    entry(id, &dn, &[("cn", name.as_bytes())])
+                })
+                .collect();
+            [groups, done].concat()
+        }
+        Asked::Search { base, .. } if base == ADA && !filter_of(question).contains("sAMAccountName") => {
+            [person(id, "512"), done].concat()
+        }
+        Asked::Search { filter, .. } => {
+            let means = ["=ada)", "=ADA)", "=ada\\2el\\40corp\\2etest)", "=ada\\40corp\\2etest)"];
+            let found = means.iter().any(|name| filter.contains(name));
+            // A forest names its other partitions beside every answer.
+            let more = reference(id, "ldap://ForestDnsZones.corp.test/DC=ForestDnsZones,DC=corp,DC=test");
+            [if found { person(id, "512") } else { Vec::new() }, more, done].concat()
+        }
+        Asked::Extended { .. } => {
+            message(id, EXTENDED, &[ber(10, &[0]), ber(4, b""), ber(4, b""), ber(0x8b, b"u:CORP\\ada")].concat())
+        }
+        _ => return Act::Close,
+    })
+}
+
+fn wish(directory: &Directory, more: Value) -> Value {
+    let mut all = settings(
+        directory,
+        json!({
+            "preset": "active_directory",
+            "users": {"base": "dc=corp,dc=test"},
+            "groups": {"mode": "memberOf"},
+        }),
+    );
+    super::merge(&mut all, more);
+    all
+}
+
+#[tokio::test]
+async fn every_name_that_windows_knows_is_the_same_person() {
+    let directory = Directory::start(controller).await;
+    let scene = Scene::new().await;
+    let connection = scene.connect(wish(&directory, json!({}))).await;
+    let mut seen = std::collections::BTreeSet::new();
+    for name in ["ada", "ADA", "ada.l@corp.test", "ada@corp.test", "CORP\\ada", ADA] {
+        let (status, body) = scene.relay(&connection, name, PASSWORD).await;
+        assert_eq!(status, StatusCode::OK, "{name}: {body}");
+        assert_eq!(body["sub"], "objectguid|6ba7b810-9dad-11d1-80b4-00c04fd430c8");
+        assert_eq!(body["groups"], json!(["Wizards", "All Staff"]), "nested ones by the rule in chain");
+        seen.insert(body["principalId"].to_string());
+    }
+    assert_eq!(seen.len(), 1);
+}
+
+#[tokio::test]
+async fn a_name_may_be_bound_directly_and_the_directory_says_whose_it_was() {
+    let directory = Directory::start(controller).await;
+    let scene = Scene::new().await;
+    let direct =
+        |template: &str| json!({"bind": {"mode": "direct", "dn": "", "password": "", "userDnTemplate": template}});
+    let connection = scene.connect(wish(&directory, direct("CORP\\{{username}}"))).await;
+    let (status, body) = scene.relay(&connection, "ada", PASSWORD).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    assert!(directory.binds().iter().all(|(_, name, _)| name != SERVICE.0));
+
+    // The account of that name is somebody else than the one who was bound.
+    let other = Directory::start(|question: &Question| match &question.asked {
+        Asked::Extended { .. } => {
+            let parts = [ber(10, &[0]), ber(4, b""), ber(4, b""), ber(0x8b, b"u:CORP\\mallory")].concat();
+            Act::Say(message(question.id, EXTENDED, &parts))
+        }
+        _ => controller(question),
+    })
+    .await;
+    let connection = scene.connect(wish(&other, direct("CORP\\{{username}}"))).await;
+    scene.rejects(StatusCode::SERVICE_UNAVAILABLE, "ldap_unavailable", &connection, "ada", PASSWORD).await;
+}
+
+#[tokio::test]
+async fn the_person_hears_one_sentence_and_the_administrator_the_reason() {
+    let scene = Scene::new().await;
+    let mut pages = std::collections::BTreeSet::new();
+    for (data, reason) in [
+        ("525", "no entry"),
+        ("52e", "password is not right"),
+        ("530", "at this time"),
+        ("531", "this machine"),
+        ("532", "password has expired"),
+        ("533", "account is disabled"),
+        ("701", "account has expired"),
+        ("773", "must be changed"),
+        ("775", "account is locked"),
+    ] {
+        let directory = Directory::start(move |question: &Question| match &question.asked {
+            Asked::Bind { name, .. } if name == ADA => {
+                let text = format!(
+                    "80090308: LdapErr: DSID-0C090400, comment: AcceptSecurityContext error, data {data}, v1db1"
+                );
+                Act::Say(result(question.id, BIND, 49, "", &text))
+            }
+            _ => controller(question),
+        })
+        .await;
+        let connection = scene.connect(wish(&directory, json!({}))).await;
+        let reply = scene.rejects(StatusCode::UNAUTHORIZED, "invalid_credentials", &connection, "ada", PASSWORD).await;
+        let why = failed(&scene.trace(&reply).await);
+        assert!(why["received"].as_str().unwrap().contains(reason), "{data}: {why}");
+        let event = scene.authd.events().await.pop().unwrap();
+        assert!(event.data["reason"].as_str().unwrap().contains(reason), "{data}: {event:?}");
+        assert!(!reply.body.contains(reason), "{data}: {}", reply.body);
+        let ticket = reply.field("attempt");
+        pages.insert(reply.body.replace(&reply.request_id(), "").replace(&ticket, "").replace(&connection, ""));
+    }
+    assert_eq!(pages.len(), 1, "the pages are all the same");
+}
+
+#[tokio::test]
+async fn who_is_switched_off_does_not_get_in_and_nothing_is_bound() {
+    let directory = Directory::start(|question: &Question| match &question.asked {
+        Asked::Search { filter, .. } if filter.contains("sAMAccountName") => {
+            Act::Say([person(question.id, "514"), result(question.id, DONE, 0, "", "")].concat())
+        }
+        _ => controller(question),
+    })
+    .await;
+    let scene = Scene::new().await;
+    let connection = scene.connect(wish(&directory, json!({}))).await;
+    let reply = scene.rejects(StatusCode::UNAUTHORIZED, "invalid_credentials", &connection, "ada", PASSWORD).await;
+    assert!(failed(&scene.trace(&reply).await)["received"].as_str().unwrap().contains("disabled"));
+    assert!(directory.binds().iter().all(|(_, name, _)| name != ADA));
+}
+
+#[tokio::test]
+async fn ldap_04_a_controller_that_wants_encryption_is_not_asked_twice() {
+    let directory = Directory::start(|question: &Question| match &question.asked {
+        Asked::Bind { .. } => {
+            let text = "BindSimple: Transport encryption required.";
+            Act::Say(result(question.id, BIND, 8, "", text))
+        }
+        _ => controller(question),
+    })
+    .await;
+    let scene = Scene::new().await;
+    let connection = scene.force(wish(&directory, json!({}))).await;
+    let before = directory.binds().len();
+    let reply = scene.rejects(StatusCode::SERVICE_UNAVAILABLE, "ldap_tls_required", &connection, "ada", PASSWORD).await;
+    assert!(failed(&scene.trace(&reply).await)["received"].as_str().unwrap().contains("stronger"));
+    assert_eq!(directory.binds().len(), before + 1);
+}
