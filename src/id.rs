@@ -135,6 +135,8 @@ id! {
     DirectoryGroupId = "grp_";
     /// An API key.
     ApiKeyId = "key_";
+    /// A token by which a directory speaks.
+    ScimTokenId = "sct_";
     /// A call that has to go out.
     DeliveryId = "dlv_";
     /// A signing key.

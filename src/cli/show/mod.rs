@@ -111,7 +111,9 @@ impl Show {
             if let Some(cursor) = value.get("next").and_then(Value::as_str) {
                 self.note(&format!("there is more: --cursor {}", escaped(cursor)));
             }
-            if operation == "api_key.create" || value.get("clientSecret").is_some_and(Value::is_string) {
+            if matches!(operation, "api_key.create" | "scim.token.create")
+                || value.get("clientSecret").is_some_and(Value::is_string)
+            {
                 self.note("keep the secret now: it is not shown again");
             }
             if operation == "master_key.rotate" {
