@@ -70,8 +70,8 @@ impl Operation {
                         None => false,
                     },
                 },
-                Value::Array(items) => items.iter_mut().fold(true, |all, item| walk(item, known) && all),
-                Value::Object(fields) => fields.values_mut().fold(true, |all, item| walk(item, known) && all),
+                Value::Array(items) => items.iter_mut().all(|item| walk(item, known)),
+                Value::Object(fields) => fields.values_mut().all(|item| walk(item, known)),
                 _ => true,
             }
         }

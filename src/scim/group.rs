@@ -19,8 +19,11 @@ use crate::store::{Batch, Record as _, Stored};
 
 const KIND: ResourceKind = ResourceKind::Group;
 
+/// The ids of members, where there is a word about them.
+type Ids = Option<Vec<String>>;
+
 /// What was sent, in its form: with the members apart, where it speaks about them.
-fn read(mut sent: Map<String, Value>) -> Result<(Map<String, Value>, Option<Vec<String>>)> {
+fn read(mut sent: Map<String, Value>) -> Result<(Map<String, Value>, Ids)> {
     let members = match get(&sent, "members").is_some() {
         true => {
             let key = key_of(&sent, "members");

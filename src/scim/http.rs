@@ -58,8 +58,10 @@ pub fn http(world: World, keyring: Keyring) -> Router {
     let door = Door { world, keyring, counts: Arc::default(), lanes };
     Router::new()
         .route("/scim/v2", any(own_root))
+        .route("/scim/v2/", any(own_root))
         .route("/scim/v2/{*path}", any(own))
         .route("/connections/{id}/scim/v2", any(connection_root))
+        .route("/connections/{id}/scim/v2/", any(connection_root))
         .route("/connections/{id}/scim/v2/{*path}", any(connection))
         .route_layer(from_fn_with_state(BODY, limits::body))
         .with_state(door)

@@ -184,6 +184,7 @@ impl Cursor {
         }
         let bytes = from_base64url(text).ok_or_else(wrong)?;
         let cursor: Self = minicbor::decode(&bytes).map_err(|_| wrong())?;
-        if cursor.digest == digest { Ok(cursor) } else { Err(wrong()) }
+        // Written in one way only: what was changed is none, even where the change says nothing.
+        if cursor.digest == digest && cursor.text()? == text { Ok(cursor) } else { Err(wrong()) }
     }
 }

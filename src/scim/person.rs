@@ -19,6 +19,7 @@ use crate::policy::ReuseUser;
 use crate::store::{Batch, Record as _, Stored};
 
 const KIND: ResourceKind = ResourceKind::User;
+const ACTIVE: &str = "active";
 /// A name or an id of a directory may be so long, in bytes.
 const LONGEST: usize = 1_000;
 
@@ -94,7 +95,7 @@ fn fields(before: &Map<String, Value>, after: &Map<String, Value>) -> Fields {
 /// What was sent, in its form: with what it says of being active apart.
 fn read(sent: Map<String, Value>) -> Result<(Map<String, Value>, Option<bool>)> {
     let mut said = clean(KIND, sent)?;
-    let active = said.remove("active").and_then(|active| active.as_bool());
+    let active = said.remove(ACTIVE).and_then(|active| active.as_bool());
     for name in ["userName", "externalId"] {
         if text(&said, name).is_some_and(|text| text.len() > LONGEST || text.chars().any(char::is_control)) {
             return Err(Error::says(
@@ -209,20 +210,25 @@ impl Speaker {
         batch: &mut Batch,
     ) -> Result<Written> {
         let user = UserId::from_bytes(row.id);
-        let before = said(row)?;
+        let mut before = said(row)?;
+        // A directory may take `active` away: that changes nothing of the access, but it is not shown any more.
+        let mut hidden = before.remove(ACTIVE).is_some();
         let (after, active) = match change {
             Change::Delete => return self.remove_person(cx, row, batch).await,
             Change::Replace(sent) => {
-                let speaks = get(sent, "active").is_some_and(|active| !is_empty(active));
+                let speaks = get(sent, ACTIVE).is_some_and(|active| !is_empty(active));
+                hidden &= !speaks;
                 let (said, active) = read(sent.clone())?;
                 (said, active.filter(|_| speaks))
             }
             Change::Patch(patch) => {
                 let mut resource = before.clone();
-                resource.insert("active".into(), self.is_active(cx, row).await?.into());
+                resource.insert(ACTIVE.into(), self.is_active(cx, row).await?.into());
                 let outcome = patch.apply(KIND, &mut resource)?;
                 let (said, active) = read(resource)?;
-                (said, active.filter(|_| outcome.touched.contains("active")))
+                let speaks = outcome.touched.contains(ACTIVE);
+                hidden = if speaks { active.is_none() } else { hidden };
+                (said, active.filter(|_| speaks))
             }
         };
         let (name, external_id) = (text(&after, "userName").unwrap_or_default(), text(&after, "externalId"));
@@ -261,13 +267,17 @@ impl Speaker {
             batch.log(self.told(cx, EventKind::ScimUserDeactivated, row));
             return Ok(None);
         }
-        if before == after && !turned {
+        let mut body = after.clone();
+        if hidden {
+            body.insert(ACTIVE.into(), Value::Null);
+        }
+        if body == said(row)? && !turned {
             return Ok(Some(row.value.clone()));
         }
         let changed = ScimResource {
             name: folded(name),
             external_id: external_id.map(str::to_owned),
-            body: Value::Object(after).to_string(),
+            body: Value::Object(body).to_string(),
             version: row.version + 1,
             updated_at: cx.env.now(),
             ..row.value.clone()

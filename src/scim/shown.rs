@@ -124,7 +124,11 @@ impl Speaker {
         match kind {
             ResourceKind::User => {
                 active = self.is_active(cx, row).await?;
-                resource.insert("active".into(), active.into());
+                // Removed by the directory, it is not shown, unless there is something to say.
+                let removed = resource.remove("active").is_some();
+                if !(removed && active) {
+                    resource.insert("active".into(), active.into());
+                }
                 if besides.groups {
                     let groups = self.groups_of(cx, UserId::from_bytes(row.id), names).await?;
                     if !groups.is_empty() {

@@ -187,15 +187,25 @@ fn at(
         return extension(kind, urn, verb, value, resource, outcome);
     }
     let key = key_of(resource, urn);
-    let mut fields = match resource.remove(&key) {
+    let mut fields = fields_at(resource, &key);
+    values::change(target, verb, value, &mut fields)?;
+    put(resource, &key, fields);
+    Ok(())
+}
+
+/// Takes out what an extension has.
+fn fields_at(resource: &mut Map<String, Value>, key: &str) -> Map<String, Value> {
+    match resource.remove(key) {
         Some(Value::Object(fields)) => fields,
         _ => Map::new(),
-    };
-    values::change(target, verb, value, &mut fields)?;
-    if !fields.is_empty() {
-        resource.insert(key, Value::Object(fields));
     }
-    Ok(())
+}
+
+/// Puts back what an extension has, unless that is nothing.
+fn put(resource: &mut Map<String, Value>, key: &str, fields: Map<String, Value>) {
+    if !fields.is_empty() {
+        resource.insert(key.to_owned(), Value::Object(fields));
+    }
 }
 
 /// Does it to all of an extension.
@@ -218,8 +228,20 @@ fn extension(
         resource.remove(&key);
         return Ok(());
     }
-    if kind.extension(urn).is_some() {
+    if let Some(schema) = kind.extension(urn) {
         for (name, value) in sent {
+            if schema.attribute(&name).is_none() {
+                // As without a path: what no schema knows is kept as it comes. Some clients name the schema once more.
+                let mut fields = fields_at(resource, &key);
+                let name = key_of(&fields, &name);
+                if name.eq_ignore_ascii_case("schemas") || is_empty(&value) {
+                    fields.remove(&name);
+                } else {
+                    fields.insert(name, value);
+                }
+                put(resource, &key, fields);
+                continue;
+            }
             let name = format!("{urn}:{name}");
             match Place::read(kind, &name) {
                 Ok(place) if place.known.is_some_and(|known| known.mutability == Mutability::ReadOnly) => {}

@@ -179,6 +179,11 @@ fn scim_04_what_entra_and_okta_send() {
             "/urn:acme:3.0:Desk/floor",
             json!(3),
         ),
+        (
+            json!({"op": "Add", "path": ENTERPRISE, "value": {"schemas": [ENTERPRISE], "Division": "V", "colour": "red"}}),
+            "/urn:ietf:params:scim:schemas:extension:enterprise:2.0:User",
+            json!({"department": "Engines", "manager": {"value": "usr_9"}, "colour": "red", "division": "V"}),
+        ),
         (json!({"op": "Replace", "value": {"favouriteColour": "red"}}), "/favouriteColour", json!("red")),
         (
             json!({"op": "Remove", "path": "emails", "value": [{"value": "ada@home.test"}]}),
@@ -207,6 +212,7 @@ fn scim_04_what_leads_nowhere_is_refused() {
         (json!({"op": "replace", "path": "../title", "value": "x"}), "invalid_path"),
         (json!({"op": "replace", "path": 7, "value": "x"}), "invalid_path"),
         (json!({"op": "replace", "path": format!("{ENTERPRISE}:colour"), "value": "x"}), "invalid_path"),
+        (json!({"op": "replace", "path": format!("{ENTERPRISE}:manager.colour"), "value": "x"}), "invalid_path"),
         (json!({"op": "replace", "path": "x".repeat(3_000), "value": "x"}), "invalid_path"),
         (json!({"op": "replace", "path": "(".repeat(100), "value": "x"}), "invalid_path"),
         (json!({"op": "remove"}), "no_target"),

@@ -49,6 +49,10 @@ fn extension(schema: &Schema, value: Value) -> Result<Option<Value>> {
     };
     let mut kept = Map::new();
     for (name, value) in sent {
+        // Some clients name the schema once more within it.
+        if name.eq_ignore_ascii_case("schemas") {
+            continue;
+        }
         let (name, value) = match schema.attribute(&name) {
             Some(attribute) => (attribute.name.to_owned(), coerce(attribute, value)?),
             None => (name, Some(value).filter(|value| !is_empty(value))),

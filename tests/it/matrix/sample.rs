@@ -72,6 +72,13 @@ impl Scene {
                 json!({"id": id(&self.authd.operate("api_key.create", made).await, "id")})
             }
 
+            "scim.token.create" => json!({"organization": acme, "label": CANARY}),
+            "scim.token.list" => json!({"organization": acme}),
+            "scim.token.revoke" => {
+                let made = json!({"organization": acme, "label": CANARY});
+                json!({"id": id(&self.authd.operate("scim.token.create", made).await, "id")})
+            }
+
             "role.create" => json!({"organization": acme, "name": "auditor", "grants": []}),
             "role.list" => json!({"organization": acme}),
             "role.get" | "role.delete" => json!({"organization": acme, "name": self.role().await}),
