@@ -23,6 +23,7 @@ use crate::governance;
 use crate::outbox::Outbox;
 use crate::people;
 use crate::provider::{self, backchannel::BackchannelLogout};
+use crate::scim;
 use crate::session;
 use crate::signin;
 use crate::store::{Batch, Options, Reencode, Store};
@@ -77,6 +78,7 @@ pub fn catalogue() -> Catalogue {
         token::catalogue,
         provider::catalogue,
         signin::catalogue,
+        scim::catalogue,
         care::catalogue,
     ] {
         catalogue = module(catalogue);

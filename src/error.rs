@@ -305,6 +305,17 @@ pub mod codes {
         CONSENT_REQUIRED = Forbidden "consent_required", "The person has not let this app in.", "Start again from the app, and allow it.";
         ACCESS_DENIED = Forbidden "access_denied", "The sign-in was refused.", "";
 
+        // provisioning (RFC 7644 §3.12 and RFC 9865 §2.1 have the names)
+        INVALID_FILTER = Invalid "invalid_filter", "The filter cannot be read, or compares what is not compared.", "";
+        INVALID_PATH = Invalid "invalid_path", "The path cannot be read, or leads nowhere.", "";
+        INVALID_VALUE = Invalid "invalid_value", "A value is missing or is not of its type.", "";
+        INVALID_SYNTAX = Invalid "invalid_syntax", "The request is not one of SCIM.", "";
+        INVALID_CURSOR = Invalid "invalid_cursor", "The cursor is not one of ours, or is of another list.", "Begin the list anew, with an empty `cursor`.";
+        NO_TARGET = Invalid "no_target", "The path matches nothing that could be changed.", "";
+        MUTABILITY = Invalid "mutability", "The attribute cannot be changed.", "";
+        PRECONDITION_FAILED = Stale "precondition_failed", "The resource has another version by now.", "Read it again, then repeat the change with its new `ETag`.";
+        NOT_A_PERSON = Invalid "not_a_person", "The token is not a person's, so there is no `/Me`.", "";
+
         // doors
         HOST_NOT_SERVED = Invalid "host_not_served", "This host name is not served here.", "Use the public URL.";
         SHUTTING_DOWN = Unavailable "shutting_down", "authd is stopping.", "Try again in a moment.";

@@ -137,6 +137,8 @@ id! {
     ApiKeyId = "key_";
     /// Somebody besides authd whose tokens an organization takes.
     IssuerId = "iss_";
+    /// A token by which a directory speaks.
+    ScimTokenId = "sct_";
     /// A call that has to go out.
     DeliveryId = "dlv_";
     /// A webhook endpoint of a team.

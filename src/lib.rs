@@ -50,6 +50,8 @@ pub mod people;
 pub mod policy;
 /// authd as an OpenID provider toward apps.
 pub mod provider;
+/// The server of SCIM 2.0: what directories say of people and groups.
+pub mod scim;
 /// Listeners, routes, health.
 pub mod server;
 /// Who is signed in where, and how that ends.

@@ -3,7 +3,7 @@
 use super::grant::{Grant, Grants};
 use crate::error::{Error, Result, codes};
 use crate::event::Actor;
-use crate::id::{ApiKeyId, OrganizationId, UserId};
+use crate::id::{ApiKeyId, OrganizationId, ScimTokenId, UserId};
 
 /// A caller whose credential was checked. Holding one is the proof; only the doors' authentication makes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,13 @@ pub enum Caller {
         /// What the person may do there.
         grants: Grants,
     },
+    /// A directory, by a token of its. It holds no grant: what it may say goes through the pipeline.
+    Directory {
+        /// The token.
+        token: ScimTokenId,
+        /// Its organization.
+        organization: OrganizationId,
+    },
     /// authd itself.
     System,
     /// Nobody.
@@ -60,14 +67,16 @@ impl Caller {
         match self {
             Self::Operator { .. } | Self::System => Grants::all(),
             Self::ApiKey { grants, .. } | Self::User { grants, .. } => grants.clone(),
-            Self::Anonymous => Grants::none(),
+            Self::Directory { .. } | Self::Anonymous => Grants::none(),
         }
     }
 
     /// The organization the caller belongs to; none for the operator.
     pub fn organization(&self) -> Option<OrganizationId> {
         match self {
-            Self::ApiKey { organization, .. } | Self::User { organization, .. } => Some(*organization),
+            Self::ApiKey { organization, .. }
+            | Self::User { organization, .. }
+            | Self::Directory { organization, .. } => Some(*organization),
             Self::Operator { .. } | Self::System | Self::Anonymous => None,
         }
     }
@@ -77,7 +86,7 @@ impl Caller {
         match self {
             Self::ApiKey { user, .. } => *user,
             Self::User { id, .. } => *id,
-            Self::Operator { .. } | Self::System | Self::Anonymous => None,
+            Self::Operator { .. } | Self::Directory { .. } | Self::System | Self::Anonymous => None,
         }
     }
 
@@ -98,6 +107,7 @@ impl Caller {
             Self::Operator { uid } => Actor::Operator { uid: *uid },
             Self::ApiKey { id, .. } => Actor::ApiKey(*id),
             Self::User { id: Some(id), .. } => Actor::User(*id),
+            Self::Directory { token, .. } => Actor::Scim(*token),
             // A token for a bare role is the operator's doing; its uid was logged when it was made.
             Self::User { id: None, .. } | Self::System => Actor::System,
             Self::Anonymous => Actor::Anonymous,

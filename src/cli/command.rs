@@ -42,6 +42,8 @@ const NOUNS: &[(&str, &str)] = &[
     ("signin", "Sign-ins, looked at afterwards"),
     ("key", "The keys that tokens are signed with"),
     ("master-key", "The key that everything kept secret is sealed under"),
+    ("scim", "Provisioning by SCIM"),
+    ("scim token", "Tokens by which directories speak"),
     ("admin", "The whole deployment"),
 ];
 
@@ -115,7 +117,8 @@ impl<'a> Tree<'a> {
         let mut command = match self.operation(&owned) {
             Some(operation) => verb::command(operation, &owned),
             None => {
-                let about = NOUNS.iter().find(|(noun, _)| *noun == name).map_or("", |(_, about)| about);
+                let whole = owned.join(" ");
+                let about = NOUNS.iter().find(|(noun, _)| *noun == whole).map_or("", |(_, about)| about);
                 Command::new(name.clone()).about(about).subcommand_required(true).arg_required_else_help(true)
             }
         };

@@ -71,6 +71,12 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("api_key.list", "  authd api-key list --org org_…\n  authd api-key list --org org_… --user usr_…"),
     ("api_key.revoke", "  authd api-key revoke key_…"),
     (
+        "scim.token.create",
+        "  authd scim token create --org org_… --connection conn_… --label okta\n  authd scim token create --org org_… --expires-in 365d --json",
+    ),
+    ("scim.token.list", "  authd scim token list --org org_…"),
+    ("scim.token.revoke", "  authd scim token revoke sct_…"),
+    (
         "role.create",
         "  authd role create --org org_… --name auditor --about 'Reads the log' --grant connection.audit.read,user.read",
     ),

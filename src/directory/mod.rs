@@ -1,6 +1,7 @@
 //! # directory — organizations, people, memberships, and the one provisioning pipeline
 //!
-//! *Owns* `Organization`, `User`, `Membership`, `Identity`, the groups of directories, and `provision`: the only way in
+//! *Owns* `Organization`, `User`, `Membership`, `Identity`, the groups of directories and what SCIM said of its
+//! resources, and `provision`: the only way in
 //! which a source of people changes any of them. `weigh` tells beforehand what `provision` would do.
 //! *Gives* the person of a sign-in, and the standing that every later use is checked against.
 //! *Needs* the pure policy for its verdicts. *Never* knows a protocol: a source arrives as a `Proposal`.
@@ -20,6 +21,7 @@ mod owners;
 mod profile;
 mod proposal;
 mod provision;
+mod scim_resource;
 mod source;
 mod user;
 
@@ -42,6 +44,7 @@ pub use proposal::{Ending, GroupProposal, Members, Orders, PersonProposal, Propo
 pub use provision::{
     Plan, PlannedGroup, Provisioned, ProvisionedPerson, Weighed, provision, provision_person, weigh, weigh_group,
 };
+pub use scim_resource::{ScimKind, ScimResource};
 pub use source::Source;
 pub use user::User;
 

@@ -44,6 +44,8 @@ pub struct PersonProposal {
     pub roles: Option<Vec<String>>,
     /// Whether they belong to the organization. Left out, that is not changed.
     pub active: Option<bool>,
+    /// A directory has the person no more: their places in its groups end, and what follows from these.
+    pub gone: bool,
     /// What only an administrator can wish; read where `source` is one.
     pub orders: Orders,
 }
@@ -87,6 +89,7 @@ impl PersonProposal {
             groups: None,
             roles: None,
             active: None,
+            gone: false,
             orders: Orders::default(),
         }
     }

@@ -1,7 +1,7 @@
 //! Who speaks of people: a sign-in, a directory, an administrator.
 
 use super::identity::IdentitySource;
-use crate::id::{ConnectionId, IssuerId};
+use crate::id::{ConnectionId, IssuerId, OrganizationId};
 use crate::policy::Authority;
 
 /// A source of what is known of people.
@@ -34,6 +34,18 @@ impl Source {
             Self::SignIn(id) | Self::Scim(id) | Self::Sync(id) | Self::Inbound(id) => Some(id),
             Self::Admin | Self::Issuer(_) => None,
         }
+    }
+
+    /// The directory that an organization has without a connection: its id has the organization's own number, which no
+    /// connection ever gets. Whom it brings belongs to no connection yet, and signs in first through whichever proves
+    /// their address.
+    pub fn own_directory(organization: OrganizationId) -> ConnectionId {
+        ConnectionId::from_bytes(organization.bytes())
+    }
+
+    /// The connection it belongs to, if there really is one.
+    pub fn real_connection(self, organization: OrganizationId) -> Option<ConnectionId> {
+        self.connection().filter(|id| *id != Self::own_directory(organization))
     }
 
     /// Whose identifiers of people it speaks in.

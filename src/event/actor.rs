@@ -1,6 +1,6 @@
 //! Who really acted.
 
-use crate::id::{ApiKeyId, AppId, UserId};
+use crate::id::{ApiKeyId, AppId, ScimTokenId, UserId};
 
 /// The one who acted; never the one on whose behalf.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub enum Actor {
     User(UserId),
     /// A holder of an API key.
     ApiKey(ApiKeyId),
+    /// A directory, by a token of its.
+    Scim(ScimTokenId),
     /// An app, as an OAuth client.
     App(AppId),
     /// authd itself.
@@ -23,12 +25,13 @@ pub enum Actor {
 }
 
 impl Actor {
-    /// `operator`, `user`, `api_key`, `oauth_client`, `system` or `anonymous`.
+    /// `operator`, `user`, `api_key`, `scim`, `oauth_client`, `system` or `anonymous`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Operator { .. } => "operator",
             Self::User(_) => "user",
             Self::ApiKey(_) => "api_key",
+            Self::Scim(_) => "scim",
             Self::App(_) => "oauth_client",
             Self::System => "system",
             Self::Anonymous => "anonymous",
@@ -41,6 +44,7 @@ impl Actor {
             Self::Operator { uid } => Some(format!("uid:{uid}")),
             Self::User(id) => Some(id.to_string()),
             Self::ApiKey(id) => Some(id.to_string()),
+            Self::Scim(id) => Some(id.to_string()),
             Self::App(id) => Some(id.to_string()),
             Self::System | Self::Anonymous => None,
         }

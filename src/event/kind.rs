@@ -48,6 +48,16 @@ kinds! {
     ConnectionLdapSet = "connection.ldap.set", "The LDAP configuration of a connection was set.";
     ConnectionSynced = "connection.sync.completed", "The people of a directory were read, and what had changed was taken over.";
     ConnectionSyncFailed = "connection.sync.failed", "The people of a directory could not be read, or too many had gone to believe it.";
+    ScimTokenCreated = "connection.scim.set", "A token was made by which a directory speaks.";
+    ScimTokenRevoked = "connection.scim.token_revoked", "A token of a directory was revoked.";
+    ScimUserProvisioned = "connection.scim.user.provisioned", "A directory made a person known.";
+    ScimUserUpdated = "connection.scim.user.updated", "A directory changed what it says of a person.";
+    ScimUserDeactivated = "connection.scim.user.deactivated", "A directory deactivated or removed a person.";
+    ScimUserReactivated = "connection.scim.user.reactivated", "A directory has a person back.";
+    ScimGroupProvisioned = "connection.scim.group.provisioned", "A directory made a group known.";
+    ScimGroupUpdated = "connection.scim.group.updated", "A directory changed a group, or who is in it.";
+    ScimGroupDeactivated = "connection.scim.group.deactivated", "A directory removed a group.";
+    ScimRefused = "connection.scim.refused", "A request of a directory was refused.";
     PolicyUpdated = "connection.policy.updated", "The policy of an organization was changed.";
     ConnectionLoginSucceeded = "connection.login.succeeded", "A sign-in through a connection succeeded.";
     ConnectionLoginFailed = "connection.login.failed", "A sign-in through a connection was refused.";

@@ -6,13 +6,14 @@ use std::collections::BTreeSet;
 use crate::access::{Caller, CustomRole, World};
 use crate::connection::{Connection, Domain, DomainOwner};
 use crate::directory::{
-    DirectoryGroup, EndedOrganization, ExternalId, GroupMember, Identity, Membership, Owners, User,
+    DirectoryGroup, EndedOrganization, ExternalId, GroupMember, Identity, Membership, Owners, ScimResource, User,
 };
 use crate::error::Result;
 use crate::event::{EventKind, Origin};
 use crate::governance::OrganizationPolicy;
 use crate::id::OrganizationId;
 use crate::provider::{App, Consent};
+use crate::scim::ScimToken;
 use crate::session::{Lifetimes, Session};
 use crate::store::{Batch, Key, Query, Record, Store, Stored};
 use crate::token::{ApiKey, TrustedIssuer};
@@ -58,6 +59,8 @@ impl Chunk<'_> {
     async fn gather(&mut self) -> Result<()> {
         self.connections().await?;
         self.people().await?;
+        self.all::<ScimResource>("organization").await?;
+        self.all::<ScimToken>("organization").await?;
         self.all::<DirectoryGroup>("organization").await?;
         self.all::<Session>("organization").await?;
         self.all::<ApiKey>("organization").await?;

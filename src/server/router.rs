@@ -18,6 +18,7 @@ use crate::error::{Error, Result, codes};
 use crate::event::{EventKind, Origin};
 use crate::http::{Door, RequestInfo, Site, page, reply};
 use crate::provider;
+use crate::scim;
 use crate::signin::{self, Signin};
 use crate::store::Batch;
 
@@ -46,7 +47,8 @@ impl Server {
             .route("/static/{*path}", get(asset))
             .with_state(world.clone())
             .merge(provider::http(world.clone(), app.keyring.clone()))
-            .merge(signin::http(signin));
+            .merge(signin::http(signin))
+            .merge(scim::http(world.clone(), app.keyring.clone()));
         let routes = finish(shared.clone().merge(people));
         // A public URL with a path: a proxy may leave the path on, or take it off.
         let public = match url.path() {

@@ -271,6 +271,15 @@ pub trait Backend: Send + Sync + 'static {
     async fn counts(&self, now: Timestamp) -> Result<BTreeMap<String, u64>>;
     /// How many live rows have a value in a `many` index.
     async fn count_by(&self, kind: &'static str, index: &'static str, value: &[u8], now: Timestamp) -> Result<u64>;
+    /// How many entries a value of a `many` index has, expired rows included, and the place of entry number `nth`
+    /// (from 1 on) in the list of that value. No row is read.
+    async fn entries(
+        &self,
+        kind: &'static str,
+        index: &'static str,
+        value: &[u8],
+        nth: u64,
+    ) -> Result<(u64, Option<Vec<u8>>)>;
     /// Rows of the log behind `after`, of one organization or of all.
     async fn log(&self, after: u64, limit: usize, org: Option<[u8; 16]>) -> Result<Vec<RawLog>>;
     /// Rows of the log before number `before`, the newest first, of one organization or of all.

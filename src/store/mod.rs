@@ -135,6 +135,20 @@ impl Store {
         self.inner.backend.count_by(T::KIND, index, &bytes, self.inner.env.now()).await
     }
 
+    /// How many records have that value in a `many` index, and the cursor behind record number `nth` of the list
+    /// `Query::by` of it. It walks the index alone: a hundred thousand take some milliseconds. For kinds that never
+    /// expire.
+    pub async fn entries<T: Record>(
+        &self,
+        index: &'static str,
+        value: impl AsRef<[u8]>,
+        nth: u64,
+    ) -> Result<(u64, Option<Vec<u8>>)> {
+        let bytes = value.as_ref().to_vec();
+        drop(value);
+        self.inner.backend.entries(T::KIND, index, &bytes, nth).await
+    }
+
     /// Writes a batch: all of it, durably, or nothing. A batch without changes and entries is not written, and tells
     /// the number of the last commit. If the future is dropped, the batch may still be written.
     pub async fn commit(&self, batch: Batch) -> std::result::Result<Seq, Refused> {

@@ -22,7 +22,7 @@ pub mod rotation;
 mod signing_key;
 mod verify;
 
-pub use api_key::{ApiKey, ApiKeyView, CreateApiKey, CreatedApiKey, ListApiKeys, RevokeApiKey};
+pub use api_key::{ApiKey, ApiKeyView, CreateApiKey, CreatedApiKey, ListApiKeys, RevokeApiKey, span};
 pub use grant::TokenGrant;
 pub use issue::{Issue, LONGEST, STANDARD, Type, api_audience, at_hash};
 pub use issuer::{

@@ -25,6 +25,7 @@ mod pages;
 mod people;
 mod provider;
 mod scale;
+mod scim;
 mod signin;
 mod simulator;
 mod store;

@@ -113,7 +113,7 @@ impl Show {
             if let Some(cursor) = value.get("next").and_then(Value::as_str) {
                 self.note(&format!("there is more: --cursor {}", escaped(cursor)));
             }
-            if operation == "api_key.create"
+            if matches!(operation, "api_key.create" | "scim.token.create")
                 || (operation.starts_with("webhook.") && value.get("secret").is_some_and(Value::is_string))
                 || value.get("clientSecret").is_some_and(Value::is_string)
             {

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::plan::Plan;
 use crate::access::Context;
 use crate::directory::external::ExternalId;
+use crate::directory::group::GroupMember;
 use crate::directory::membership::{Membership, Status};
 use crate::directory::proposal::{PersonProposal, SourceFacts};
 use crate::directory::source::Source;
@@ -45,6 +46,9 @@ pub(super) async fn person(
     if let Some(old) = &plan.old_external {
         batch.delete::<ExternalId>(old.key(), old.revision);
     }
+    for place in &plan.places {
+        batch.delete::<GroupMember>(place.key(), place.revision);
+    }
     let Some(before) = &plan.before else {
         let anchor = User { id: user, created_at: plan.after.created_at, disabled_at: None };
         let told = tell(EventKind::UserCreated).with("email", plan.after.email.clone());
@@ -75,7 +79,8 @@ pub(super) async fn person(
     let changed = changed(before, &plan.after);
     // Whatever is written is told: what has no name above is told without one.
     let told_already = plan.ends || plan.revives() || plan.links;
-    let written = plan.after != *before || plan.identity.is_some() || plan.old_external.is_some();
+    let written =
+        plan.after != *before || plan.identity.is_some() || plan.old_external.is_some() || !plan.places.is_empty();
     if !changed.is_empty() || plan.external.is_some() || (written && !told_already) {
         let mut told = roles(before, &plan.after, tell(EventKind::UserUpdated).with("changed", changed));
         if plan.last_owner_kept {
@@ -88,7 +93,7 @@ pub(super) async fn person(
 
 fn event(cx: &Context, kind: EventKind, source: Source, member: &Membership) -> Event {
     let mut event = cx.event(kind).within(member.organization).about("user", member.user);
-    if let Some(connection) = source.connection() {
+    if let Some(connection) = source.real_connection(member.organization) {
         event = event.and("connection", connection);
     }
     if let Source::Issuer(issuer) = source {

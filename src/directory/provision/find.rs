@@ -7,6 +7,7 @@ use crate::directory::field::Field;
 use crate::directory::identity::Identity;
 use crate::directory::membership::{Membership, Status};
 use crate::directory::proposal::{PersonProposal, SourceFacts};
+use crate::directory::scim_resource::{ScimKind, ScimResource};
 use crate::directory::source::Source;
 use crate::directory::user::User;
 use crate::error::{Error, Result, codes};
@@ -157,6 +158,12 @@ async fn knows(cx: &Context, source: Source, member: &Membership) -> Result<bool
     let own = |connection| source.connection() == Some(connection);
     if member.source.is_some_and(own) {
         return Ok(true);
+    }
+    if let Some(directory) = source.connection() {
+        let resource = ScimResource::key_of(directory, ScimKind::User, member.user.bytes());
+        if cx.store.get::<ScimResource>(resource).await?.is_some() {
+            return Ok(true);
+        }
     }
     let query = || Query::by("user", member.user.bytes()).limit(1_000);
     let identities = cx.store.page::<Identity>(query()).await?;

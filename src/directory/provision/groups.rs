@@ -218,8 +218,14 @@ impl PlannedGroup {
         }
         if changes {
             let event = cx.event(kind).within(self.after.organization).about("group", self.after.id);
-            let event = event.and("connection", self.after.connection).with("source", proposal.source.name());
-            let event = event.with("name", self.after.name.clone()).with("added", self.added.len());
+            let event = match proposal.source.real_connection(self.after.organization) {
+                Some(connection) => event.and("connection", connection),
+                None => event,
+            };
+            let event = event
+                .with("source", proposal.source.name())
+                .with("name", self.after.name.clone())
+                .with("added", self.added.len());
             batch.log(event.with("removed", self.removed.len()).with("rolesChanged", self.members.len()));
         }
     }

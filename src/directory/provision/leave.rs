@@ -5,6 +5,7 @@ use crate::directory::external::ExternalId;
 use crate::directory::group::GroupMember;
 use crate::directory::identity::Identity;
 use crate::directory::membership::Membership;
+use crate::directory::scim_resource::ScimResource;
 use crate::directory::user::User;
 use crate::error::{Error, Result, codes};
 use crate::id::{OrganizationId, UserId};
@@ -16,6 +17,7 @@ pub(super) struct Leaving {
     identities: Vec<Stored<Identity>>,
     handles: Vec<Stored<ExternalId>>,
     groups: Vec<Stored<GroupMember>>,
+    resources: Vec<Stored<ScimResource>>,
     anchor: Option<Stored<User>>,
 }
 
@@ -25,6 +27,7 @@ impl Leaving {
         let identities = all::<Identity>(cx, "user", user.bytes().to_vec()).await?;
         let handles = all::<ExternalId>(cx, "user", user.bytes().to_vec()).await?;
         let groups = all::<GroupMember>(cx, "member", GroupMember::member(organization, user)).await?;
+        let resources = all::<ScimResource>(cx, "user", ScimResource::person(organization, user)).await?;
         let memberships = all::<Membership>(cx, "user", user.bytes().to_vec()).await?;
         // Another tenant's rows are another tenant's business.
         let elsewhere = memberships.iter().any(|member| member.organization != organization);
@@ -33,6 +36,7 @@ impl Leaving {
             identities: identities.into_iter().filter(|row| row.organization == organization).collect(),
             handles: handles.into_iter().filter(|row| row.organization == organization).collect(),
             groups,
+            resources,
             anchor,
         })
     }
@@ -42,6 +46,7 @@ impl Leaving {
         remove(&self.identities, batch);
         remove(&self.handles, batch);
         remove(&self.groups, batch);
+        remove(&self.resources, batch);
         remove(self.anchor.as_slice(), batch);
     }
 }

@@ -5,13 +5,14 @@ use super::leave::Leaving;
 use super::merge::merge;
 use crate::access::Context;
 use crate::directory::external::ExternalId;
+use crate::directory::group::{DirectoryGroup, GroupMember};
 use crate::directory::identity::Identity;
-use crate::directory::membership::{EndedBy, Membership, Status};
+use crate::directory::membership::{EndedBy, Membership, Statement, Status};
 use crate::directory::owners::OwnersChange;
 use crate::directory::proposal::{Ending, PersonProposal, SourceFacts};
 use crate::directory::source::Source;
 use crate::error::{Code, Error, Result, codes};
-use crate::id::UserId;
+use crate::id::{ConnectionId, OrganizationId, UserId};
 use crate::policy::{DeprovisionMode, Ender, Speaker, Standing, Turn, Verdict, turn};
 use crate::store::{Query, Revision, Stored};
 
@@ -37,6 +38,8 @@ pub struct Plan {
     pub(super) external: Option<ExternalId>,
     /// The handle that the directory had of the person before.
     pub(super) old_external: Option<Stored<ExternalId>>,
+    /// The places in groups of the directory that end.
+    pub(super) places: Vec<Stored<GroupMember>>,
     pub(super) leaving: Option<Leaving>,
     pub(super) owners: Option<OwnersChange>,
 }
@@ -96,11 +99,33 @@ pub(super) async fn make(
     if plan.leaving.is_some() {
         plan.leaving = Some(Leaving::find(cx, facts.organization, user).await?);
     }
+    if let (true, None, Some(connection)) = (proposal.gone, &plan.leaving, proposal.source.connection()) {
+        plan.places = places(cx, facts.organization, user, connection).await?;
+        plan.after.mapped.remove(&Statement::Members(connection));
+    }
     own(cx, &mut plan, proposal).await?;
     if plan.before.as_ref() != Some(&plan.after) {
         plan.after.updated_at = cx.env.now();
     }
     Ok(plan)
+}
+
+/// The places that somebody has in the groups of a directory.
+async fn places(
+    cx: &Context,
+    organization: OrganizationId,
+    user: UserId,
+    connection: ConnectionId,
+) -> Result<Vec<Stored<GroupMember>>> {
+    let query = Query::by("member", GroupMember::member(organization, user)).limit(1_000);
+    let mut places = Vec::new();
+    for row in cx.store.page::<GroupMember>(query).await?.items {
+        let group = cx.store.get::<DirectoryGroup>(DirectoryGroup::key_of(row.group)).await?;
+        if group.is_some_and(|group| group.connection == connection) {
+            places.push(row);
+        }
+    }
+    Ok(places)
 }
 
 fn blank(after: Membership) -> Plan {
@@ -116,6 +141,7 @@ fn blank(after: Membership) -> Plan {
         identity: None,
         external: None,
         old_external: None,
+        places: Vec::new(),
         leaving: None,
         owners: None,
     }
@@ -135,7 +161,7 @@ fn of_known(
         plan.email_conflict = merge(&mut plan.after, proposal, facts, found)?;
         // Whom an administrator entered belongs to the connection that they first come through.
         if !found.linked && proposal.subject.is_some() && plan.after.source.is_none() {
-            plan.after.source = proposal.source.connection();
+            plan.after.source = proposal.source.real_connection(facts.organization);
         }
     }
     plan.after.updated_at = plan.before.as_ref().map_or_else(|| cx.env.now(), |before| before.updated_at);
@@ -211,7 +237,7 @@ fn of_newcomer(cx: &Context, verdict: Verdict, found: &Found, proposal: &PersonP
     member.email_verified = trust_email && verified && found.email.is_some();
     member.source = match proposal.source {
         Source::Admin => proposal.orders.expected,
-        source => source.connection(),
+        source => source.real_connection(facts.organization),
     };
     if waits {
         member.status = Status::Pending;

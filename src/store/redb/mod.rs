@@ -218,6 +218,16 @@ impl Backend for Redb {
         Ok(self.read(|from| read::count_by(from, kind, index, value, now))?)
     }
 
+    async fn entries(
+        &self,
+        kind: &'static str,
+        index: &'static str,
+        value: &[u8],
+        nth: u64,
+    ) -> Result<(u64, Option<Vec<u8>>)> {
+        Ok(self.read(|from| read::entries(from, kind, index, value, nth))?)
+    }
+
     async fn log(&self, after: u64, limit: usize, org: Option<[u8; 16]>) -> Result<Vec<RawLog>> {
         Ok(self.read(|from| read::log(from, after, limit, org.as_ref()))?)
     }

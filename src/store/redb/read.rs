@@ -70,6 +70,28 @@ pub fn count_by(from: &ReadTransaction, kind: &str, index: &str, value: &[u8], n
     Ok(count)
 }
 
+/// How many entries a value has, and the place of the one of that number.
+pub fn entries(
+    from: &ReadTransaction,
+    kind: &str,
+    index: &str,
+    value: &[u8],
+    nth: u64,
+) -> Result<(u64, Option<Vec<u8>>), Fault> {
+    let many = from.open_table(layout::MANY)?;
+    let base = layout::many_prefix(kind, index, value);
+    let high = layout::successor(&base);
+    let high = high.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+    let (mut count, mut place) = (0, None);
+    for entry in many.range::<&[u8]>((Bound::Included(base.as_slice()), high))? {
+        count += 1;
+        if count == nth {
+            place = entry?.0.value().get(base.len()..).map(<[u8]>::to_vec);
+        }
+    }
+    Ok((count, place))
+}
+
 /// Rows of the log behind `after`, of one organization or of all.
 pub fn log(from: &ReadTransaction, after: u64, limit: usize, org: Option<&[u8; 16]>) -> Result<Vec<RawLog>, Fault> {
     let (log, details) = (from.open_table(layout::LOG)?, from.open_table(layout::DETAIL)?);

@@ -8,5 +8,5 @@
 mod ops;
 mod record;
 
-pub use ops::{ApiKeyView, CreateApiKey, CreatedApiKey, ListApiKeys, RevokeApiKey};
+pub use ops::{ApiKeyView, CreateApiKey, CreatedApiKey, ListApiKeys, RevokeApiKey, span};
 pub use record::ApiKey;

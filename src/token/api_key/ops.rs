@@ -203,7 +203,7 @@ async fn person(cx: &Context, organization: OrganizationId, user: UserId) -> Res
 }
 
 /// `90d`, `12h`, `30m`, `2w`. Errors: `invalid_input`.
-fn span(text: &str) -> Result<Duration> {
+pub fn span(text: &str) -> Result<Duration> {
     let wrong = || {
         Error::says(&codes::INVALID_INPUT, "That is not a span of time.")
             .help("A whole number and a unit: `90d`, `12h`, `30m`, `2w`.")

@@ -17,6 +17,9 @@ use authd::http::extract::{Params, parse_json};
 use authd::http::{Cookies, OutboundRules, Peer, Site};
 use authd::policy::Policy;
 use authd::provider::authorize::validate;
+use authd::scim::filter::Filter;
+use authd::scim::patch::Patch;
+use authd::scim::schema::{ResourceKind, clean};
 use authd::session::Session;
 use authd::store::Query;
 use axum::body::Body;
@@ -161,6 +164,7 @@ pub fn targets() -> Vec<Target> {
     let mut all = tokens(&world);
     all.extend(documents(&world));
     all.extend(doors(&world));
+    all.extend(directories(&world));
     all.extend(names());
     all
 }
@@ -331,6 +335,141 @@ fn doors(world: &Rc<World>) -> Vec<Target> {
             }
         })
         .up_to(4 * 1024),
+    ]
+}
+
+const SCIM: &[&str] = &[
+    "userName",
+    "emails",
+    "type",
+    "value",
+    "primary",
+    "members",
+    "active",
+    "externalId",
+    "manager",
+    "urn:ietf:params:scim:schemas:core:2.0:User",
+    "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User",
+    "urn:",
+    " eq ",
+    " ne ",
+    " co ",
+    " gt ",
+    " pr",
+    " and ",
+    " or ",
+    "not (",
+    "[type eq \"work\"]",
+    "].",
+    "True",
+    "Operations",
+    "Replace",
+    "remove",
+    "path",
+    "bulkId:",
+    "cursor",
+    "startIndex",
+    "count",
+    "sortBy",
+    "attributes",
+];
+
+/// What directories send.
+fn directories(world: &Rc<World>) -> Vec<Target> {
+    let ask = world.runtime.block_on(async {
+        let wish = value!({"organization": world.scene.organization});
+        world.scene.authd.operate("scim.token.create", wish).await["token"].as_str().unwrap().to_owned()
+    });
+    let bearer = format!("Bearer {ask}");
+    let person = {
+        let mut request = axum::http::Request::post("/scim/v2/Users")
+            .header(name::HOST, "127.0.0.1:8080")
+            .header(name::AUTHORIZATION, &bearer)
+            .header(name::CONTENT_TYPE, "application/scim+json")
+            .body(Body::from(r#"{"userName":"fuzz"}"#))
+            .unwrap();
+        request.extensions_mut().insert(Peer::Tcp("192.0.2.1:5000".parse().unwrap()));
+        let answer = world.runtime.block_on(world.scene.authd.router.clone().oneshot(request)).unwrap();
+        answer.headers()[name::LOCATION].to_str().unwrap().replace("http://127.0.0.1:8080", "")
+    };
+    let sample = value!({
+        "userName": "ada", "active": true, "title": "x", "name": {"givenName": "A"}, "displayName": "d",
+        "emails": [{"value": "a@x.test", "type": "work", "primary": true}, {"value": "b@x.test"}], "urn:x:2.0:Y": {"z": [1]},
+    });
+    let sample = sample.as_object().unwrap().clone();
+    let (patched, w1, w2, b2) = (sample.clone(), Rc::clone(world), Rc::clone(world), bearer.clone());
+    let operation = r#"{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"Replace","path":"emails[type eq \"work\"].value","value":"x@y.test"},{"op":"add","value":{"name.givenName":"B","active":"False"}},{"op":"remove","path":"title"}]}"#;
+    let group = r#"{"Operations":[{"op":"remove","path":"members[value eq \"a\" or value eq \"b\"]"},{"op":"add","path":"members","value":[{"value":"c"}]}]}"#;
+    vec![
+        target(
+            "scim filter",
+            Shape::Text,
+            &[
+                r#"userName eq "ada" and (emails[type eq "work" and value co "x"] or not (title pr))"#,
+                r#"meta.lastModified gt "2011-05-13T04:42:34Z""#,
+                r#"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.value ne null"#,
+                r#"emails[type eq "work"].value eq True"#,
+            ],
+            move |bytes| {
+                let text = as_text(bytes);
+                for kind in ResourceKind::ALL {
+                    if let Ok(filter) = Filter::parse(*kind, &text) {
+                        let holds = filter.matches(&sample);
+                        let not = Filter::parse(*kind, &format!("not ({text})"));
+                        // One more bracket, or six more letters, may be too much; otherwise it means the opposite.
+                        assert!(
+                            not.map_or(text.len() + 6 > 2_048 || text.contains('('), |not| not.matches(&sample)
+                                != holds)
+                        );
+                    }
+                }
+            },
+        )
+        .words(SCIM)
+        .up_to(4 * 1024),
+        target("scim patch", Shape::Json, &[operation, group], move |bytes| {
+            let Ok(Value::Object(body)) = parse_json::<Value>(bytes) else { return };
+            let Ok(patch) = Patch::read(&body) else { return };
+            for kind in ResourceKind::ALL {
+                let mut resource = patched.clone();
+                if patch.apply(*kind, &mut resource).is_ok()
+                    && let Ok(kept) = clean(*kind, resource)
+                {
+                    // What is in its form, stays in it.
+                    assert_eq!(clean(*kind, kept.clone()).unwrap(), kept);
+                }
+            }
+        })
+        .words(SCIM)
+        .up_to(64 * 1024),
+        target(
+            "scim body",
+            Shape::Json,
+            &[operation, r#"{"userName":"fuzz","emails":[{"value":"a@x.test"}],"active":"True"}"#],
+            move |bytes| {
+                for method in ["PUT", "PATCH"] {
+                    let request = axum::http::Request::builder().method(method).uri(&person);
+                    let request = request.header(name::AUTHORIZATION, &bearer);
+                    w1.ask(request.header(name::CONTENT_TYPE, "application/scim+json"), bytes);
+                }
+            },
+        )
+        .words(SCIM)
+        .up_to(64 * 1024),
+        target(
+            "scim list",
+            Shape::Query,
+            &[
+                "filter=userName%20eq%20%22fuzz%22&attributes=emails.value,name&count=5",
+                "cursor=&sortBy=userName&sortOrder=descending&startIndex=2",
+            ],
+            move |bytes| {
+                let Ok(uri) = Uri::try_from([b"/scim/v2/Users?", bytes].concat()) else { return };
+                w2.ask(axum::http::Request::get(uri).header(name::AUTHORIZATION, &b2), b"");
+            },
+        )
+        .words(SCIM)
+        .up_to(12 * 1024),
     ]
 }
 

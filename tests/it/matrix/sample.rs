@@ -126,6 +126,12 @@ impl Scene {
             }
             "issuer.get" | "issuer.validate" | "issuer.delete" => json!({"id": self.issuer().await}),
             "issuer.update" => json!({"id": self.issuer().await, "name": "Another name"}),
+            "scim.token.create" => json!({"organization": acme, "label": CANARY}),
+            "scim.token.list" => json!({"organization": acme}),
+            "scim.token.revoke" => {
+                let made = json!({"organization": acme, "label": CANARY});
+                json!({"id": id(&self.authd.operate("scim.token.create", made).await, "id")})
+            }
 
             "role.create" => json!({"organization": acme, "name": "auditor", "grants": []}),
             "role.list" => json!({"organization": acme}),

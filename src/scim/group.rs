@@ -1,0 +1,220 @@
+//! What a directory says of a group, and who is in it.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use super::patch::{MemberChange, Membership, ids};
+use super::person::{Change, Written};
+use super::place::{get, key_of};
+use super::schema::{ResourceKind, clean};
+use super::shown::{folded, said, text};
+use super::speaker::Speaker;
+use crate::access::Context;
+use crate::directory::{GroupProposal, Members, Proposal, Provisioned, ScimKind, ScimResource, provision};
+use crate::error::{Error, Result, codes};
+use crate::event::EventKind;
+use crate::id::{DirectoryGroupId, UserId};
+use crate::store::{Batch, Record as _, Stored};
+
+const KIND: ResourceKind = ResourceKind::Group;
+
+/// The ids of members, where there is a word about them.
+type Ids = Option<Vec<String>>;
+
+/// What was sent, in its form: with the members apart, where it speaks about them.
+fn read(mut sent: Map<String, Value>) -> Result<(Map<String, Value>, Ids)> {
+    let members = match get(&sent, "members").is_some() {
+        true => {
+            let key = key_of(&sent, "members");
+            Some(ids(sent.remove(&key).as_ref())?)
+        }
+        false => None,
+    };
+    let said = clean(KIND, sent)?;
+    for name in ["displayName", "externalId"] {
+        if text(&said, name).is_some_and(|text| text.len() > 1_000 || text.chars().any(char::is_control)) {
+            return Err(Error::says(
+                &codes::INVALID_VALUE,
+                format!("`{name}` has at most 1000 bytes, and no control characters."),
+            ));
+        }
+    }
+    Ok((said, members))
+}
+
+impl Speaker {
+    /// Makes a group known. Errors: `invalid_value`, `taken`, `too_large`, and others of the pipeline.
+    pub async fn create_group(&self, cx: &Context, sent: Map<String, Value>, batch: &mut Batch) -> Result<Written> {
+        let (said, members) = read(sent)?;
+        let external_id = text(&said, "externalId").map(str::to_owned);
+        self.external_id_is_free(cx, external_id.as_deref(), None).await?;
+        let members = self.people(cx, members.unwrap_or_default()).await?;
+        let name = text(&said, "displayName").unwrap_or_default().to_owned();
+        let proposal = GroupProposal {
+            source: self.source(),
+            group: None,
+            external_id: external_id.clone(),
+            name: Some(name.clone()),
+            members: Members::Set(members),
+            gone: false,
+        };
+        let facts = self.facts(cx, None).await?;
+        let Provisioned::Group(Some(group)) = provision(cx, &Proposal::Group(proposal), &facts, batch).await? else {
+            return Err(Error::bug("a group became nothing"));
+        };
+        let now = cx.env.now();
+        let row = ScimResource {
+            directory: self.directory,
+            organization: self.organization,
+            kind: ScimKind::Group,
+            id: group.id.bytes(),
+            name: folded(&name),
+            external_id,
+            body: Value::Object(said).to_string(),
+            version: 1,
+            created_at: now,
+            updated_at: now,
+            deleted_at: None,
+        };
+        batch.create(&row).log(self.told(cx, EventKind::ScimGroupProvisioned, &row));
+        Ok(Some(row))
+    }
+
+    async fn external_id_is_free(&self, cx: &Context, id: Option<&str>, own: Option<[u8; 16]>) -> Result<()> {
+        let Some(id) = id else { return Ok(()) };
+        let others = self.by_external_id(cx, ScimKind::Group, id).await?;
+        if others.iter().any(|other| Some(other.id) != own) {
+            return Err(Error::says(&codes::TAKEN, "Another group of this directory has this `externalId`."));
+        }
+        Ok(())
+    }
+
+    /// The people that members are: those that this directory knows. Errors: `invalid_value`, the same for somebody of
+    /// another directory and for nobody.
+    async fn people(&self, cx: &Context, ids: impl IntoIterator<Item = String>) -> Result<Vec<UserId>> {
+        let mut people = Vec::new();
+        for id in ids {
+            let row = self.resource(cx, ResourceKind::User, &id).await.map_err(|error| {
+                if error.is(&codes::NOT_FOUND) {
+                    Error::says(&codes::INVALID_VALUE, "A member is nobody whom this directory knows.")
+                } else {
+                    error
+                }
+            })?;
+            people.push(UserId::from_bytes(row.id));
+        }
+        Ok(people)
+    }
+
+    /// Changes a group, or removes it. Errors: as `create_group`, and those of a PATCH.
+    pub async fn change_group(
+        &self,
+        cx: &Context,
+        row: &Stored<ScimResource>,
+        change: &Change,
+        batch: &mut Batch,
+    ) -> Result<Written> {
+        let id = DirectoryGroupId::from_bytes(row.id);
+        let before = said(row)?;
+        let (after, members) = match change {
+            Change::Delete => return self.remove_group(cx, row, batch).await,
+            Change::Replace(sent) => {
+                let (after, members) = read(sent.clone())?;
+                // Left out in a PUT is empty (RFC 7644 §3.5.1).
+                (after, Members::Set(self.people(cx, members.unwrap_or_default()).await?))
+            }
+            Change::Patch(patch) => {
+                let mut resource = before.clone();
+                let outcome = patch.apply(KIND, &mut resource)?;
+                let (after, _) = read(resource)?;
+                (after, self.members(cx, id, outcome.members).await?)
+            }
+        };
+        let (name, external_id) = (text(&after, "displayName").unwrap_or_default(), text(&after, "externalId"));
+        self.external_id_is_free(cx, external_id, Some(row.id)).await?;
+        let speaks_of_members = !matches!(members, Members::Keep);
+        if before == after && !speaks_of_members {
+            return Ok(Some(row.value.clone()));
+        }
+        let proposal = GroupProposal {
+            source: self.source(),
+            group: Some(id),
+            external_id: external_id.filter(|id| row.external_id.as_deref() != Some(id)).map(str::to_owned),
+            name: Some(name.to_owned()).filter(|_| text(&before, "displayName") != Some(name)),
+            members,
+            gone: false,
+        };
+        let facts = self.facts(cx, None).await?;
+        provision(cx, &Proposal::Group(proposal), &facts, batch).await?;
+        let changed = ScimResource {
+            name: folded(name),
+            external_id: external_id.map(str::to_owned),
+            body: Value::Object(after).to_string(),
+            version: row.version + 1,
+            updated_at: cx.env.now(),
+            ..row.value.clone()
+        };
+        batch.update(&changed, row.revision).log(self.told(cx, EventKind::ScimGroupUpdated, &changed));
+        Ok(Some(changed))
+    }
+
+    /// What a PATCH does to the members, as one wish. Who is in the group is read only where it matters.
+    async fn members(&self, cx: &Context, group: DirectoryGroupId, changes: Vec<MemberChange>) -> Result<Members> {
+        let mut all = Membership::default();
+        for change in changes {
+            let change = match change {
+                MemberChange::RemoveWhere(filter) => {
+                    let mut now: BTreeSet<String> = all.come.clone();
+                    if !all.replaced {
+                        now.extend(self.members_of(cx, group).await?.iter().map(ToString::to_string));
+                    }
+                    let shown = |id: &String| {
+                        let location = id.parse().map(|user: UserId| self.location(ResourceKind::User, user.bytes()));
+                        Map::from_iter([
+                            ("value".to_owned(), Value::from(id.as_str())),
+                            ("$ref".to_owned(), location.unwrap_or_default().into()),
+                            ("type".to_owned(), "User".into()),
+                        ])
+                    };
+                    MemberChange::Remove(now.into_iter().filter(|id| filter.matches(&shown(id))).collect())
+                }
+                change => change,
+            };
+            all.then(change);
+        }
+        if all.is_nothing() {
+            return Ok(Members::Keep);
+        }
+        let come = self.people(cx, all.come).await?;
+        // Who is no person of this directory is in no group of it.
+        let go: BTreeSet<UserId> = all.go.iter().filter_map(|id| id.parse().ok()).collect();
+        Ok(match (all.replaced, come.is_empty(), go.is_empty()) {
+            (true, ..) => Members::Set(come),
+            (false, _, true) => Members::Add(come),
+            (false, true, false) => Members::Remove(go.into_iter().collect()),
+            (false, false, false) => {
+                let mut then: BTreeSet<UserId> = self.members_of(cx, group).await?.into_iter().collect();
+                then.retain(|user| !go.contains(user));
+                then.extend(come);
+                Members::Set(then.into_iter().collect())
+            }
+        })
+    }
+
+    async fn remove_group(&self, cx: &Context, row: &Stored<ScimResource>, batch: &mut Batch) -> Result<Written> {
+        let proposal = GroupProposal {
+            source: self.source(),
+            group: Some(DirectoryGroupId::from_bytes(row.id)),
+            external_id: None,
+            name: None,
+            members: Members::Keep,
+            gone: true,
+        };
+        let facts = self.facts(cx, None).await?;
+        provision(cx, &Proposal::Group(proposal), &facts, batch).await?;
+        batch.delete::<ScimResource>(row.key(), row.revision);
+        batch.log(self.told(cx, EventKind::ScimGroupDeactivated, row));
+        Ok(None)
+    }
+}

@@ -1,0 +1,39 @@
+//! # scim — the server of SCIM 2.0 (RFC 7643, RFC 7644, RFC 9865)
+//!
+//! *Owns* the wire: schemas, filters, PATCH, lists, bulk, errors; and the tokens by which directories speak.
+//! *Gives* the routes `/scim/v2/…` and `/connections/{id}/scim/v2/…`, and the operations on tokens.
+//! *Needs* `directory::provision`, through which every write goes as a `Proposal`, and the facts of a connection.
+//! *Never* has a rule about people of its own, and never tells one directory of another's resources.
+//!
+//! ```text
+//!  bearer ─► token ─► Speaker (directory, organization) ─► ScimResource of that directory, or 404
+//!     body ─► schema::clean ─► patch ─► Proposal ─► provision ─┐
+//!                                       ScimResource (as said) ─┴─► one commit ─► answer
+//! ```
+
+mod answer;
+mod bulk;
+pub mod error;
+pub mod filter;
+mod group;
+mod http;
+mod page;
+pub mod patch;
+mod person;
+mod place;
+pub mod projection;
+mod read;
+pub mod schema;
+mod shown;
+mod speaker;
+mod token;
+
+pub use http::http;
+pub use token::{CreateScimToken, CreatedScimToken, ListScimTokens, RevokeScimToken, ScimToken, ScimTokenView};
+
+use crate::access::Catalogue;
+
+/// Adds the operations of this module.
+pub fn catalogue(catalogue: Catalogue) -> Catalogue {
+    catalogue.with::<CreateScimToken>().with::<ListScimTokens>().with::<RevokeScimToken>()
+}
