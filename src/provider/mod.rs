@@ -32,8 +32,8 @@ mod userinfo;
 
 pub use client::{App, AuthMethod, GrantType, Organizations, Reach};
 pub use http::http;
-pub use refresh::RefreshFamily;
 pub use ops::{AppView, CreateApp, CreatedApp, DeleteApp, GetApp, ListApps, RotateAppSecret, UpdateApp};
+pub use refresh::RefreshFamily;
 
 use crate::access::Catalogue;
 

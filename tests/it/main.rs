@@ -22,6 +22,7 @@ mod oidc;
 mod pages;
 mod people;
 mod provider;
+mod saml;
 mod scale;
 mod signin;
 mod simulator;

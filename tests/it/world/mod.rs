@@ -3,4 +3,5 @@
 pub mod authd;
 pub mod crowd;
 pub mod op;
+pub mod saml;
 pub mod zone;
