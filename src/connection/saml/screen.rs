@@ -80,6 +80,7 @@ pub(super) fn screen<'t>(
     checks: &mut Checks,
 ) -> Result<Screened<'t>> {
     let top = tree.root(checks)?;
+    orders(top, checks)?;
     if let Some(local) = kind.root()
         && !top.is(PROTOCOL, local)
     {
@@ -118,6 +119,30 @@ pub(super) fn screen<'t>(
         _ => (signature(root, checks)?, assertion.map_or(Ok(None), |node| signature(node, checks))?),
     };
     Ok(Screened { root, root_signature, assertion, assertion_signature, encrypted })
+}
+
+/// Nothing in the document, wherever it stands, orders to fetch something or to compute something. That comes first, so
+/// that such an order is called what it is.
+fn orders(top: Node<'_>, checks: &mut Checks) -> Result<()> {
+    for node in top.within() {
+        let holds = match (node.namespace(), node.local()) {
+            (DSIG, "Reference") => node.attribute("URI").and_then(|uri| uri.strip_prefix('#')).is_some_and(is_id),
+            (DSIG, "Transform") => matches!(node.attribute("Algorithm"), Some(ENVELOPED | EXC_C14N)),
+            // Whither it may point, decryption says.
+            (DSIG, "RetrievalMethod") => {
+                node.parent().and_then(Node::parent).is_some_and(|around| around.is(XENC, "EncryptedData"))
+            }
+            (_, "KeyInfoReference" | "CipherReference") => false,
+            _ => true,
+        };
+        if !holds {
+            let said = node.attribute("URI").or_else(|| node.attribute("Algorithm")).unwrap_or("(none)");
+            let received = shown(&format!("{} {said}", node.local()));
+            checks.compare("reference", false, "references to IDs here, by the usual transforms", received);
+            return Err(Error::new(&codes::SAML_REFERENCE));
+        }
+    }
+    Ok(())
 }
 
 /// Every element that counts stands in its one place, and nowhere else in the whole document.
@@ -307,11 +332,8 @@ fn reference<'t>(
     let id = signed.attribute("ID").unwrap_or_default();
     let uri = reference.attribute("URI");
     if uri.and_then(|uri| uri.strip_prefix('#')) != Some(id) || id.is_empty() {
-        // To another element here: a wrapped signature. To anything else: an order to fetch or to search.
-        let wrapped = uri.and_then(|uri| uri.strip_prefix('#')).is_some_and(is_id);
-        let code = if wrapped { &codes::SAML_STRUCTURE } else { &codes::SAML_REFERENCE };
-        checks.compare("reference", false, format!("#{}", shown(id)), shown(uri.unwrap_or("(none)")));
-        return Err(Error::new(code));
+        // To another element: a wrapped signature.
+        return Err(refuse(checks, "reference", format!("#{}", shown(id)), shown(uri.unwrap_or("(none)"))));
     }
     only(reference, &[(DSIG, "Transforms"), (DSIG, "DigestMethod"), (DSIG, "DigestValue")], checks)?;
     let transforms = reference.one(DSIG, "Transforms", checks)?;

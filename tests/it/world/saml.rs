@@ -573,6 +573,20 @@ pub fn used() -> std::time::Duration {
     std::time::Duration::from_nanos(text.split(' ').next().and_then(|ns| ns.parse().ok()).unwrap_or(0))
 }
 
+/// What one call costs of the processor: the kernel counts in steps, so it is called until there is something to divide.
+pub fn each(mut call: impl FnMut()) -> std::time::Duration {
+    let before = used();
+    let mut calls = 0;
+    loop {
+        call();
+        calls += 1;
+        let spent = used().saturating_sub(before);
+        if spent.as_millis() >= 25 || calls >= 2_000 {
+            return spent / calls;
+        }
+    }
+}
+
 /// RSA of 1024 bits: the library makes none.
 const WEAK: &str = concat!(
     "MIIB/DCCAWWgAwIBAgIUVjlrJ3c0OiL4rhYBl8gR38Px2WcwDQYJKoZIhvcNAQELBQAwDzENMAsGA1UEAwwEd2VhazAgFw0yNjEx",
