@@ -145,8 +145,8 @@ fn responses_of_python3_saml_signed_anew() {
         let Some(signed) = signed_anew(&xml, &key) else { return "unsignable".to_owned() };
         let mut fitting = Fitting::of(&xml);
         fitting.certificates = vec![key.certificate.clone()];
-        if let Some((issuer, audience, acs)) = HOSTS.iter().find(|(issuer, ..)| xml.contains(issuer)) {
-            (fitting.issuer, fitting.audience, fitting.acs) = (issuer.trim_end_matches('<').into(), (*audience).into(), (*acs).into());
+        if let Some([_, issuer, audience, acs]) = HOSTS.iter().find(|[sign, ..]| xml.contains(sign)) {
+            (fitting.issuer, fitting.audience, fitting.acs) = ((*issuer).into(), (*audience).into(), (*acs).into());
         }
         fitting.verdict(&signed).to_owned()
     });
@@ -220,23 +220,26 @@ fn metadata_of_python3_saml() {
     });
 }
 
-/// Who sends most of these messages: issuer, our entity id, our address.
-const HOSTS: &[(&str, &str, &str)] = &[
-    (
+/// Who sends most of these messages: a text in it, issuer, our entity id, our address.
+const HOSTS: &[[&str; 4]] = &[
+    [
+        "http://invalid.audience.com",
+        "http://idp.example.com/",
+        "http://stuff.com/endpoints/metadata.php",
+        "http://stuff.com/endpoints/endpoints/acs.php",
+    ],
+    [
+        "https://example.com/simplesaml",
         "https://example.com/simplesaml/saml2/idp/metadata.php",
         "https://example.com/newonelogin/demo1/metadata.php",
         "https://example.com/newonelogin/demo1/index.php?acs",
-    ),
-    (
-        "http://idp.example.com/<",
-        "http://stuff.com/endpoints/metadata.php",
-        "http://stuff.com/endpoints/endpoints/acs.php",
-    ),
-    (
+    ],
+    [
+        "https://pitbulk.no-ip.org/simplesaml",
         "https://pitbulk.no-ip.org/simplesaml/saml2/idp/metadata.php",
         "https://pitbulk.no-ip.org/newonelogin/demo1/metadata.php",
         "https://pitbulk.no-ip.org/newonelogin/demo1/index.php?acs",
-    ),
+    ],
 ];
 
 const PYTHON: &str = "\
@@ -350,13 +353,17 @@ const PYTHON_ANEW: &str = "\
     accepted signed_assertion_response2.xml.base64
     accepted signed_message_response.xml.base64
     accepted simple_saml_php.xml
+    accepted valid_response.xml.base64
     accepted valid_response2.xml.base64
+    accepted valid_response_with_namequalifier.xml.base64
     accepted valid_unsigned_response.xml
     accepted valid_unsigned_response.xml.base64
     saml_audience invalids/invalid_audience.xml.base64
     saml_audience invalids/no_conditions.xml.base64
     saml_audience no_audience.xml.base64
     saml_authn invalids/no_authnstatement.xml.base64
+    saml_destination invalids/empty_destination.xml.base64
+    saml_destination invalids/invalid_subjectconfirmation_recipient.xml.base64
     saml_destination response2.xml.base64
     saml_destination response5.xml.base64
     saml_expired invalids/invalid_subjectconfirmation_noa.xml.base64
@@ -372,13 +379,9 @@ const PYTHON_ANEW: &str = "\
     saml_nameid unsigned_response_with_miliseconds.xm.base64
     saml_not_yet_valid invalids/invalid_subjectconfirmation_nb.xml.base64
     saml_recipient decrypted_valid_encrypted_assertion.xml
-    saml_recipient invalids/empty_destination.xml.base64
-    saml_recipient invalids/invalid_subjectconfirmation_recipient.xml.base64
     saml_recipient invalids/no_subjectconfirmation_data.xml.base64
     saml_recipient invalids/no_subjectconfirmation_method.xml.base64
     saml_recipient pretty_decrypted_valid_encrypted_assertion.xml
-    saml_recipient valid_response.xml.base64
-    saml_recipient valid_response_with_namequalifier.xml.base64
     saml_structure invalids/encrypted_attrs.xml.base64
     saml_structure invalids/encrypted_nameID_without_EncMethod.xml.base64
     saml_structure invalids/encrypted_nameID_without_keyinfo.xml.base64
