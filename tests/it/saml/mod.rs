@@ -6,6 +6,8 @@ mod genuine;
 mod logout;
 mod meant;
 mod metadata;
+mod mutation;
+mod oracle;
 mod parser;
 mod requests;
 mod signature;
