@@ -18,6 +18,7 @@ use authd::env::Timestamp;
 use crate::world::saml::{Key, NOW, Prefixes, Signing, sign};
 
 /// The folder, or a word that it is not there.
+#[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 fn corpora(name: &str) -> Option<PathBuf> {
     #[expect(clippy::disallowed_methods, reason = "where the corpora are is told to the tests by the environment")]
     let named = std::env::var("AUTHD_CORPORA").ok().map(PathBuf::from);

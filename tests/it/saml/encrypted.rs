@@ -38,7 +38,7 @@ fn saml_30_whoever_can_encrypt_cannot_say_who_they_are() {
     let (signed, mut evil) = (signed.xml(), evil);
     evil.prefixes.assertion = "saml".into();
     let evil = crate::world::saml::cut(&evil.xml(), "EncryptedAssertion");
-    let evil = evil.replacen("<saml:", "<saml:", 1).replacen(
+    let evil = evil.replacen(
         "EncryptedAssertion",
         "EncryptedAssertion xmlns:saml=\"urn:oasis:names:tc:SAML:2.0:assertion\"",
         1,
@@ -285,12 +285,7 @@ fn worst(idp: &Idp, mode: Mode) {
         ("attributes as allowed", extensions(&fill(&|_| "<x a='' b=''/>".into(), 4_900))),
         ("a ladder of namespaces", extensions(&format!("{ladder}{prefixed}{rungs}"))),
         ("a long namespace used often", extensions(&format!("<y xmlns:q='{long}'>{}</y>", "<q:x/>".repeat(4_000)))),
-        (
-            "a long namespace in the assertion",
-            genuine
-                .replacen(" ID=", &format!(" xmlns:q='{long}' ID="), 1)
-                .replace("AttributeValue>", "AttributeValue>"),
-        ),
+        ("a long namespace in the assertion", genuine.replacen(" ID=", &format!(" xmlns:q='{long}' ID="), 1)),
         ("entities", extensions(&fill(&|_| "&amp;".into(), usize::MAX))),
         ("character references", extensions(&fill(&|_| "&#x41;".into(), usize::MAX))),
         ("text", extensions(&fill(&|_| "text and spaces   \n\n".into(), usize::MAX))),
@@ -302,7 +297,6 @@ fn worst(idp: &Idp, mode: Mode) {
         ("ids", extensions(&fill(&|n| format!("<x ID='i{n}'/>"), 4_900))),
         ("prefix lists", extensions(&fill(&|n| format!("<y xmlns='u{n}'/>"), 4_900))),
         ("a long name", extensions(&format!("<{}/>", "n".repeat(budget - 10)))),
-        ("values", genuine.replacen("<a", "<a", 1)),
     ];
     let debug = if cfg!(debug_assertions) { 40 } else { 1 };
     for (name, xml) in documents {
@@ -310,7 +304,6 @@ fn worst(idp: &Idp, mode: Mode) {
         let cost = each(|| {
             let _ = saml::read(&text, &idp.expect(), &mut Checks::new());
         });
-        println!("{cost:?} {mode:?} {} bytes: {name}", text.len());
-        assert!(cost < Duration::from_millis(5 * debug), "{name}: {cost:?}");
+        assert!(cost < Duration::from_millis(5 * debug), "{mode:?} {name}: {cost:?}");
     }
 }
