@@ -309,10 +309,12 @@ fn set(input: &mut Map<String, Value>, form: &Form, assignment: &str) -> Result<
     Ok(())
 }
 
-/// `null` is null, what the schema can read is read, and anything else goes as it is.
+/// `null` is null, what the schema can read is read, a list or an object is JSON, and anything else goes as it is.
 fn loose(field: &Field, within: &[&str], text: &str) -> Value {
     if text == "null" {
         return Value::Null;
     }
-    field.read_at(within, text).unwrap_or_else(|_| Value::String(text.to_owned()))
+    let json = || text.starts_with(['[', '{']).then(|| serde_json::from_str(text).ok()).flatten();
+    let read = field.read_at(within, text).ok().or_else(json);
+    read.unwrap_or_else(|| Value::String(text.to_owned()))
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::listing::{ROLE, role};
 use super::membership::Membership;
+use crate::access::{Role, RoleName};
 use crate::error::{Error, Result, codes};
 use crate::id::{OrganizationId, UserId};
 use crate::store::{Batch, Key, Life, Query, Record, Revision, Store, Stored};
@@ -79,7 +81,7 @@ async fn derive(store: &Store, organization: OrganizationId) -> Result<BTreeSet<
     let mut owners = BTreeSet::new();
     let mut cursor = None;
     loop {
-        let query = Query::by("organization", organization.bytes()).limit(1_000).after(cursor);
+        let query = Query::by(ROLE, role(organization, &RoleName::from(Role::Owner))).limit(1_000).after(cursor);
         let page = store.page::<Membership>(query).await?;
         owners.extend(page.items.iter().filter(|member| member.owns()).map(|member| member.user));
         cursor = page.next;

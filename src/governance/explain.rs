@@ -12,7 +12,7 @@ use crate::access::{Context, Grant, Role, RoleName};
 use crate::connection::protocol::Check;
 use crate::connection::{Connection, Mapping};
 use crate::directory::{EmailAddress, Field, Identity, Membership, Organization, Plan, Profile, Status, User};
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, codes};
 use crate::id::{OrganizationId, UserId};
 use crate::policy::{Authority, GroupsMode, Policy, RolesMode};
 use crate::session::Session;
@@ -75,7 +75,9 @@ pub(super) async fn end(
     policy: &Policy,
 ) -> Result<Outcome> {
     let closed = Organization::open(&cx.store, connection.organization).await.err();
-    if let Some(error) = connection.usable().err().or(closed) {
+    // A draft is explained as it will be: its facts say that it is one.
+    let unusable = connection.usable().err().filter(|error| !error.is(&codes::CONNECTION_NOT_READY));
+    if let Some(error) = unusable.or(closed) {
         return Ok(Outcome::Out(error));
     }
     if let Some(code) = arriving.unusable {

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 
 use crate::access::{Caller, CustomRole, World};
 use crate::connection::{Connection, Domain, DomainOwner};
-use crate::directory::{DirectoryGroup, EndedOrganization, ExternalId, GroupMember, Identity, Membership, User};
+use crate::directory::{
+    DirectoryGroup, EndedOrganization, ExternalId, GroupMember, Identity, Membership, Owners, User,
+};
 use crate::error::Result;
 use crate::event::{EventKind, Origin};
 use crate::governance::OrganizationPolicy;
@@ -63,6 +65,9 @@ impl Chunk<'_> {
         self.all::<App>("organization").await?;
         if let Some(policy) = self.store.get(OrganizationPolicy::key_of(self.organization)).await? {
             self.delete::<OrganizationPolicy>(&policy);
+        }
+        if let Some(owners) = self.store.get(Key::from_bytes(self.organization.bytes())).await? {
+            self.delete::<Owners>(&owners);
         }
         Ok(())
     }

@@ -143,7 +143,7 @@ impl ExplainPolicy {
         Ok(Arriving { subject: Some(arrived.subject), profile: arrived.profile, unusable: None, checks: Vec::new() })
     }
 
-    /// Who the claims are about. Errors: `invalid_input` when there are none; `connection_not_ready`.
+    /// Who the claims are about. Errors: `invalid_input` when there are none.
     fn of_claims(&self, connection: &Connection) -> Result<Arriving> {
         let mut claims = self.input.clone().unwrap_or_default();
         if let Some(subject) = &self.subject {
@@ -153,9 +153,10 @@ impl ExplainPolicy {
             return Err(Error::says(&codes::INVALID_INPUT, "Nobody arrives: neither `input`, `subject` nor `attempt` is there.")
                 .help("`--input FILE` has the claims as the provider sends them: {\"sub\": …, \"email\": …, \"email_verified\": true}."));
         }
-        let config = connection.oidc.as_ref().ok_or_else(|| Error::new(&codes::CONNECTION_NOT_READY))?;
+        // Before the provider is set up, the default mapping tells.
+        let config = connection.oidc.clone().unwrap_or_default();
         let mut checks = Checks::new();
-        let read = oidc::read_claims(config, &claims, &mut checks);
+        let read = oidc::read_claims(&config, &claims, &mut checks);
         let (subject, profile, unusable) = match read {
             Ok((subject, profile)) => (subject, profile, None),
             // A word that a sign-in refuses is an answer here.

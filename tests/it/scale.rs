@@ -81,8 +81,9 @@ async fn a_page_of_a_great_organization_reads_little_more_than_it_shows() {
         (json!({"sort": "updated", "order": "desc"}), 100, 101),
         (json!({"search": "person4711@crowd.test"}), 1, 1),
         (json!({"search": "hopper"}), 100, 101),
-        (json!({"search": "ada lovelace"}), size / 2_000, 400),
-        (json!({"search": "lo ad", "limit": 3}), 3, 400),
+        // Of two words, those who have the rarer one are read.
+        (json!({"search": "ada lovelace"}), size / 2_000, if full() { RARE } else { 400 }),
+        (json!({"search": "lo ad", "limit": 3}), 3, if full() { RARE } else { 400 }),
         (json!({"search": "p"}), 100, 101),
         (json!({"search": "person1", "sort": "name"}), 100, RARE),
         (json!({"search": "nobody"}), 0, 0),

@@ -294,6 +294,7 @@ const PLACES: &[(&str, &str)] = &[
     ("connection/oidc/config.rs", "connection"),
     ("connection/record.rs", "connection"),
     ("connection/settings.rs", "connection"),
+    ("provider/refresh.rs", "refresh_family"),
     ("signin/attempt.rs", "attempt"),
     ("signin/ticket.rs", "with the browser, for an hour; the older key opens it while the process lives"),
     ("token/signing_key.rs", "signing_key"),
