@@ -15,6 +15,7 @@ pub mod protocol;
 mod record;
 mod registry;
 pub mod report;
+pub mod saml;
 mod settings;
 pub mod simulator;
 mod view;

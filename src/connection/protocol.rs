@@ -10,7 +10,7 @@ use crate::access::Context;
 use crate::crypto::Secret;
 use crate::directory::Profile;
 use crate::env::Timestamp;
-use crate::error::{Error, Result, codes};
+use crate::error::{Code, Error, Result, codes};
 use crate::id::ConnectionId;
 
 /// One check of a sign-in, as the trace keeps it. Values are bounded, and secrets never stand in them.
@@ -82,6 +82,30 @@ impl Checks {
     pub fn rows(&self) -> &[Check] {
         &self.0
     }
+}
+
+/// Notes a check, and refuses with `code` when it does not hold.
+pub(super) fn require(
+    checks: &mut Checks,
+    name: &str,
+    ok: bool,
+    expected: impl ToString,
+    received: impl AsRef<str>,
+    code: &'static Code,
+) -> Result<()> {
+    checks.compare(name, ok, expected, shown(received.as_ref()));
+    if ok { Ok(()) } else { Err(Error::new(code)) }
+}
+
+/// A text of the provider's, fit to stand in a trace: bounded, without what would steer a terminal or turn text around.
+pub(super) fn shown(text: &str) -> String {
+    text.chars().take(200).map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// Control characters, and the format characters that change the direction of text or hide in it.
+pub(super) fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// What a sign-in asks of the upstream provider.

@@ -40,11 +40,13 @@ pub use discovery::{Metadata, discover};
 pub use keys::{Keys, fetch as fetch_keys};
 pub use report::validate;
 
-use super::protocol::{Answer, Authenticated, Begin, BeginRequest, Checks, Protocol, SignedOut};
+use super::protocol::{
+    Answer, Authenticated, Begin, BeginRequest, Checks, Protocol, SignedOut, require, shown, steers,
+};
 use super::report::Report;
 use crate::access::Context;
 use crate::directory::Profile;
-use crate::error::{Code, Error, Kind, Result, codes};
+use crate::error::{Error, Kind, Result, codes};
 use crate::id::ConnectionId;
 
 /// The relying party of one connection.
@@ -193,34 +195,10 @@ pub fn read_claims(
     Ok((subject, mapping::profile(&config.profile, claims, None, checks)?))
 }
 
-/// Notes a check, and refuses with `code` when it does not hold.
-fn require(
-    checks: &mut Checks,
-    name: &str,
-    ok: bool,
-    expected: impl ToString,
-    received: impl AsRef<str>,
-    code: &'static Code,
-) -> Result<()> {
-    checks.compare(name, ok, expected, shown(received.as_ref()));
-    if ok { Ok(()) } else { Err(Error::new(code)) }
-}
-
-/// A text of the provider's, fit to stand in a trace: bounded, without what would steer a terminal or turn text around.
-fn shown(text: &str) -> String {
-    text.chars().take(200).map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
-}
-
 fn shown_value(value: Option<&Value>) -> String {
     match value {
         None => "(absent)".to_owned(),
         Some(Value::String(text)) => shown(text),
         Some(other) => shown(&other.to_string()),
     }
-}
-
-/// Control characters, and the format characters that change the direction of text or hide in it.
-fn steers(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::told;
@@ -42,4 +44,30 @@ pub fn key_sets() -> Vec<Vec<u8>> {
             None => serde_json::json!({ "keys": [key] }).to_string().into_bytes(),
         })
         .collect()
+}
+
+/// The files of a folder of the corpora, as XML; some of them lie there as base64.
+fn xml(folder: &str) -> Vec<Vec<u8>> {
+    let entries = std::fs::read_dir(corpora().join(folder)).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| path.is_file()).collect();
+    paths.sort();
+    let decoded = |bytes: Vec<u8>| {
+        let packed: Vec<u8> = bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+        STANDARD.decode(packed).unwrap_or(bytes)
+    };
+    paths.into_iter().filter_map(|path| std::fs::read(path).ok()).map(decoded).collect()
+}
+
+/// Answers of identity providers, and what others made of them.
+pub fn saml() -> Vec<Vec<u8>> {
+    ["python3-saml/responses", "python3-saml/responses/invalids", "samael/test_vectors", "crewjam-saml/testdata"]
+        .into_iter()
+        .flat_map(xml)
+        .collect()
+}
+
+/// Metadata of identity providers. One of our own where the corpora are not there: the runner needs something to change.
+pub fn saml_metadata() -> Vec<Vec<u8>> {
+    let own = include_bytes!("idp_metadata.xml").to_vec();
+    xml("python3-saml/metadata").into_iter().chain([own]).collect()
 }

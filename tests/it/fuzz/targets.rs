@@ -8,6 +8,8 @@ use authd::access::{Caller, Context, Paging};
 use authd::config::PublicUrl;
 use authd::connection::domain;
 use authd::connection::oidc::{Config, Discovery, discover};
+use authd::connection::protocol::Checks;
+use authd::connection::saml;
 use authd::crypto::jws::{Algorithm, KeySet, header};
 use authd::crypto::{base64url, json};
 use authd::directory::{EmailAddress, domain_name};
@@ -30,6 +32,7 @@ use tower::ServiceExt as _;
 use super::corpus;
 use crate::signin::Scene;
 use crate::world::op::Signer;
+use crate::world::saml::{self as provider, Encryption, Idp, MODES, NOW};
 
 /// What the bytes mean, for changes of more than bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -166,6 +169,7 @@ pub fn targets() -> Vec<Target> {
     all.extend(doors(&world));
     all.extend(directories(&world));
     all.extend(names());
+    all.extend(saml_messages());
     all
 }
 
@@ -555,5 +559,87 @@ fn names() -> Vec<Target> {
             },
         )
         .up_to(8 * 1024),
+    ]
+}
+
+const XML: &[&str] = &[
+    "<saml:Assertion xmlns:saml=\"urn:oasis:names:tc:SAML:2.0:assertion\" ID=\"_x\">",
+    "</saml:Assertion>",
+    "<samlp:Extensions xmlns:samlp=\"urn:oasis:names:tc:SAML:2.0:protocol\">",
+    "<ds:Object xmlns:ds=\"http://www.w3.org/2000/09/xmldsig#\">",
+    "<!DOCTYPE x [<!ENTITY y \"z\">]>",
+    "<!--",
+    "-->",
+    "<![CDATA[",
+    "]]>",
+    "<?x?>",
+    "&#x41;",
+    "&y;",
+    " ID=\"_x\"",
+    " xml:id=\"_x\"",
+    " xmlns=\"\"",
+    " xmlns:a=\"urn:a\"",
+    " URI=\"#xpointer(/)\"",
+    "xsi:nil=\"true\"",
+];
+
+/// What an identity provider sends, and whoever says to be one.
+fn saml_messages() -> Vec<Target> {
+    const NAME: &str = "ada@own.example";
+    let idp = Rc::new(Idp::new().encrypting());
+    let signed = MODES.map(|mode| idp.answer(NAME).mode(mode).xml().into_bytes());
+    let encrypted = MODES.map(|mode| idp.answer(NAME).mode(mode).encrypted(Encryption::usual()).xml().into_bytes());
+    let (reader, raw) = (Rc::clone(&idp), Rc::clone(&idp));
+    let expect = saml::LogoutExpect {
+        idp_entity_id: "https://idp.example",
+        certificates: &[],
+        slo_url: "https://sp.example/slo",
+        now: NOW,
+        skew: std::time::Duration::from_secs(120),
+        algorithms: &[],
+        request_id: Some("_1"),
+    };
+    let pinned = idp.key.certificate.clone();
+    vec![
+        target("saml", Shape::Text, &[], move |bytes| {
+            let text = provider::posted(&as_text(bytes));
+            let _ = saml::peek(&text);
+            if let Ok(verified) = saml::read(&text, &reader.expect(), &mut Checks::new()) {
+                // Nobody else has the key.
+                assert_eq!(verified.name_id.value, NAME);
+            }
+        })
+        .with(signed.to_vec())
+        .with(encrypted.to_vec())
+        .with(corpus::saml())
+        .words(XML)
+        .up_to(190 * 1024),
+        target("saml_post", Shape::Text, &["PGEvPg==", "PGE+", " P G E + ", "===="], move |bytes| {
+            let _ = saml::read(&as_text(bytes), &raw.expect(), &mut Checks::new());
+        })
+        .up_to(300 * 1024),
+        target(
+            "saml_logout",
+            Shape::Query,
+            &["SAMLRequest=fZBBasMwEEWvYrS3JTl2bAvbUMgmkG6a0kU3RZYntcCWhGYEPX5jl0K66XJg5v%2F3Xo9qXYK8%2BE%2Bf6AW%2BEiBl3%2BviUO6bgaXopFdoUTq1AkrS8vr0fJFlIWSInrz2C3s4%2Bf9EIUIk6x3Lzqd%2F7gTLThDRbqcIH6Y8tJ3hLZSFKYFDe2zqzojbUWgQ9zVbZ1rAwFLEVHyKULBJXbGKHY2Qq4vA5%2F3XvEf%2BTfEO%2BfwDQ&RelayState=x&SigAlg=http%3A%2F%2Fwww.w3.org%2F2001%2F04%2Fxmldsig-more%23rsa-sha256&Signature=AAAA"],
+            move |bytes| {
+                let certificates = [pinned.clone()];
+                let expect = saml::LogoutExpect { certificates: &certificates, ..expect };
+                let (query, mut checks) = (as_text(bytes), Checks::new());
+                assert!(saml::read_redirect(&query, &expect, &mut checks).is_err(), "nobody has signed it");
+                assert!(saml::read_post(&query, &expect, &mut checks).is_err());
+            },
+        )
+        .words(&["SAMLRequest", "SAMLResponse", "RelayState", "SigAlg", "Signature", "SAMLEncoding"])
+        .up_to(300 * 1024),
+        target("saml_metadata", Shape::Text, &[], |bytes| {
+            if let Ok(metadata) = saml::read_metadata(&as_text(bytes), None, NOW) {
+                assert!(metadata.certificates.iter().any(|certificate| certificate.usable));
+                assert!(metadata.sso.iter().all(|endpoint| endpoint.location.starts_with("http")));
+            }
+        })
+        .with(corpus::saml_metadata())
+        .words(XML)
+        .up_to(1024 * 1024),
     ]
 }

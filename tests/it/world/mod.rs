@@ -5,5 +5,6 @@ pub mod certificates;
 pub mod crowd;
 pub mod directory;
 pub mod op;
+pub mod saml;
 pub mod slapd;
 pub mod zone;

@@ -1,0 +1,14 @@
+//! The SAML service provider against an identity provider that does whatever it is told.
+
+mod corpora;
+mod encrypted;
+mod genuine;
+mod logout;
+mod meant;
+mod metadata;
+mod mutation;
+mod oracle;
+mod parser;
+mod requests;
+mod signature;
+mod wrapping;
