@@ -16,7 +16,7 @@ use crate::connection::ldap::{Listed, Reading};
 use crate::connection::{Connection, ProtocolKind};
 use crate::crypto::sha256;
 use crate::directory::{
-    EmailAddress, Field, Fields, Identity, Membership, PersonProposal, Source, Status, provision_person, weigh,
+    EmailAddress, Field, Fields, Identity, IdentitySource, Membership, PersonProposal, Source, Status, provision_person, weigh,
 };
 use crate::env::Timestamp;
 use crate::error::{Error, Kind, Result, codes};
@@ -227,7 +227,7 @@ impl Reader<'_> {
                     continue;
                 };
                 self.seen.insert(mark(subject));
-                let known = self.cx.store.get::<Identity>(Identity::key_of(self.connection.id, subject)).await?;
+                let known = self.cx.store.get::<Identity>(Identity::key_of(IdentitySource::Connection(self.connection.id), subject)).await?;
                 // Nobody becomes known by having left already.
                 if known.is_none() && (!everybody || !listed.active) {
                     continue;
@@ -275,7 +275,7 @@ impl Reader<'_> {
         let (mut gone, mut active) = (Vec::new(), 0_usize);
         let mut cursor = None;
         loop {
-            let prefix = Identity::key_of(self.connection.id, "");
+            let prefix = Identity::key_of(IdentitySource::Connection(self.connection.id), "");
             let query = Query::all().prefix(prefix.as_bytes()).limit(1_000).after(cursor);
             let page = self.cx.store.page::<Identity>(query).await?;
             for identity in &page.items {

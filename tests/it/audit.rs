@@ -19,7 +19,7 @@ async fn organization(authd: &Authd, name: &str) -> String {
 
 async fn people(authd: &Authd, organization: &str, many: usize) {
     for number in 0..many {
-        let email = format!("person{number}@{organization}.test");
+        let email = format!("person{number}@{}.test", organization.replace('_', "-"));
         authd.operate("user.create", json!({"organization": organization, "email": email})).await;
     }
 }
@@ -145,7 +145,6 @@ async fn the_log_forgets_what_it_is_told_to_and_can_still_be_verified() {
     let cx = authd.app.context(Caller::System, Origin::internal(authd.env()));
     assert_eq!(audit::prune(&cx, u64::MAX).await.unwrap(), None, "nothing is that old");
     authd.env().advance(Duration::from_secs(8 * 86_400));
-    people(&authd, "none", 0).await;
     organization(&authd, "Later").await;
     let old = store.log_seq() - 1;
     // What has still to be sent stays.

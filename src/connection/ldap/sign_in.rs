@@ -147,6 +147,7 @@ impl Talk<'_> {
             acr: None,
             amr: vec!["pwd".to_owned()],
             upstream_session: None,
+            upstream_subject: None,
             account,
             scopes: groups::scopes(self.config, &found.groups),
         })
