@@ -5,9 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::domain::{self, Domain, DomainCheck, Proof};
 use super::ldap::LdapView;
-use super::record::{
-    Connection, Mapping, ProtocolKind, ScopeMapping, Status, backchannel_logout_url, callback_url,
-};
+use super::record::{Connection, Mapping, ProtocolKind, ScopeMapping, Status, backchannel_logout_url, callback_url};
 use super::settings::OidcView;
 use crate::access::{Context, RoleName};
 use crate::env::Timestamp;

@@ -16,7 +16,8 @@ use crate::connection::ldap::{Listed, Reading};
 use crate::connection::{Connection, ProtocolKind};
 use crate::crypto::sha256;
 use crate::directory::{
-    EmailAddress, Field, Fields, Identity, IdentitySource, Membership, PersonProposal, Source, Status, provision_person, weigh,
+    EmailAddress, Field, Fields, Identity, IdentitySource, Membership, PersonProposal, Source, Status,
+    provision_person, weigh,
 };
 use crate::env::Timestamp;
 use crate::error::{Error, Kind, Result, codes};
@@ -227,7 +228,11 @@ impl Reader<'_> {
                     continue;
                 };
                 self.seen.insert(mark(subject));
-                let known = self.cx.store.get::<Identity>(Identity::key_of(IdentitySource::Connection(self.connection.id), subject)).await?;
+                let known = self
+                    .cx
+                    .store
+                    .get::<Identity>(Identity::key_of(IdentitySource::Connection(self.connection.id), subject))
+                    .await?;
                 // Nobody becomes known by having left already.
                 if known.is_none() && (!everybody || !listed.active) {
                     continue;

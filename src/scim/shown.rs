@@ -10,7 +10,7 @@ use super::schema::ResourceKind;
 use super::speaker::Speaker;
 use crate::access::Context;
 use crate::crypto::sha256;
-use crate::directory::{DirectoryGroup, GroupMember, Membership, ScimKind, ScimResource, Status};
+use crate::directory::{DirectoryGroup, EndedBy, GroupMember, Membership, ScimKind, ScimResource, Status};
 use crate::error::{Error, Result, codes};
 use crate::id::{DirectoryGroupId, UserId};
 use crate::store::{Query, Stored};
@@ -81,9 +81,16 @@ impl Speaker {
 
     /// Whether the person of a resource may come in. One who waits for an administrator has not been deactivated.
     pub async fn is_active(&self, cx: &Context, row: &ScimResource) -> Result<bool> {
+        Ok(self.standing(cx, row).await?.0)
+    }
+
+    /// Whether the person may come in, and whether that is as this directory has left it.
+    async fn standing(&self, cx: &Context, row: &ScimResource) -> Result<(bool, bool)> {
         let key = Membership::key_of(self.organization, UserId::from_bytes(row.id));
         let member: Option<Stored<Membership>> = cx.store.get(key).await?;
-        Ok(member.is_some_and(|member| matches!(member.status, Status::Active | Status::Pending)))
+        let Some(member) = member else { return Ok((false, true)) };
+        let active = matches!(member.status, Status::Active | Status::Pending);
+        Ok((active, active || member.ender() == Some(EndedBy::Source(self.directory))))
     }
 
     /// The version of a resource: whatever changes what is shown changes it.
@@ -123,10 +130,11 @@ impl Speaker {
         let mut active = true;
         match kind {
             ResourceKind::User => {
-                active = self.is_active(cx, row).await?;
-                // Removed by the directory, it is not shown, unless there is something to say.
+                let as_left;
+                (active, as_left) = self.standing(cx, row).await?;
+                // Removed by the directory, it is not shown, unless somebody else has ended the access.
                 let removed = resource.remove("active").is_some();
-                if !(removed && active) {
+                if !(removed && as_left) {
                     resource.insert("active".into(), active.into());
                 }
                 if besides.groups {

@@ -6,6 +6,7 @@ mod lists;
 mod okta;
 mod pipeline;
 mod requests;
+mod scale;
 mod tokens;
 
 use authd::http::Peer;
