@@ -240,7 +240,7 @@ mod tests {
         let flat = |n: usize| format!("<r>{}</r>", "<a/>".repeat(n - 1));
         let wide = |n: usize| format!("<a {}/>", (0..n).map(|n| format!("b{n}='>' ")).collect::<String>());
         let spaces = |n: usize| format!("<a {}/>", (0..n).map(|n| format!("xmlns:b{n}=\"u\" ")).collect::<String>());
-        let total = |n: usize| format!("<r>{}</r>", "<a b='' c=''/>".repeat(n / 2));
+        let total = |n: usize| format!("<r>{}</r>", "<a b='' c='' d='' e=''/>".repeat(n / 4));
         let deep = |n: usize| {
             let one = format!("<a {}>", (0..12).map(|n| format!("xmlns:b{n}='u' ")).collect::<String>());
             format!("{}{}", one.repeat(n), "</a>".repeat(n))
@@ -251,7 +251,7 @@ mod tests {
             (&flat, 5_000, 5_001),
             (&wide, 32, 33),
             (&spaces, 16, 17),
-            (&total, 10_000, 10_002),
+            (&total, 10_000, 10_004),
             (&deep, 4, 5),
         ];
         for (make, fits, breaks) in cases {

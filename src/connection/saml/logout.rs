@@ -15,7 +15,7 @@ use super::limits::MESSAGE;
 use super::names::{
     ASSERTION, DEFLATE, ECDSA_SHA256, ECDSA_SHA384, ECDSA_SHA512, PROTOCOL, RSA_SHA256, RSA_SHA384, RSA_SHA512, SUCCESS,
 };
-use super::response::{MAX_SKEW, allowed};
+use super::response::{MAX_AGE, MAX_SKEW, allowed};
 use super::screen::{self, Kind, text_of};
 use super::tree::{Node, Tree, trim};
 use super::verify::{self, Keys};
@@ -26,8 +26,6 @@ use crate::error::{Error, Result, codes};
 
 /// Sessions that one request may name.
 const MAX_INDEXES: usize = 100;
-/// How old a message may be.
-const MAX_AGE: Duration = Duration::from_secs(600);
 
 /// What must be true of a logout message for it to be for us.
 #[derive(Clone, Copy, Debug)]

@@ -9,7 +9,7 @@
 //!
 //! A message takes one way: `decode` (size) → `limits` (one pass, linear) → `tree` (the only parser) → `screen` (each
 //! element in its one place, no cryptography yet) → `verify` (gives back the signed bytes) → `decrypt` → `assertion`
-//! (parses these bytes) → `response` (whom, what for, when). samael's types write what goes out.
+//! (parses these bytes) → `rules` (whom, what for, when). samael's types write what goes out.
 
 mod assertion;
 mod attributes;
@@ -22,6 +22,7 @@ mod metadata;
 pub mod names;
 mod request;
 mod response;
+mod rules;
 mod screen;
 mod sign;
 mod sp_key;

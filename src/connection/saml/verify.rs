@@ -70,6 +70,10 @@ pub(super) fn verify(
         Error::new(&codes::SAML_SIGNATURE_INVALID)
     };
     let first = signatures.first().map_or("signature", |(name, _)| *name);
+    let top = tree.root(checks)?;
+    if top.within().flat_map(Node::declarations).any(|(_, uri)| !uri.is_empty() && !is_absolute(uri)) {
+        return Err(fail(first, "a namespace without a scheme has no canonical form", checks));
+    }
     let results = verify_all_document_with_source(&keys.context, &tree.document, Some(tree.text))
         .map_err(|error| fail(first, &error.to_string(), checks))?;
     if results.len() != signatures.len() {
@@ -109,6 +113,15 @@ pub(super) fn verify(
         signed.push(Signed { octets, thumbprint });
     }
     Ok(signed)
+}
+
+/// Canonical form is an error for a relative namespace (C14N §1.3), and for what is no URI. Libraries differ in what they
+/// make of it; some make nothing, and sign that.
+fn is_absolute(uri: &str) -> bool {
+    let Some((scheme, rest)) = uri.split_once(':') else { return false };
+    let letters = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+    let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '<' | '>' | '\\' | '^' | '`' | '{' | '|' | '}');
+    scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.chars().all(letters) && rest.chars().all(plain)
 }
 
 /// The bytes that the signature is over: the element without the signature, in exclusive canonical form.

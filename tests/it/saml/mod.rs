@@ -1,5 +1,6 @@
 //! The SAML service provider against an identity provider that does whatever it is told.
 
+mod attributes;
 mod corpora;
 mod encrypted;
 mod genuine;

@@ -191,6 +191,25 @@ fn saml_13_a_canonical_form_of_nothing() {
 }
 
 #[test]
+fn saml_13_a_namespace_without_a_canonical_form() {
+    let idp = Idp::new();
+    for space in ["1", "a/b", "//host/x", "%", "?x", "http://a b", "1:x", ":x", "ü:x", "urn:ü"] {
+        for mode in MODES {
+            // It is used nowhere, so the sum of the rest is the true one.
+            let declared = format!("xmlns:v=\"{space}\" Version=");
+            let inside = idp.answer(NAME).mode(mode).assertion("Version=", &declared);
+            let outside = idp.answer(NAME).mode(mode).response("Version=", &declared);
+            for answer in [inside, outside] {
+                assert_eq!(verdict(&answer.xml(), &idp.expect()), Err("saml_signature_invalid"), "{mode:?} {space}");
+            }
+        }
+    }
+    let declared = "xmlns:v=\"urn:x\" xmlns:w=\"http://example.com/#a\" xmlns:z=\"X-y+1.2:\" Version=";
+    let xml = idp.answer(NAME).assertion("Version=", declared).xml();
+    assert_eq!(verdict(&xml, &idp.expect()), Ok(NAME.into()));
+}
+
+#[test]
 fn saml_14_one_element_with_two_names() {
     let idp = Idp::new();
     for mode in MODES {
