@@ -23,6 +23,8 @@ use crate::store::{Batch, Query, Stored};
 pub const KIND: &str = "webhook";
 /// Connect, send, and read the answer within this.
 const TIMEOUT: Duration = Duration::from_secs(15);
+/// An answer is read this far; a longer one is a failure.
+const ANSWER: usize = 64 * 1024;
 /// An endpoint that takes nothing for so long is disabled.
 const GIVEN_UP: Duration = Duration::from_secs(5 * 24 * 3600);
 
@@ -122,7 +124,7 @@ impl Composer for Webhooks {
             signatures.push(sign(&key, &id, seconds, &body));
         }
         let url = url::Url::parse(&endpoint.url).map_err(Error::bug)?;
-        let mut request = Request { method: Method::POST, timeout: TIMEOUT, body, ..Request::get(url) };
+        let mut request = Request { method: Method::POST, timeout: TIMEOUT, max_bytes: ANSWER, body, ..Request::get(url) };
         let (seconds, signatures) = (seconds.to_string(), signatures.join(" "));
         let signed = [("id", id.as_str()), ("timestamp", seconds.as_str()), ("signature", signatures.as_str())];
         for (name, value) in signed {

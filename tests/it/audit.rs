@@ -163,7 +163,7 @@ async fn the_log_forgets_what_it_is_told_to_and_can_still_be_verified() {
 }
 
 async fn fetch(authd: &Authd, path: &str, bearer: &str) -> (StatusCode, Value) {
-    let request = Request::get(path).header("authorization", format!("Bearer {bearer}"));
+    let request = Request::get(path).header("host", "127.0.0.1:8080").header("authorization", format!("Bearer {bearer}"));
     let response = authd.router.clone().oneshot(peer(request.body(Body::empty()).unwrap())).await.unwrap();
     let status = response.status();
     let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
@@ -227,6 +227,7 @@ async fn the_stream_resumes_by_the_last_id() {
     people(&authd, &acme, 3).await;
     for (last, expected) in [(begin, 3), (begin + 2, 1)] {
         let request = Request::get("/v1/events")
+            .header("host", "127.0.0.1:8080")
             .header("authorization", format!("Bearer {key}"))
             .header("accept", "text/event-stream")
             .header("last-event-id", last.to_string());

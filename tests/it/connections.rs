@@ -209,7 +209,8 @@ async fn a_connection_is_a_draft_that_shows_everything_but_its_secret() {
     assert_eq!(
         status,
         json!({"connectionId": id, "status": "draft", "ready": false, "domainCount": 1,
-               "protocols": {"oidc": {"configured": true, "ready": true, "clientId": "authd", "issuer": "https://idp.test"}}})
+               "protocols": {"oidc": {"configured": true, "ready": true, "clientId": "authd", "issuer": "https://idp.test"},
+                             "ldap": {"configured": false, "ready": false, "url": null, "base": null}}})
     );
 }
 
@@ -400,6 +401,8 @@ fn everything(id: ConnectionId) -> Vec<(&'static str, Value)> {
         ("connection.update", json!({"id": id, "name": "Other name"})),
         ("connection.set_oidc", json!({"id": id, "clientId": "other"})),
         ("connection.get_oidc", this.clone()),
+        ("connection.set_ldap", json!({"id": id, "ldapUrl": "ldaps://directory.test"})),
+        ("connection.get_ldap", this.clone()),
         ("connection.activate", this.clone()),
         ("connection.disable", this.clone()),
         ("connection.validate", this.clone()),

@@ -29,7 +29,8 @@ impl Scene {
             "organization.delete" => json!({"id": acme, "confirm": CANARY}),
             "audit.list" | "audit.export" | "webhook.list" => json!({"organization": acme}),
             "audit.get" => {
-                let made = json!({"organization": acme, "email": format!("log-{CANARY}@example.test")});
+                let number = self.authd.app.world.store.log_seq();
+                let made = json!({"organization": acme, "email": format!("log{number}-{CANARY}@example.test")});
                 self.authd.operate("user.create", made).await;
                 json!({"seq": self.authd.app.world.store.log_seq()})
             }
@@ -47,6 +48,8 @@ impl Scene {
             "delivery.list" => json!({"endpoint": self.endpoint().await}),
             "delivery.get" | "delivery.replay" => {
                 let endpoint = self.endpoint().await;
+                // The first turn only looks where the log is.
+                self.authd.app.outbox.turn(&self.authd.app.world).await.unwrap();
                 self.authd.operate("webhook.test", json!({"id": endpoint})).await;
                 self.authd.app.outbox.turn(&self.authd.app.world).await.unwrap();
                 let sent = self.authd.operate("delivery.list", json!({"endpoint": endpoint})).await;

@@ -109,7 +109,7 @@ async fn wh_05_a_dead_endpoint_starves_nobody_and_keeps_its_order() {
 }
 
 #[tokio::test]
-async fn wh_06_a_redirect_is_a_failure_and_is_not_followed() {
+async fn wh_01_a_redirect_is_a_failure_and_is_not_followed() {
     let scene = Scene::new().await;
     let (id, _) = scene.endpoint("app.test", json!({"subscriptions": ["user.*"]})).await;
     for status in [301, 302, 307, 308, 304] {
