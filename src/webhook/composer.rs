@@ -124,7 +124,8 @@ impl Composer for Webhooks {
             signatures.push(sign(&key, &id, seconds, &body));
         }
         let url = url::Url::parse(&endpoint.url).map_err(Error::bug)?;
-        let mut request = Request { method: Method::POST, timeout: TIMEOUT, max_bytes: ANSWER, body, ..Request::get(url) };
+        let mut request =
+            Request { method: Method::POST, timeout: TIMEOUT, max_bytes: ANSWER, body, ..Request::get(url) };
         let (seconds, signatures) = (seconds.to_string(), signatures.join(" "));
         let signed = [("id", id.as_str()), ("timestamp", seconds.as_str()), ("signature", signatures.as_str())];
         for (name, value) in signed {

@@ -163,7 +163,8 @@ async fn the_log_forgets_what_it_is_told_to_and_can_still_be_verified() {
 }
 
 async fn fetch(authd: &Authd, path: &str, bearer: &str) -> (StatusCode, Value) {
-    let request = Request::get(path).header("host", "127.0.0.1:8080").header("authorization", format!("Bearer {bearer}"));
+    let request =
+        Request::get(path).header("host", "127.0.0.1:8080").header("authorization", format!("Bearer {bearer}"));
     let response = authd.router.clone().oneshot(peer(request.body(Body::empty()).unwrap())).await.unwrap();
     let status = response.status();
     let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
@@ -210,7 +211,7 @@ async fn the_feed_goes_on_where_it_ended_and_shows_one_organization() {
         tokio::spawn(async move { fetch(&authd, &format!("/v1/events?after={cursor}&wait=30"), &key).await })
     };
     tokio::task::yield_now().await;
-    people(&authd, &other, 1).await;
+    organization(&authd, "Third").await;
     authd.operate("user.create", json!({"organization": acme, "email": "new@acme.test"})).await;
     let (_, page) = tokio::time::timeout(Duration::from_secs(10), waiting).await.unwrap().unwrap();
     assert_eq!(page["events"][0]["kind"], "user.created");

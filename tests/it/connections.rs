@@ -469,7 +469,8 @@ async fn every_operation_takes_its_grant_and_is_in_the_list() {
     assert_eq!(scene.refused(&powerless, "connection.create", scene.wish(scene.acme)).await, "missing_grant");
     let refusals = scene.events().await.iter().filter(|event| event.kind.name() == "operation.refused").count();
     assert_eq!(refusals, covered.len());
-    for (name, input) in all {
+    // This one speaks OpenID Connect.
+    for (name, input) in all.into_iter().filter(|(name, _)| *name != "connection.set_ldap") {
         scene.call(&scene.operator, name, input).await.unwrap_or_else(|error| panic!("{name}: {error:?}"));
     }
 }
