@@ -205,6 +205,7 @@ async fn the_feed_goes_on_where_it_ended_and_shows_one_organization() {
     let weak = json!({"organization": acme, "name": "weak", "grants": ["user.read"]});
     let weak = authd.operate("api_key.create", weak).await["key"].as_str().unwrap().to_owned();
     assert_eq!(fetch(&authd, "/v1/events", &weak).await.0, StatusCode::FORBIDDEN);
+    let cursor = authd.app.world.store.log_seq();
     // Somebody who waits is told as soon as it happens.
     let waiting = {
         let (authd, key) = (authd.clone(), key.clone());
