@@ -142,7 +142,7 @@ async fn sign_ins(world: &World, count: usize) -> Vec<Batch> {
 async fn finish(world: &World, attempt: &Attempt) -> Batch {
     let (cx, mut batch) = (world.browser(), Batch::new());
     let session = world.admit(&cx, attempt.id.to_string(), &mut batch).await;
-    code::mint(&cx, &world.request(), &session, &mut batch).await.unwrap();
+    code::mint(&cx, &world.request(), &session, None, &mut batch).await.unwrap();
     let mut checks = Checks::new();
     for name in ["state", "browser", "unused", "enabled", "iss", "signature", "aud", "exp", "nonce", "policy"] {
         checks.pass(name, "as expected");
