@@ -60,6 +60,7 @@ async fn connections(app: &App, count: usize) {
             deleted_at: None,
             looked: None,
             ldap: None,
+            saml: None,
             group_mapping: None,
             role_mapping: None,
             scope_mapping: None,

@@ -2,6 +2,7 @@
 
 mod corpora;
 mod encrypted;
+mod flow;
 mod genuine;
 mod logout;
 mod meant;
