@@ -493,7 +493,8 @@ async fn metadata_at_an_address_is_read_and_read_again() {
     let landed = scene.sign_in(&mut scene.authd.browser(), "ada@corp.example").await;
     assert!(landed.query("code").is_some(), "{landed:?}");
     // A new key is not believed before it was read.
-    let fresh = Idp { entity_id: scene.idp.entity_id.clone(), ..Idp::new() };
+    let mut fresh = Idp::new();
+    fresh.entity_id.clone_from(&scene.idp.entity_id);
     let relay = scene.leave(&mut scene.authd.browser()).await;
     let rolled = scene.idp.answer("ada@corp.example").signed_with(&fresh.key, &Signing::with(&fresh.key));
     scene.rejects(StatusCode::BAD_REQUEST, "saml_signature_invalid", scene.post(&rolled, Some(&relay))).await;
