@@ -24,6 +24,7 @@ mod logout;
 mod look;
 mod metadata;
 pub mod names;
+mod peek;
 mod person;
 mod provider;
 mod report;
@@ -48,13 +49,14 @@ pub use decrypt::DecryptionKey;
 pub use logout::{LogoutExpect, LogoutMessage, LogoutRequest, LogoutResponse, read_post, read_redirect};
 pub use look::Found;
 pub use metadata::{Endpoint, IdpMetadata, read as read_metadata};
+pub use peek::{Peek, peek};
 pub use provider::{Answered, Incoming, Saml};
 pub use report::validate;
 pub use request::{
     AuthnRequest, Form, LogoutAnswer, LogoutOut, Message, authn_request, logout_request, logout_response, new_id,
     post_form, redirect_url,
 };
-pub use response::{Expect, MAX_SKEW, Peek, Want, peek, read};
+pub use response::{Expect, MAX_SKEW, Want, read};
 pub(super) use settings::SamlFlat;
 pub use settings::{
     SamlCertificateView, SamlMappingSettings, SamlMetadataSettings, SamlProfileSettings, SamlProviderView,

@@ -9,10 +9,11 @@ use minicbor::{Decode, Encode};
 use super::config::{Config, Idp, acs_url, key_place, metadata_url, slo_url};
 use super::logout::{LogoutExpect, LogoutMessage, LogoutRequest};
 use super::names::SUCCESS;
+use super::peek::peek;
 use super::request::{
     AuthnRequest, Form, LogoutAnswer, Message, authn_request, logout_response, new_id, post_form, redirect_url,
 };
-use super::response::{Expect, peek, read};
+use super::response::{Expect, read};
 use super::sp_key::SpKey;
 use super::sp_metadata::{SpMetadata, write};
 use super::{person, read_post, read_redirect, report};
