@@ -86,7 +86,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("role.delete", "  authd role delete auditor --org org_…"),
     (
         "connection.create",
-        "  authd connection create --org org_… --protocol oidc --name 'Acme Okta' --issuer https://acme.okta.com \\\n      --client-id 0oa… --client-secret-file secret.txt --domain acme.example --activate\n  authd connection create --org org_… --protocol oidc --name Entra --file entra.json\n  authd connection create … --set oidc.security.clockToleranceSeconds=60\n  authd connection create --org org_… --protocol ldap --name 'Acme AD' --ldap-preset active_directory \\\n      --ldap-url ldaps://dc1.acme.example --ldap-search-base dc=acme,dc=example \\\n      --ldap-bind-dn svc-authd@acme.example --ldap-bind-password-file secret.txt --domain acme.example",
+        "  authd connection create --org org_… --protocol oidc --name 'Acme Okta' --issuer https://acme.okta.com \\\n      --client-id 0oa… --client-secret-file secret.txt --domain acme.example --activate\n  authd connection create --org org_… --protocol oidc --name Entra --file entra.json\n  authd connection create … --set oidc.security.clockToleranceSeconds=60\n  authd connection create --org org_… --protocol ldap --name 'Acme AD' --ldap-preset active_directory \\\n      --ldap-url ldaps://dc1.acme.example --ldap-search-base dc=acme,dc=example \\\n      --ldap-bind-dn svc-authd@acme.example --ldap-bind-password-file secret.txt --domain acme.example\n  authd connection create --org org_… --protocol saml --name 'Acme Entra' --domain acme.example \\\n      --metadata-url https://login.acme.example/federationmetadata.xml\n  authd connection create --org org_… --protocol saml --name 'Acme ADFS' --metadata-file metadata.xml",
     ),
     ("connection.list", "  authd connection list --org org_…"),
     ("connection.get", "  authd connection get conn_…"),
@@ -106,6 +106,12 @@ const EXAMPLES: &[(&str, &str)] = &[
         "connection.sync",
         "  authd connection sync conn_…\n  authd connection sync conn_… --dry-run     what it would do, and to how many",
     ),
+    (
+        "connection.set_saml",
+        "  authd connection set-saml conn_… --metadata-file metadata.xml\n  authd connection set-saml conn_… --set security.requireSignedAssertions=true",
+    ),
+    ("connection.get_saml", "  authd connection get-saml conn_…"),
+    ("connection.refresh_saml", "  authd connection refresh-saml conn_…"),
     ("connection.get_ldap", "  authd connection get-ldap conn_…"),
     ("connection.validate", "  authd connection validate conn_…"),
     (

@@ -112,7 +112,18 @@ fn arguments(flag: &Flag, body: bool) -> Vec<Arg> {
         Fill::Nested => {
             arg = arg.value_name("JSON|FILE").hide_short_help(!field.required && field.extension("x-file").is_none())
         }
-        Fill::One => {}
+        // Text that people have in a file: `--metadata-file`.
+        Fill::One => {
+            if let Some(name) = field.extension("x-text-file") {
+                out.push(
+                    Arg::new(format!("{id}-file"))
+                        .long(name.to_owned())
+                        .value_name("FILE")
+                        .help("The same from a file, or from standard input with `-`")
+                        .conflicts_with(id.clone()),
+                );
+            }
+        }
     }
     let choices = field.choices();
     if !choices.is_empty() && matches!(fill, Fill::One | Fill::Many) {
@@ -193,6 +204,10 @@ pub fn input(
                     .help(help)
             })?;
             input.insert(name.to_owned(), value);
+        } else if flag.field.extension("x-text-file").is_some()
+            && let Some(path) = given_text(given, &format!("{name}-file"))
+        {
+            input.insert(name.to_owned(), Value::String(read(&path)?));
         }
         if flag.field.required && !input.contains_key(name) {
             return Err(Error::says(&codes::INVALID_INPUT, format!("`--{}` is missing.", flag.name))

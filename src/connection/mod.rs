@@ -23,8 +23,8 @@ mod view;
 pub use domain::{Domain, DomainOwner};
 pub use ops::{
     ActivateConnection, ConnectionStatus, ConnectionTest, CreateConnection, CreatedConnection, DeleteConnection,
-    DisableConnection, GetConnection, GetLdap, GetOidc, ListConnections, ReadStatus, RestoreConnection, SetLdap,
-    SetOidc, TestConnection, UpdateConnection, ValidateConnection, Validation,
+    DisableConnection, GetConnection, GetLdap, GetOidc, GetSaml, ListConnections, ReadStatus, RefreshSaml,
+    RestoreConnection, SetLdap, SetOidc, SetSaml, TestConnection, UpdateConnection, ValidateConnection, Validation,
 };
 pub use record::{Connection, LastLook, Mapping, ProtocolKind, ScopeMapping, Status, TOMBSTONE, callback_url};
 pub use registry::Registry;
@@ -47,6 +47,9 @@ pub fn catalogue(catalogue: Catalogue) -> Catalogue {
         .with::<GetOidc>()
         .with::<SetLdap>()
         .with::<GetLdap>()
+        .with::<SetSaml>()
+        .with::<GetSaml>()
+        .with::<RefreshSaml>()
         .with::<ActivateConnection>()
         .with::<DisableConnection>()
         .with::<DeleteConnection>()

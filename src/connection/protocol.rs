@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use zeroize::Zeroizing;
+
 use super::report::Report;
 use crate::access::Context;
-use crate::crypto::Secret;
+use crate::crypto::{MasterKey, Sealed, Secret};
 use crate::directory::Profile;
-use crate::env::Timestamp;
+use crate::env::{Env, Timestamp};
 use crate::error::{Code, Error, Result, codes};
 use crate::id::ConnectionId;
 
@@ -71,6 +73,11 @@ impl Checks {
                 received: received.map(bound),
             });
         }
+    }
+
+    /// Checks that were made before.
+    pub fn of(rows: Vec<Check>) -> Self {
+        Self(rows)
     }
 
     /// The rows.
@@ -135,6 +142,15 @@ pub enum Begin {
         /// What the protocol has to remember (nonce, verifier).
         kept: Vec<u8>,
     },
+    /// The browser posts a form by itself; `kept` as above.
+    Form {
+        /// Absolute.
+        action: String,
+        /// Names and values.
+        fields: Vec<(String, String)>,
+        /// What the protocol has to remember.
+        kept: Vec<u8>,
+    },
     /// The person types name and password on a page of ours, and `complete` is given them.
     Credentials {
         /// What stands in the field of the name already.
@@ -174,8 +190,17 @@ pub struct Answer {
     pub credentials: Option<Credentials>,
 }
 
+/// A word that counts once.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Once {
+    /// Its own name, unique within the connection.
+    pub id: String,
+    /// From when on it would be refused anyway.
+    pub until: Timestamp,
+}
+
 /// A person whom the provider vouches for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Authenticated {
     /// Stable within the connection: for OpenID Connect `iss` and `sub`, never an e-mail address.
     pub subject: String,
@@ -196,6 +221,10 @@ pub struct Authenticated {
     pub account: Option<String>,
     /// The scopes that the connection gives for the person's groups.
     pub scopes: Vec<String>,
+    /// What the provider has said may not be used a second time; `None` where the protocol sees to that by itself.
+    pub once: Option<Once>,
+    /// Until when a session may last, if the provider says so.
+    pub until: Option<Timestamp>,
 }
 
 /// A provider's word that somebody has signed out there.
@@ -209,6 +238,39 @@ pub struct SignedOut {
     pub subject: Option<String>,
     /// Which session, as `Authenticated::upstream_session`.
     pub session: Option<String>,
+}
+
+/// One place for whatever protocol: a connection speaks the same one for good.
+fn kept_place(connection: ConnectionId) -> String {
+    format!("connection/{connection}/oidc/attempt")
+}
+
+/// Seals what is kept of a request until its answer, under the master key, for this connection.
+pub fn seal_kept(cx: &Context, connection: ConnectionId, kept: &impl minicbor::Encode<()>) -> Result<Vec<u8>> {
+    let plain = Zeroizing::new(minicbor::to_vec(kept).map_err(|error| Error::bug(error.to_string()))?);
+    let sealed = cx.deployment.master_key.seal(&cx.env, &kept_place(connection), &plain)?;
+    minicbor::to_vec(&sealed).map_err(|error| Error::bug(error.to_string()))
+}
+
+/// Opens it again. Errors: `state_mismatch` for what was not sealed here, for this connection.
+pub fn open_kept<T>(cx: &Context, connection: ConnectionId, kept: &[u8]) -> Result<T>
+where
+    T: for<'b> minicbor::Decode<'b, ()>,
+{
+    let sealed: Sealed = minicbor::decode(kept).map_err(|error| Error::new(&codes::STATE_MISMATCH).because(error))?;
+    let opened = cx.deployment.master_key.open(&kept_place(connection), &sealed);
+    let plain = opened.map_err(|error| Error::new(&codes::STATE_MISMATCH).because(error))?;
+    minicbor::decode(&plain).map_err(Error::bug)
+}
+
+/// Seals what is kept of a request anew, under the current master key; `None` when it is. Errors: `master_key_wrong`.
+pub fn reseal_kept(env: &Env, key: &MasterKey, connection: ConnectionId, kept: &[u8]) -> Result<Option<Vec<u8>>> {
+    let mut sealed: Sealed =
+        minicbor::decode(kept).map_err(|error| Error::new(&codes::MASTER_KEY_WRONG).because(error))?;
+    if !key.reseal(env, &kept_place(connection), &mut sealed)? {
+        return Ok(None);
+    }
+    minicbor::to_vec(&sealed).map(Some).map_err(|error| Error::bug(error.to_string()))
 }
 
 /// One upstream protocol, set up for one connection.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ldap, oidc};
+use super::{ldap, oidc, saml};
 use crate::access::RoleName;
 use crate::config::PublicUrl;
 use crate::crypto::{MasterKey, Sealing};
@@ -27,6 +27,9 @@ pub enum ProtocolKind {
     /// OpenID Connect.
     #[n(0)]
     Oidc,
+    /// SAML 2.0.
+    #[n(1)]
+    Saml,
     /// LDAP: a directory that people sign in to by name and password.
     #[n(2)]
     Ldap,
@@ -37,6 +40,7 @@ impl ProtocolKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Oidc => "oidc",
+            Self::Saml => "saml",
             Self::Ldap => "ldap",
         }
     }
@@ -145,6 +149,9 @@ pub struct Connection {
     /// How to speak LDAP with the directory, once that is set.
     #[n(17)]
     pub ldap: Option<ldap::Config>,
+    /// How to speak SAML with the provider. A connection that does has it from the start: its own key is in it.
+    #[n(18)]
+    pub saml: Option<saml::Config>,
 }
 
 impl Record for Connection {
@@ -162,6 +169,10 @@ impl Record for Connection {
         if let Some(slug) = &self.slug {
             all.push(Index::unique("slug", Self::slug_of(self.organization, slug)));
         }
+        // One audience for two connections, and an answer for one of them would be one for the other.
+        if let Some(saml) = &self.saml {
+            all.push(Index::unique("saml_entity_id", saml.service.entity_id.as_bytes()));
+        }
         all
     }
 
@@ -178,6 +189,9 @@ impl Sealing for Connection {
         }
         if let Some(password) = self.ldap.as_mut().and_then(|ldap| ldap.bind.password.as_mut()) {
             resealed |= key.reseal(env, &ldap::secret_place(self.id), password)?;
+        }
+        if let Some(own) = self.saml.as_mut().and_then(|saml| saml.service.key.as_mut()) {
+            resealed |= key.reseal(env, &saml::key_place(self.id), own)?;
         }
         Ok(resealed)
     }

@@ -6,7 +6,7 @@ use super::breaker::{Breakers, Guarded};
 use super::protocol::Protocol;
 use super::record::{Connection, ProtocolKind};
 use super::settings;
-use super::{ldap, oidc};
+use super::{ldap, oidc, saml};
 use crate::access::Context;
 use crate::error::{Error, Result, codes};
 
@@ -41,6 +41,8 @@ impl Registry {
                 let protocol = Box::new(oidc::Oidc::new(connection.id, config, Arc::clone(&self.oidc)));
                 Ok(Box::new(Guarded::new(protocol, breaker)))
             }
+            // No breaker: nothing is asked of the provider on the way, the browser goes there.
+            ProtocolKind::Saml => Ok(Box::new(saml::Saml::of(connection)?)),
             ProtocolKind::Ldap => {
                 let config = connection.ldap.clone().ok_or_else(|| Error::new(&codes::CONNECTION_NOT_READY))?;
                 let breaker = self.breakers.of(connection.id, &config);

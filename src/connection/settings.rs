@@ -271,6 +271,10 @@ pub(super) fn complete(connection: &Connection) -> Result<()> {
             };
             connection.oidc.as_ref().ok_or_else(nothing)?.ready()
         }
+        ProtocolKind::Saml => {
+            let nothing = || lacks("The connection has no metadata.", "Give it with `authd connection set-saml`.");
+            connection.saml.as_ref().ok_or_else(nothing)?.ready()
+        }
         ProtocolKind::Ldap => {
             let nothing = || lacks("The connection has no directory.", "Name it with `authd connection set-ldap`.");
             connection.ldap.as_ref().ok_or_else(nothing)?.ready()

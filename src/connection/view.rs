@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::domain::{self, Domain, DomainCheck, Proof};
 use super::ldap::LdapView;
 use super::record::{Connection, Mapping, ProtocolKind, ScopeMapping, Status, backchannel_logout_url, callback_url};
+use super::saml::{self, SamlView};
 use super::settings::OidcView;
 use crate::access::{Context, RoleName};
 use crate::env::Timestamp;
@@ -55,9 +56,12 @@ pub struct ConnectionView {
     /// The LDAP configuration.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ldap: Option<LdapView>,
-    /// The redirect URI to register at the provider.
+    /// The SAML configuration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub saml: Option<SamlView>,
+    /// The redirect URI to register at the provider; of SAML, the reply address (ACS).
     pub callback_url: String,
-    /// The back-channel logout URI to register at the provider: whoever signs out there is signed out here.
+    /// The back-channel logout URI (of SAML, the single logout address) to register at the provider: whoever signs out there is signed out here.
     pub backchannel_logout_url: String,
     /// When it was made.
     pub created_at: Timestamp,
@@ -186,6 +190,13 @@ impl ConnectionView {
     /// With the domains that are named.
     pub(super) fn with(cx: &Context, connection: &Connection, mut domains: Vec<DomainView>) -> Self {
         domains.sort_by_key(|domain| !domain.is_primary);
+        let url = &cx.deployment.public_url;
+        let (callback_url, backchannel_logout_url) = match connection.protocol {
+            ProtocolKind::Saml => (saml::acs_url(url, connection.id), saml::slo_url(url, connection.id)),
+            ProtocolKind::Oidc | ProtocolKind::Ldap => {
+                (callback_url(url, connection.id), backchannel_logout_url(url, connection.id))
+            }
+        };
         Self {
             id: connection.id,
             organization: connection.organization,
@@ -202,8 +213,9 @@ impl ConnectionView {
             default_scopes: connection.default_scopes.clone(),
             oidc: connection.oidc.as_ref().map(OidcView::from),
             ldap: connection.ldap.as_ref().map(LdapView::from),
-            callback_url: callback_url(&cx.deployment.public_url, connection.id),
-            backchannel_logout_url: backchannel_logout_url(&cx.deployment.public_url, connection.id),
+            saml: connection.saml.as_ref().map(|config| SamlView::of(cx, connection.id, config)),
+            callback_url,
+            backchannel_logout_url,
             created_at: connection.created_at,
             updated_at: connection.updated_at,
             deleted_at: connection.deleted_at,

@@ -45,6 +45,8 @@ kinds! {
     ConnectionUpdated = "connection.updated", "A connection was changed, activated or disabled.";
     ConnectionRemoved = "connection.removed", "A connection was deleted; it can be restored for 30 days.";
     ConnectionOidcSet = "connection.oidc.set", "The OpenID Connect configuration of a connection was set.";
+    ConnectionSamlSet = "connection.saml.set", "The SAML configuration of a connection was set.";
+    ConnectionSamlRefreshed = "connection.saml.refreshed", "The metadata of a connection's identity provider was read again; certificates that came or went are named.";
     ConnectionLdapSet = "connection.ldap.set", "The LDAP configuration of a connection was set.";
     ConnectionSynced = "connection.sync.completed", "The people of a directory were read, and what had changed was taken over.";
     ConnectionSyncFailed = "connection.sync.failed", "The people of a directory could not be read, or too many had gone to believe it.";

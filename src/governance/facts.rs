@@ -61,7 +61,7 @@ pub(super) async fn facts_under(
         protocol: match connection.protocol {
             ProtocolKind::Oidc => Protocol::Oidc,
             // One rule for both: the policy knows `oidc`, and everything else that a company runs itself.
-            ProtocolKind::Ldap => Protocol::Saml,
+            ProtocolKind::Saml | ProtocolKind::Ldap => Protocol::Saml,
         },
         jit: connection.jit,
         default_role: connection.default_role.clone(),

@@ -105,6 +105,11 @@ pub fn json(status: StatusCode, body: &impl Serialize) -> Result<Response> {
     Ok(bytes(status, "application/json", serde_json::to_string(body).map_err(Error::bug)?))
 }
 
+/// Metadata of SAML.
+pub fn saml_metadata(xml: String) -> Response {
+    bytes(StatusCode::OK, "application/samlmetadata+xml", xml)
+}
+
 /// A page, with the content security policy of pages; `form_targets` as in `headers::page_policy`.
 pub fn html<'a>(status: StatusCode, page: String, form_targets: impl IntoIterator<Item = &'a str>) -> Response {
     let mut response = bytes(status, "text/html; charset=utf-8", page);

@@ -150,6 +150,8 @@ pub struct NewSession {
     pub upstream_subject: Option<String>,
     /// The person's address.
     pub email: Option<String>,
+    /// Until when it may last, whatever the organization allows.
+    pub until: Option<Timestamp>,
 }
 
 /// A new session with the cookie's value, which is known only here.
@@ -240,7 +242,7 @@ impl Session {
             auth_time: new.auth_time.min(now),
             acr: new.acr,
             amr: new.amr,
-            expires_at: now + Duration::from_secs(lifetimes.seconds()),
+            expires_at: new.until.into_iter().fold(now + Duration::from_secs(lifetimes.seconds()), Timestamp::min),
             upstream_session: new.upstream_session,
             upstream_subject: new.upstream_subject,
             ip: cx.origin.ip.map(|ip| ip.to_string()),

@@ -3,7 +3,8 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
-use crate::connection::{Connection, oidc};
+use crate::connection::Connection;
+use crate::connection::protocol::reseal_kept;
 use crate::crypto::{MasterKey, Sealing, TokenHash};
 use crate::env::{Env, Timestamp};
 use crate::error::Result;
@@ -31,6 +32,9 @@ pub enum Intent {
     /// An app hands over what the person gave it, and is answered itself.
     #[n(3)]
     Relayed,
+    /// The identity provider began it: the person lands where the connection says, or on their own page.
+    #[n(4)]
+    Landing(#[n(0)] Option<String>),
 }
 
 impl Intent {
@@ -39,7 +43,7 @@ impl Intent {
         match self {
             Self::Authorize(request) => Some(request.app),
             Self::Device(request) => Some(request.app),
-            Self::Account | Self::Relayed => None,
+            Self::Account | Self::Relayed | Self::Landing(_) => None,
         }
     }
 }
@@ -54,6 +58,9 @@ pub enum Step {
     /// It came back once; the answer is being checked. It cannot come back a second time.
     #[n(1)]
     Claimed,
+    /// The answer came and was verified; what it says is kept until the browser itself comes.
+    #[n(2)]
+    Returned,
 }
 
 /// An attempt. It is deleted by the commit that finishes it, so a replay finds nothing.
@@ -118,7 +125,7 @@ impl Sealing for Attempt {
         if self.step == Step::Claimed || self.kept.is_empty() {
             return Ok(false);
         }
-        let anew = oidc::reseal_kept(env, key, self.connection, &self.kept)?;
+        let anew = reseal_kept(env, key, self.connection, &self.kept)?;
         Ok(anew.map(|kept| self.kept = kept).is_some())
     }
 }

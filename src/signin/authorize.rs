@@ -21,7 +21,7 @@ use crate::directory::{EmailAddress, Organization};
 use crate::error::{Error, Kind, Result, codes};
 use crate::event::EventKind;
 use crate::http::extract::Params;
-use crate::http::page::{Choice, ChooseConnection, Failure, NoConnection, Notice, SignIn};
+use crate::http::page::{Choice, ChooseConnection, Failure, FormPost, NoConnection, Notice, SignIn};
 use crate::http::reply;
 use crate::id::AttemptId;
 use crate::provider::authorize::{Refusal, validate};
@@ -73,7 +73,7 @@ pub(super) async fn proceed(signin: &Signin, cx: &Context, headers: &HeaderMap, 
     };
     let (organization, wanted) = match &ticket.intent {
         Intent::Authorize(request) => (request.organization.clone(), request.connection.clone()),
-        Intent::Account | Intent::Device(_) | Intent::Relayed => (None, None),
+        Intent::Account | Intent::Device(_) | Intent::Relayed | Intent::Landing(_) => (None, None),
     };
     // The request's own client may have gone since the page was shown.
     if let Some(app) = ticket.intent.app() {
@@ -157,8 +157,12 @@ async fn send(
 
     let Opaque { text: state, hash } = Opaque::new(&cx.env, "");
     state.expose().clone_into(&mut begin.state);
-    let (url, kept) = match signin.registry.protocol(cx, &connection)?.begin(cx, &begin).await? {
-        Begin::Redirect { url, kept } => (url, kept),
+    let (goes, kept) = match signin.registry.protocol(cx, &connection)?.begin(cx, &begin).await? {
+        Begin::Redirect { url, kept } => (reply::see_other(&url)?, kept),
+        Begin::Form { action, fields, kept } => {
+            let page = FormPost { action: action.clone(), fields, request_id: cx.origin.request.to_string() };
+            (reply::form_post(&page.render(), &action)?, kept)
+        }
         Begin::Credentials { username } => {
             let username = username.unwrap_or_default();
             return password::ask(signin, cx, headers, intent.clone(), &connection, &username).await;
@@ -180,7 +184,7 @@ async fn send(
         client: bounds::client(cx).map(Attempt::client_bytes),
     };
     signin.bounds.begin(cx, &attempt).await?;
-    Ok(with_cookie(reply::see_other(&url)?, cookie))
+    Ok(with_cookie(goes, cookie))
 }
 
 /// The page for the address. It writes nothing: what the app asked travels in the page.
@@ -262,7 +266,7 @@ async fn nowhere(
 pub(super) fn returns_to(intent: &Intent) -> Option<String> {
     match intent {
         Intent::Authorize(request) => Some(request.redirect_uri.clone()),
-        Intent::Account | Intent::Device(_) | Intent::Relayed => None,
+        Intent::Account | Intent::Device(_) | Intent::Relayed | Intent::Landing(_) => None,
     }
 }
 
@@ -274,7 +278,7 @@ fn seal(cx: &Context, intent: Intent, browser: TokenHash) -> Result<String> {
 pub(super) fn again(signin: &Signin, intent: &Intent) -> Option<String> {
     match intent {
         Intent::Authorize(request) => request.again().map(|path| signin.path(&path)),
-        Intent::Account | Intent::Relayed => Some(signin.path("/signin")),
+        Intent::Account | Intent::Relayed | Intent::Landing(_) => Some(signin.path("/signin")),
         Intent::Device(_) => Some(signin.path("/device")),
     }
 }

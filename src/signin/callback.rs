@@ -25,16 +25,16 @@ const RETRIES: usize = 3;
 
 /// What is known when a callback is refused.
 #[derive(Default)]
-struct Landing {
+pub(super) struct Landing {
     /// The connection of the address.
-    connection: Option<Connection>,
+    pub connection: Option<Connection>,
     /// The attempt, once the browser has shown that it is its own.
-    attempt: Option<Stored<Attempt>>,
+    pub attempt: Option<Stored<Attempt>>,
     /// Who arrived, once the provider has said it.
-    person: Option<Authenticated>,
-    checks: Checks,
+    pub person: Option<Authenticated>,
+    pub checks: Checks,
     /// What is to be kept of a person who does not get in.
-    made: Batch,
+    pub made: Batch,
 }
 
 /// `GET /connections/{id}/oidc/callback`.
@@ -96,7 +96,7 @@ async fn arrive(
 }
 
 /// The parameters, each at most once. Errors: `state_mismatch` for what is no answer at all.
-fn read(params: &Params) -> Result<Answer> {
+pub(super) fn read(params: &Params) -> Result<Answer> {
     let mut answer = Answer::default();
     for (name, value) in params.iter().take(64) {
         if answer.parameters.insert(name.to_owned(), value.to_owned()).is_some() {
@@ -157,7 +157,7 @@ async fn claim(cx: &Context, mut attempt: Stored<Attempt>) -> Result<Stored<Atte
 }
 
 /// One event, the trace, the attempt gone: one commit. Then the page: the same sentence for every reason.
-async fn refuse(signin: &Signin, cx: &Context, landing: Landing, error: Error) -> Result<Response> {
+pub(super) async fn refuse(signin: &Signin, cx: &Context, landing: Landing, error: Error) -> Result<Response> {
     reply::log(&error, cx.origin.request);
     let intent = landing.attempt.as_ref().map(|attempt| attempt.intent.clone());
     if error.kind() != Kind::Bug {

@@ -6,6 +6,7 @@ use super::attempt::{Attempt, Intent};
 use super::http::{Signin, deliver, with_cookie};
 use super::standing;
 use super::trace::Trace;
+use super::used::UsedAssertion;
 use crate::access::Context;
 use crate::access::throttle::{self, Rule, Subject};
 use crate::connection::Connection;
@@ -20,7 +21,7 @@ use crate::provider::authorize::AuthorizeRequest;
 use crate::provider::consent::{self, Question};
 use crate::provider::{ToApp, code};
 use crate::session::{Epochs, NewSession, Opened, Scope, Session};
-use crate::store::{Batch, Record as _, Revision};
+use crate::store::{Batch, Record as _, Refused, Revision};
 
 /// How often the finish is worked out again when something it read was changed before its commit.
 const RETRIES: usize = 3;
@@ -44,8 +45,8 @@ enum Next {
     App(ToApp),
     /// The app's question, before it is answered.
     Ask(Box<AuthorizeRequest>, Box<Question>),
-    /// The question about a device.
-    Device(String),
+    /// Somewhere else: to the question about a device, or where the connection says.
+    At(String),
 }
 
 impl Next {
@@ -63,8 +64,9 @@ impl Next {
             Intent::Account => return Ok(Self::Account),
             Intent::Relayed => return Ok(Self::Nothing),
             Intent::Device(request) => {
-                return super::device::confirm_at(signin, cx, request, attempt.browser).map(Self::Device);
+                return super::device::confirm_at(signin, cx, request, attempt.browser).map(Self::At);
             }
+            Intent::Landing(target) => return Ok(target.clone().map_or(Self::Account, Self::At)),
         };
         if let Some((code, why)) = standing::lacks(request, session, attempt.created_at) {
             checks.compare("asked_for_by_the_app", false, "what the app asked for", code);
@@ -80,7 +82,7 @@ impl Next {
         match self {
             Self::Account => reply::see_other(&signin.world.deployment.public_url.at("/signin")),
             Self::Nothing => Err(Error::bug("a sign-in that leads nowhere")),
-            Self::Device(at) => reply::see_other(&at),
+            Self::At(at) => reply::see_other(&at),
             Self::App(answer) => deliver(cx, &answer),
             Self::Ask(request, question) => super::consent::ask(signin, cx, &request, session, *question).await,
         }
@@ -158,7 +160,11 @@ pub(super) async fn finish(
             upstream_session: person.upstream_session.clone(),
             upstream_subject: person.upstream_subject.clone(),
             email: member.email.clone(),
+            until: person.until,
         };
+        if let Some(once) = &person.once {
+            batch.create(&UsedAssertion::of(connection.id, once));
+        }
         let Opened { session, cookie } = Session::open(cx, new, &mut batch).await?;
         session.replace(cx, earlier, &mut batch).await?;
         throttle::give_back(cx, taken, &mut batch).await?;
@@ -171,6 +177,11 @@ pub(super) async fn finish(
         conclude(cx, (attempt, revision), connection, &provisioned, &session, &mut batch);
         signin.bounds.trace(cx, &trace, &mut batch).await?;
         match cx.store.commit(batch).await {
+            // Whoever was quicker with the same assertion is in; nobody is twice.
+            Err(Refused::Taken { kind: "used_assertion", .. }) => {
+                checks.state("replay", false);
+                return Err(Error::new(&codes::SAML_REPLAY));
+            }
             Ok(_) => {
                 let (member, created) = (provisioned.membership, provisioned.created);
                 return Ok(Finished { next, cookie, session, member, created });
@@ -204,8 +215,8 @@ fn tell(checks: &mut Checks, person: &Authenticated, facts: &SourceFacts, error:
 }
 
 /// A sign-in of the same person in another window may have been quicker with the identity or the address: look again.
-fn retry(refused: &crate::store::Refused) -> bool {
-    refused.is_race() || matches!(refused, crate::store::Refused::Taken { kind: "identity" | "membership", .. })
+fn retry(refused: &Refused) -> bool {
+    refused.is_race() || matches!(refused, Refused::Taken { kind: "identity" | "membership", .. })
 }
 
 fn conclude(

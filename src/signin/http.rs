@@ -3,18 +3,21 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::{get, post};
 
 use super::bounds::Bounds;
-use super::{account, authorize, callback, consent, device, logout, password, relayed, upstream_logout};
+use super::{
+    account, acs, authorize, callback, consent, device, logout, password, relayed, saml_logout, upstream_logout,
+};
 use crate::access::{Caller, Context, World};
-use crate::connection::Registry;
+use crate::connection::saml::{MAX_MESSAGE, Saml};
+use crate::connection::{Connection, Registry};
 use crate::crypto::{Opaque, TokenHash};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, codes};
 use crate::http::extract::{Form, Query, read_form};
 use crate::http::page::{Failure, FormPost};
 use crate::http::{Cookies, RequestInfo, Site, limits, reply};
@@ -156,8 +159,85 @@ pub fn http(signin: Signin) -> Router {
         .route("/connections/{id}/ldap", post(ldap_post))
         .route("/connections/{id}/oidc/callback", get(oidc_callback))
         .route("/connections/{id}/oidc/backchannel-logout", post(oidc_logout))
+        .route("/signin/continue", get(saml_continue))
+        .route("/connections/{id}/saml/metadata", get(saml_metadata))
         .layer(from_fn_with_state(limits::AUTH_BODY, limits::body))
+        .merge(saml_messages())
         .with_state(signin)
+}
+
+/// What carries whole SAML messages.
+fn saml_messages() -> Router<Signin> {
+    Router::new()
+        .route("/connections/{id}/saml/acs", post(saml_acs))
+        .route("/connections/{id}/saml/slo", get(saml_slo_get).post(saml_slo_post))
+        .layer(from_fn_with_state(MAX_MESSAGE, limits::body))
+}
+
+/// Another site posts this: it needs no page of ours, and no cookie.
+async fn saml_acs(
+    State(signin): State<Signin>,
+    info: RequestInfo,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    let cx = signin.context(info);
+    acs::land(&signin, &cx, &id, request).await.unwrap_or_else(|error| failure(&cx, &error))
+}
+
+async fn saml_continue(
+    State(signin): State<Signin>,
+    info: RequestInfo,
+    headers: HeaderMap,
+    Query(params): Query,
+) -> Response {
+    let cx = signin.context(info);
+    acs::go_on(&signin, &cx, &headers, &params).await.unwrap_or_else(|error| failure(&cx, &error))
+}
+
+/// The connection's own metadata, for whoever sets up the identity provider; signed with `?signed=1`.
+async fn saml_metadata(
+    State(signin): State<Signin>,
+    info: RequestInfo,
+    Path(id): Path<String>,
+    Query(params): Query,
+) -> Response {
+    let cx = signin.context(info);
+    let written = async {
+        let id = id.parse().map_err(|_| Error::new(&codes::NOT_FOUND))?;
+        let connection = Connection::load(&cx.store, id).await?;
+        let signed = params.one("signed")?.is_some_and(|value| value == "1" || value == "true");
+        Saml::of(&connection)?.metadata(&cx, signed)
+    };
+    match written.await {
+        Ok(xml) => reply::saml_metadata(xml),
+        Err(error) => reply::problem(&error, cx.origin.request),
+    }
+}
+
+async fn saml_slo_get(
+    State(signin): State<Signin>,
+    info: RequestInfo,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let cx = signin.context(info);
+    let query = query.unwrap_or_default();
+    saml_logout::hear(&cx, &id, saml_logout::Came::Query(&query), &signin)
+        .await
+        .unwrap_or_else(|error| failure(&cx, &error))
+}
+
+async fn saml_slo_post(
+    State(signin): State<Signin>,
+    info: RequestInfo,
+    Path(id): Path<String>,
+    Form(params): Form,
+) -> Response {
+    let cx = signin.context(info);
+    saml_logout::hear(&cx, &id, saml_logout::Came::Form(&params), &signin)
+        .await
+        .unwrap_or_else(|error| failure(&cx, &error))
 }
 
 async fn authorize_get(

@@ -19,6 +19,7 @@
 //!  commit Attempt{Claimed} ► protocol.complete ► provision ► session ► code ► one commit ─┤
 //!        │                                                              ▼ must be let in?     │
 //!        │                                              page ► POST /signin/consent ► code ───┤
+//!        │ or, by SAML: POST acs ► verified ► commit Attempt{Returned} ► 303 /signin/continue ► browser ► … one commit ─┤
 //!        │ or, where the provider is a directory:                                         │
 //!        ▼ page for name and password (sealed ticket) ► POST /signin/password             │
 //!  try taken (commit) ► protocol.complete ► provision ► session ► code ► one commit ──────┘
@@ -27,6 +28,7 @@
 //! ```
 
 mod account;
+mod acs;
 mod attempt;
 mod authorize;
 mod bounds;
@@ -41,11 +43,13 @@ mod logout;
 mod password;
 mod relayed;
 mod route;
+mod saml_logout;
 mod shelf;
 mod standing;
 mod ticket;
 mod trace;
 mod upstream_logout;
+mod used;
 
 pub use attempt::Attempt;
 pub use bounds::Bounds;

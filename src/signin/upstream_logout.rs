@@ -19,7 +19,7 @@ use crate::http::extract::Params;
 use crate::http::reply;
 use crate::id::ConnectionId;
 use crate::session::Session;
-use crate::store::{Batch, Key, Life, Record};
+use crate::store::{Batch, Key, Life, Record, Stored};
 
 /// How often it is worked out again when a session was changed before its commit.
 const RETRIES: usize = 3;
@@ -95,9 +95,14 @@ async fn act(
         return Err(Error::says(&codes::INVALID_REQUEST, "The request has no `logout_token`, or several."));
     };
     let said = signin.registry.protocol(cx, connection)?.signed_out(cx, word, checks).await?;
+    commit_end(cx, connection, &[said]).await
+}
+
+/// Ends what the words mean, which are one message's: one commit. Errors: `token_replayed`.
+pub(super) async fn commit_end(cx: &Context, connection: &Connection, said: &[SignedOut]) -> Result<()> {
     let mut tries = 0;
     loop {
-        let batch = end(cx, connection, &said).await?;
+        let batch = end(cx, connection, said).await?;
         match cx.store.commit(batch).await {
             Ok(_) => return Ok(()),
             Err(refused) if refused.is_race() && tries < RETRIES => tries += 1,
@@ -107,15 +112,24 @@ async fn act(
 }
 
 /// All that the word does: the sessions that it means, and that it was heard.
-async fn end(cx: &Context, connection: &Connection, said: &SignedOut) -> Result<Batch> {
-    let heard = HeardWord::of(connection.id, said);
-    if cx.store.get::<HeardWord>(heard.key()).await?.is_some() {
-        return Err(Error::new(&codes::TOKEN_REPLAYED));
-    }
+async fn end(cx: &Context, connection: &Connection, said: &[SignedOut]) -> Result<Batch> {
     let mut batch = Batch::new();
-    batch.create(&heard);
-    let meant =
-        Session::of_upstream(&cx.store, connection.id, said.session.as_deref(), said.subject.as_deref()).await?;
+    if let Some(first) = said.first() {
+        let heard = HeardWord::of(connection.id, first);
+        if cx.store.get::<HeardWord>(heard.key()).await?.is_some() {
+            return Err(Error::new(&codes::TOKEN_REPLAYED));
+        }
+        batch.create(&heard);
+    }
+    let mut meant: Vec<Stored<Session>> = Vec::new();
+    for word in said {
+        let (session, subject) = (word.session.as_deref(), word.subject.as_deref());
+        for found in Session::of_upstream(&cx.store, connection.id, session, subject).await? {
+            if !meant.iter().any(|known| known.id == found.id) {
+                meant.push(found);
+            }
+        }
+    }
     let mut ended = 0_u64;
     for session in meant {
         if session.ended_at.is_some() || !session.epochs.hold(&cx.store).await? {
@@ -132,7 +146,7 @@ async fn end(cx: &Context, connection: &Connection, said: &SignedOut) -> Result<
 }
 
 /// One event, or a count of it where a flood comes from one address. Our own trouble says nothing about the token.
-async fn refuse(cx: &Context, connection: &Connection, error: &Error, checks: &Checks) -> Result<()> {
+pub(super) async fn refuse(cx: &Context, connection: &Connection, error: &Error, checks: &Checks) -> Result<()> {
     if !matches!(error.kind(), Kind::Invalid | Kind::Missing | Kind::Conflict) {
         return Ok(());
     }

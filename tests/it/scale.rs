@@ -150,6 +150,7 @@ async fn an_organization_with_a_hundred_thousand_sessions_ends_with_one_small_co
             upstream_session: None,
             upstream_subject: None,
             email: Some("ada@crowd.test".to_owned()),
+            until: None,
         };
         Session::open(&cx, new, batch).await.unwrap()
     };

@@ -105,6 +105,7 @@ impl Scene {
             deleted_at: None,
             looked: None,
             ldap: None,
+            saml: None,
         };
         simulator.register(Client {
             id: "authd".to_owned(),

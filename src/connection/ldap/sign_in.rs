@@ -150,6 +150,8 @@ impl Talk<'_> {
             upstream_subject: None,
             account,
             scopes: groups::scopes(self.config, &found.groups),
+            once: None,
+            until: None,
         })
     }
 

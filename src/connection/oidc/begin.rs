@@ -1,17 +1,16 @@
 //! The authorization request (OpenID Connect Core §3.1.2.1), and what is kept of it until the answer.
 
 use minicbor::{Decode, Encode};
-use zeroize::Zeroizing;
 
 use super::check::RESERVED;
 use super::config::Config;
 use super::discovery::Metadata;
 use crate::access::Context;
 use crate::connection::callback_url;
-use crate::connection::protocol::{Begin, BeginRequest};
-use crate::crypto::{MasterKey, Sealed, base64url, same, sha256};
-use crate::env::{Env, Timestamp};
-use crate::error::{Error, Result, codes};
+use crate::connection::protocol::{Begin, BeginRequest, open_kept, seal_kept};
+use crate::crypto::{base64url, same, sha256};
+use crate::env::Timestamp;
+use crate::error::Result;
 use crate::id::ConnectionId;
 
 /// What the answer is held against. Sealed under the master key, for this connection.
@@ -40,47 +39,20 @@ pub(super) struct Kept {
     pub redirect_uri: String,
 }
 
-fn place(connection: ConnectionId) -> String {
-    format!("connection/{connection}/oidc/attempt")
-}
-
 fn digest(state: &str) -> [u8; 32] {
     sha256(&[b"authd oidc state 1", state.as_bytes()])
 }
 
 impl Kept {
-    fn seal(&self, cx: &Context, connection: ConnectionId) -> Result<Vec<u8>> {
-        let plain = Zeroizing::new(minicbor::to_vec(self).map_err(|error| Error::bug(error.to_string()))?);
-        let sealed = cx.deployment.master_key.seal(&cx.env, &place(connection), &plain)?;
-        minicbor::to_vec(&sealed).map_err(|error| Error::bug(error.to_string()))
-    }
-
     /// Errors: `state_mismatch` for what was not sealed here, for this connection.
     pub(super) fn open(cx: &Context, connection: ConnectionId, kept: &[u8]) -> Result<Self> {
-        let sealed: Sealed =
-            minicbor::decode(kept).map_err(|error| Error::new(&codes::STATE_MISMATCH).because(error))?;
-        let plain = cx
-            .deployment
-            .master_key
-            .open(&place(connection), &sealed)
-            .map_err(|error| Error::new(&codes::STATE_MISMATCH).because(error))?;
-        minicbor::decode(&plain).map_err(Error::bug)
+        open_kept(cx, connection, kept)
     }
 
     /// Whether the request had this state.
     pub(super) fn is_for(&self, state: &str) -> bool {
         same(&self.state, &digest(state))
     }
-}
-
-/// Seals what is kept of a request anew, under the current master key; `None` when it is. Errors: `master_key_wrong`.
-pub fn reseal_kept(env: &Env, key: &MasterKey, connection: ConnectionId, kept: &[u8]) -> Result<Option<Vec<u8>>> {
-    let mut sealed: Sealed =
-        minicbor::decode(kept).map_err(|error| Error::new(&codes::MASTER_KEY_WRONG).because(error))?;
-    if !key.reseal(env, &place(connection), &mut sealed)? {
-        return Ok(None);
-    }
-    minicbor::to_vec(&sealed).map(Some).map_err(|error| Error::bug(error.to_string()))
 }
 
 pub(super) fn begin(
@@ -141,5 +113,5 @@ pub(super) fn begin(
         .extend_pairs(own)
         .extend_pairs(params.iter().filter(|(name, _)| gives_way(name)))
         .extend_pairs(&ours);
-    Ok(Begin::Redirect { url: url.into(), kept: kept.seal(cx, connection)? })
+    Ok(Begin::Redirect { url: url.into(), kept: seal_kept(cx, connection, &kept)? })
 }

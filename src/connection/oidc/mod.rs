@@ -30,7 +30,6 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
-pub use begin::reseal_kept;
 pub use caches::Caches;
 pub use check::refuse_multi_tenant;
 pub use config::{
@@ -150,6 +149,8 @@ impl Protocol for Oidc {
             upstream_subject: Some(logout::subject(&metadata.issuer, &evidence.sub)),
             account: None,
             scopes: Vec::new(),
+            once: None,
+            until: None,
         })
     }
 

@@ -8,9 +8,13 @@ use super::super::domain::{self, Domain};
 use super::super::ldap::{self, LdapFlat, LdapSettings, Preset};
 use super::super::oidc::{self, AuthMethod};
 use super::super::record::{Connection, ProtocolKind, ScopeMapping, Status};
+use super::super::saml::{self, Found, SamlFlat, SamlSettings};
 use super::super::settings::{self, Flat, OidcSettings};
 use super::super::view::{ConnectionView, DomainView};
-use super::{Looked, event, look_through, must_answer, name_of, scopes_are_words, slug_is_free, slug_of};
+use super::{
+    Looked, entity_id_is_free, event, look_through, must_answer, name_of, saml_config, scopes_are_words, slug_is_free,
+    slug_of,
+};
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, RoleName, Route, may_give};
 use crate::crypto::Secret;
 use crate::directory::Organization;
@@ -83,6 +87,26 @@ pub struct CreateConnection {
     /// Whether `ldap://` becomes encrypted by StartTLS. It always does, unless the server is on this machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ldap_tls_enabled: Option<bool>,
+    /// Where the metadata of a SAML identity provider is. It is read at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata_url: Option<String>,
+    /// The metadata of a SAML identity provider itself, as XML.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-text-file" = "metadata-file"))]
+    pub metadata_xml: Option<String>,
+    /// The entity id of a SAML identity provider: of a list of providers, which it is; without metadata, what it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idp_entity_id: Option<String>,
+    /// Where a SAML identity provider signs people in, where there is no metadata.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idp_sso_url: Option<String>,
+    /// The signing certificates of a SAML identity provider as PEM, one after the other, where there is no metadata.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-text-file" = "idp-certificate-file"))]
+    pub idp_certificate: Option<String>,
+    /// The connection's own SAML entity id; the address of its metadata unless set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sp_entity_id: Option<String>,
     /// Domains of the organization's e-mail addresses. They are claimed only; `authd domain verify` proves them.
     #[serde(default, alias = "domain", deserialize_with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-flag" = "domain"))]
@@ -110,6 +134,9 @@ pub struct CreateConnection {
     /// The whole LDAP configuration, where the fields above are not enough. Those win over it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ldap: Option<LdapSettings>,
+    /// The whole SAML configuration, where the fields above are not enough. Those win over it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saml: Option<SamlSettings>,
 }
 
 /// A new connection.
@@ -140,6 +167,18 @@ fn one_or_many<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error>
     })
 }
 
+fn foreign() -> Error {
+    Error::says(&codes::INVALID_INPUT, "Settings of another protocol than the connection's were given.")
+        .help("Name the protocol that the provider speaks: `protocol`.")
+}
+
+/// What was seen outside.
+#[derive(Default)]
+pub struct SeenOutside {
+    looked: Looked,
+    found: Found,
+}
+
 impl CreateConnection {
     /// How to speak LDAP, where anything of it was given. Errors: `invalid_input`, `config_invalid`.
     fn directory(&self, cx: &Context, id: ConnectionId) -> Result<Option<ldap::Config>> {
@@ -160,9 +199,37 @@ impl CreateConnection {
         Ok(Some(config))
     }
 
+    /// How to speak SAML: always, where the connection does, for its key and its addresses are there from the start.
+    /// Errors: those of `SamlSettings::apply`; `invalid_input` for settings of a connection that does not.
+    fn provider(&self, cx: &Context, id: ConnectionId, found: &Found) -> Result<Option<saml::Config>> {
+        let flat = SamlFlat {
+            metadata_url: self.metadata_url.clone(),
+            metadata_xml: self.metadata_xml.clone(),
+            idp_entity_id: self.idp_entity_id.clone(),
+            idp_sso_url: self.idp_sso_url.clone(),
+            idp_certificate: self.idp_certificate.clone(),
+            sp_entity_id: self.sp_entity_id.clone(),
+        };
+        let settings = flat.over(self.saml.clone());
+        match (self.protocol, settings) {
+            (ProtocolKind::Saml, settings) => {
+                let mut config = saml::Config::default();
+                settings.unwrap_or_default().apply(cx, id, &mut config, found)?;
+                Ok(Some(config))
+            }
+            (_, Some(_)) => Err(foreign()),
+            (_, None) => Ok(None),
+        }
+    }
+
     /// The connection as it would be, with the names it claims.
     /// Errors: `grant_exceeds_caller`, `invalid_input`, `domain_invalid`.
-    async fn draft(&self, cx: &Context, organization: OrganizationId) -> Result<(Connection, Vec<String>)> {
+    async fn draft(
+        &self,
+        cx: &Context,
+        organization: OrganizationId,
+        found: &Found,
+    ) -> Result<(Connection, Vec<String>)> {
         if let Some(role) = &self.default_role {
             may_give(cx, organization, role).await?;
         }
@@ -184,16 +251,14 @@ impl CreateConnection {
             }
         };
         let ldap = self.directory(cx, id)?;
-        let foreign = match self.protocol {
+        let saml = self.provider(cx, id, found)?;
+        let others = match self.protocol {
             ProtocolKind::Oidc => ldap.is_some(),
+            ProtocolKind::Saml => oidc.is_some() || ldap.is_some(),
             ProtocolKind::Ldap => oidc.is_some(),
         };
-        if foreign {
-            return Err(Error::says(
-                &codes::INVALID_INPUT,
-                "Settings of another protocol than the connection's were given.",
-            )
-            .help("Name the protocol that the provider speaks: `protocol`."));
+        if others {
+            return Err(foreign());
         }
         if self.domains.len() > domain::MOST {
             return Err(Error::says(&codes::TOO_LARGE, format!("A connection has at most {} domains.", domain::MOST)));
@@ -225,6 +290,7 @@ impl CreateConnection {
             deleted_at: None,
             looked: None,
             ldap,
+            saml,
         };
         Ok((connection, names))
     }
@@ -232,7 +298,7 @@ impl CreateConnection {
 
 #[async_trait]
 impl Operation for CreateConnection {
-    type Seen = Looked;
+    type Seen = SeenOutside;
     type Output = CreatedConnection;
     const NAME: &'static str = "connection.create";
     const ACCESS: Access = Access::Grant(Grant::ConnectionCreate);
@@ -245,7 +311,16 @@ impl Operation for CreateConnection {
     async fn look(&self, cx: &Context) -> Result<Self::Seen> {
         // Everything that can be refused without the network is refused before it.
         let organization = cx.organization(self.organization)?;
-        let (connection, _) = self.draft(cx, organization).await?;
+        let (mut connection, _) = self.draft(cx, organization, &Found::default()).await?;
+        let mut found = Found::default();
+        if let Some(config) = &connection.saml {
+            entity_id_is_free(cx, &connection).await?;
+            found = Found::look(cx, config, false).await?;
+            connection = self.draft(cx, organization, &found).await?.0;
+            if self.activate && found.unreachable {
+                must_answer(Looked::Unreachable)?;
+            }
+        }
         if self.activate {
             settings::complete(&connection)?;
         }
@@ -253,14 +328,18 @@ impl Operation for CreateConnection {
         if self.activate {
             must_answer(looked)?;
         }
-        Ok(looked)
+        Ok(SeenOutside { looked, found })
     }
 
     async fn apply(&self, cx: &Context, seen: &Self::Seen, batch: &mut Batch) -> Result<Self::Output> {
         let organization = cx.organization(self.organization)?;
         Organization::load(&cx.store, organization).await?;
-        let (mut connection, names) = self.draft(cx, organization).await?;
-        connection.looked = seen.kept(cx);
+        let (mut connection, names) = self.draft(cx, organization, &seen.found).await?;
+        connection.looked = match connection.protocol {
+            ProtocolKind::Saml => saml_config::looked(&seen.found, &connection).kept(cx),
+            ProtocolKind::Oidc | ProtocolKind::Ldap => seen.looked.kept(cx),
+        };
+        entity_id_is_free(cx, &connection).await?;
         slug_is_free(cx, &connection).await?;
         if self.id.is_some() && cx.store.get::<Connection>(Connection::key_of(connection.id)).await?.is_some() {
             return Err(Error::says(&codes::TAKEN, "There is a connection with this id already."));
@@ -276,6 +355,9 @@ impl Operation for CreateConnection {
         }
         if connection.ldap.is_some() {
             batch.log(event(cx, EventKind::ConnectionLdapSet, &connection));
+        }
+        if connection.saml.is_some() {
+            batch.log(event(cx, EventKind::ConnectionSamlSet, &connection));
         }
         let mut domains = Vec::new();
         for name in names {

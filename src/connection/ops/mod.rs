@@ -9,6 +9,7 @@ mod ldap_config;
 mod oidc_config;
 mod read;
 mod reports;
+mod saml_config;
 
 pub use change::{ActivateConnection, DeleteConnection, DisableConnection, RestoreConnection, UpdateConnection};
 pub use create::{CreateConnection, CreatedConnection};
@@ -16,11 +17,12 @@ pub use ldap_config::{GetLdap, SetLdap};
 pub use oidc_config::{GetOidc, SetOidc};
 pub use read::{GetConnection, ListConnections};
 pub use reports::{ConnectionStatus, ConnectionTest, ReadStatus, TestConnection, ValidateConnection, Validation};
+pub use saml_config::{GetSaml, RefreshSaml, SetSaml};
 
 use serde::{Deserialize, Deserializer};
 
 use super::record::{Connection, LastLook, ProtocolKind, ScopeMapping};
-use super::{ldap, oidc};
+use super::{ldap, oidc, settings};
 use crate::access::{Context, Owner};
 use crate::error::{Error, Kind, Result, codes};
 use crate::event::{Event, EventKind};
@@ -68,6 +70,11 @@ async fn look_through(cx: &Context, connection: &Connection, must: bool) -> Resu
             Some(config) => look_at(cx, config).await,
             None => Ok(Looked::Nowhere),
         },
+        // The browser reaches the provider, not authd: what is known of it is enough.
+        ProtocolKind::Saml => match settings::complete(connection) {
+            Ok(()) => Ok(Looked::Reached),
+            Err(_) => Ok(Looked::Nowhere),
+        },
         ProtocolKind::Ldap => match &connection.ldap {
             Some(config) if config.ready().is_ok() => look_into(cx, connection, config, must).await,
             _ => Ok(Looked::Nowhere),
@@ -104,7 +111,7 @@ fn must_answer(looked: Looked) -> Result<()> {
         )
         .help("Check its address. A connection can be kept as a draft until its provider answers.")),
         Looked::Nowhere => Err(Error::says(&codes::CONNECTION_NOT_READY, "The connection names no provider.")
-            .help("Set it with `authd connection set-oidc` or `authd connection set-ldap`.")),
+            .help("Set it with `authd connection set-oidc`, `set-saml` or `set-ldap`.")),
     }
 }
 
@@ -152,6 +159,17 @@ async fn slug_is_free(cx: &Context, connection: &Connection) -> Result<()> {
     let other = cx.store.find::<Connection>("slug", value).await?;
     if other.is_some_and(|other| other.id != connection.id) {
         return Err(Error::says(&codes::TAKEN, "Another connection of the organization has this slug."));
+    }
+    Ok(())
+}
+
+/// Refuses an entity id that another connection goes by, of whatever organization. Errors: `taken`.
+async fn entity_id_is_free(cx: &Context, connection: &Connection) -> Result<()> {
+    let Some(saml) = &connection.saml else { return Ok(()) };
+    let other = cx.store.find::<Connection>("saml_entity_id", saml.service.entity_id.as_bytes()).await?;
+    if other.is_some_and(|other| other.id != connection.id) {
+        return Err(Error::says(&codes::TAKEN, "Another connection goes by this entity id.")
+            .help("Leave out `spEntityId`: every connection has one of its own."));
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ use super::super::oidc;
 use super::super::record::{Connection, ProtocolKind, Status};
 use super::super::registry::Registry;
 use super::super::report::{Finding, Report};
+use super::super::saml;
 use super::super::settings;
 use super::owner_of;
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, Route};
@@ -55,6 +56,7 @@ impl Operation for ValidateConnection {
         let connection = Connection::load(&cx.store, self.id).await?;
         Ok(match connection.protocol {
             ProtocolKind::Oidc => oidc::validate(cx, &connection).await,
+            ProtocolKind::Saml => saml::validate(cx, &connection),
             ProtocolKind::Ldap => ldap::validate(cx, &connection).await,
         })
     }
@@ -173,6 +175,22 @@ pub struct ProtocolStatuses {
     pub oidc: OidcStatus,
     /// LDAP.
     pub ldap: LdapStatus,
+    /// SAML.
+    pub saml: SamlStatus,
+}
+
+/// How far SAML is set up.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SamlStatus {
+    /// The identity provider is known.
+    pub configured: bool,
+    /// Everything is set that a sign-in needs.
+    pub ready: bool,
+    /// The connection's own entity id.
+    pub entity_id: Option<String>,
+    /// The provider's entity id.
+    pub idp_entity_id: Option<String>,
 }
 
 /// How far LDAP is set up.
@@ -220,6 +238,7 @@ impl Operation for ReadStatus {
         let ready = settings::complete(&connection).is_ok() && connection.answers();
         let config = connection.oidc.as_ref();
         let ldap = connection.ldap.as_ref();
+        let saml = connection.saml.as_ref();
         let speaks = |protocol: ProtocolKind| ready && connection.protocol == protocol;
         Ok(ConnectionStatus {
             connection_id: connection.id,
@@ -238,6 +257,12 @@ impl Operation for ReadStatus {
                     ready: speaks(ProtocolKind::Ldap),
                     url: ldap.and_then(|config| config.servers.urls.first().cloned()),
                     base: ldap.and_then(|config| config.users.base.clone()),
+                },
+                saml: SamlStatus {
+                    configured: saml.is_some_and(|config| config.idp.is_some()),
+                    ready: speaks(ProtocolKind::Saml),
+                    entity_id: saml.map(|config| config.service.entity_id.clone()),
+                    idp_entity_id: saml.and_then(|config| config.idp.as_ref()).map(|idp| idp.entity_id.clone()),
                 },
             },
         })

@@ -1,9 +1,11 @@
 //! # connection::saml — an upstream SAML 2.0 identity provider
 //!
-//! *Owns* what is pure about it: reading an answer (`read`), requests, logout messages, metadata of both sides, and
-//! our own key. No network, no store.
-//! *Gives* `Verified`: what a signature of the identity provider covers, and that it is for us and for now.
-//! *Needs* one parser (uppsala), one signature library (bergshamra), pinned certificates, the time.
+//! *Owns* reading an answer (`read`), requests, logout messages, metadata of both sides, our own key: all of it pure; and
+//! what a connection keeps of its provider (`Config`).
+//! *Gives* `Verified`: what a signature of the identity provider covers, and that it is for us and for now; `Saml` (a
+//! `Protocol`) for a connection.
+//! *Needs* one parser (uppsala), one signature library (bergshamra), pinned certificates, the time; for metadata at an
+//! address, the outbound client of `Env`.
 //! *Never* fetches what a message names, trusts a key that came in a message, or reads a byte that was not signed for
 //! anything but a refusal.
 //!
@@ -14,16 +16,23 @@
 mod assertion;
 mod attributes;
 mod certificate;
+mod config;
 mod decode;
 mod decrypt;
 mod limits;
 mod logout;
+mod look;
 mod metadata;
 pub mod names;
+mod peek;
+mod person;
+mod provider;
+mod report;
 mod request;
 mod response;
 mod rules;
 mod screen;
+mod settings;
 mod sign;
 mod sp_key;
 mod sp_metadata;
@@ -32,15 +41,28 @@ mod verify;
 
 pub use attributes::{Attributes, Fact};
 pub use certificate::{Certificate, thumbprint};
+pub use config::{
+    Address, Config, Idp, Mapping, Pinned, ProfileConfig, RequestConfig, Security, Service, acs_url, key_place,
+    metadata_url, slo_url,
+};
 pub use decode::MAX_MESSAGE;
 pub use decrypt::DecryptionKey;
 pub use logout::{LogoutExpect, LogoutMessage, LogoutRequest, LogoutResponse, read_post, read_redirect};
+pub use look::Found;
 pub use metadata::{Endpoint, IdpMetadata, read as read_metadata};
+pub use peek::{Peek, peek};
+pub use provider::{Answered, Incoming, Saml};
+pub use report::validate;
 pub use request::{
     AuthnRequest, Form, LogoutAnswer, LogoutOut, Message, authn_request, logout_request, logout_response, new_id,
     post_form, redirect_url,
 };
-pub use response::{Expect, MAX_SKEW, Peek, Want, peek, read};
+pub use response::{Expect, MAX_SKEW, Want, read};
+pub(super) use settings::SamlFlat;
+pub use settings::{
+    SamlCertificateView, SamlMappingSettings, SamlMetadataSettings, SamlProfileSettings, SamlProviderView,
+    SamlRequestSettings, SamlSecuritySettings, SamlServiceSettings, SamlServiceView, SamlSettings, SamlView,
+};
 pub use sp_key::SpKey;
 pub use sp_metadata::{SpMetadata, write as sp_metadata};
 

@@ -62,34 +62,6 @@ pub struct Want {
     pub encrypted: bool,
 }
 
-/// What a message says about itself, on nobody's word: to find what it answers, never to believe it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Peek {
-    /// The request that it says to answer.
-    pub in_response_to: Option<String>,
-    /// Who says to have sent it.
-    pub issuer: Option<String>,
-    /// Whither it says to go.
-    pub destination: Option<String>,
-}
-
-/// Looks at the outside of a posted Response. Errors: `too_large`, `saml_doctype`, `saml_structure`.
-pub fn peek(saml_response: &str) -> Result<Peek> {
-    let mut checks = Checks::new();
-    let text = decode::post(saml_response, decode::MAX_MESSAGE, &mut checks)?;
-    let tree = Tree::parse(&text, &MESSAGE, &mut checks)?;
-    let root = tree.root(&mut checks)?;
-    if !root.is(PROTOCOL, "Response") {
-        return Err(refuse(&mut checks, "structure", "a Response on top", shown(root.local())));
-    }
-    let owned = |name: &str| root.attribute(name).map(str::to_owned);
-    Ok(Peek {
-        in_response_to: owned("InResponseTo"),
-        issuer: text_of(root, ASSERTION, "Issuer", &mut checks)?,
-        destination: owned("Destination"),
-    })
-}
-
 /// Reads a posted Response: shape, signatures, decryption, and every rule that needs no store. Whether the assertion
 /// was used before is for the caller to know, by `Verified::assertion_id`. Every check is noted, the failing one last.
 ///

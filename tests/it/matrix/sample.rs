@@ -156,6 +156,11 @@ impl Scene {
                 let made = self.authd.operate("connection.create", wish).await;
                 json!({"id": id(&made, "id"), "preset": "lldap"})
             }
+            "connection.set_saml" => json!({"id": self.saml(None).await, "request": {"forceAuthn": true}}),
+            "connection.refresh_saml" => {
+                let at = self.saml_metadata().await;
+                json!({"id": self.saml(Some(at)).await})
+            }
             "connection.restore" => {
                 let connection = self.connection().await;
                 self.authd.operate("connection.delete", json!({"id": connection})).await;
@@ -164,6 +169,7 @@ impl Scene {
             "connection.get"
             | "connection.get_oidc"
             | "connection.get_ldap"
+            | "connection.get_saml"
             | "connection.status"
             | "connection.validate"
             | "connection.test"
@@ -267,6 +273,26 @@ impl Scene {
         id(&self.authd.operate("connection.create", wish).await, "id")
     }
 
+    /// A draft that speaks SAML.
+    pub async fn saml(&self, metadata_url: Option<String>) -> String {
+        let mut wish = json!({"organization": self.acme, "protocol": "saml", "name": CANARY});
+        if let Some(url) = metadata_url {
+            wish["metadataUrl"] = json!(url);
+        }
+        id(&self.authd.operate("connection.create", wish).await, "id")
+    }
+
+    /// The address of an identity provider's metadata.
+    pub async fn saml_metadata(&self) -> String {
+        use axum::routing::get;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/metadata", listener.local_addr().unwrap());
+        let xml = crate::world::saml::metadata(&crate::world::saml::Idp::new(), false);
+        let router = axum::Router::new().route("/metadata", get(move || async move { xml }));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        url
+    }
+
     /// A claim whose record stands in DNS.
     pub async fn domain(&self) -> Value {
         let claim = json!({"connection": self.connection().await, "domain": "acme.example"});
@@ -291,6 +317,7 @@ impl Scene {
             upstream_session: None,
             upstream_subject: None,
             email: Some(format!("{CANARY}@example.test")),
+            until: None,
         };
         let mut batch = Batch::new();
         let opened = Session::open(&cx, new, &mut batch).await.unwrap();

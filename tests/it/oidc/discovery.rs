@@ -211,6 +211,7 @@ fn connection(scene: &Scene, config: Option<Config>) -> Connection {
         deleted_at: None,
         looked: None,
         ldap: None,
+        saml: None,
     }
 }
 

@@ -45,6 +45,7 @@ impl Scene {
             upstream_session: None,
             upstream_subject: None,
             email: None,
+            until: None,
         };
         let mut batch = Batch::new();
         let opened = Session::open(&self.lab.operator(), new, &mut batch).await.unwrap();

@@ -185,6 +185,7 @@ impl Lab {
             upstream_session: None,
             upstream_subject: None,
             email: None,
+            until: None,
         };
         let mut batch = Batch::new();
         let opened = Session::open(&self.operator(), new, &mut batch).await.unwrap();

@@ -3,6 +3,7 @@
 mod attributes;
 mod corpora;
 mod encrypted;
+mod flow;
 mod genuine;
 mod logout;
 mod meant;

@@ -305,6 +305,22 @@ impl Encryption {
     }
 }
 
+/// The metadata of a provider, with those endpoints.
+pub fn metadata(idp: &Idp, post_only: bool) -> String {
+    let redirect = format!(
+        r#"<md:SingleSignOnService Binding="{}" Location="https://idp.example/sso?tenant=1"/>"#,
+        saml::names::REDIRECT
+    );
+    format!(
+        r#"<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" xmlns:ds="http://www.w3.org/2000/09/xmldsig#" entityID="{id}"><md:IDPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"><md:KeyDescriptor use="signing"><ds:KeyInfo><ds:X509Data><ds:X509Certificate>{certificate}</ds:X509Certificate></ds:X509Data></ds:KeyInfo></md:KeyDescriptor><md:SingleLogoutService Binding="{bind}" Location="https://idp.example/slo"/>{redirect}<md:SingleSignOnService Binding="{post}" Location="https://idp.example/sso/post"/></md:IDPSSODescriptor></md:EntityDescriptor>"#,
+        id = idp.entity_id,
+        certificate = STANDARD.encode(&idp.key.certificate),
+        bind = saml::names::REDIRECT,
+        redirect = if post_only { "" } else { &redirect },
+        post = saml::names::POST,
+    )
+}
+
 /// An answer in the making.
 pub struct Answer<'a> {
     idp: &'a Idp,

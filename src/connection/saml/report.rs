@@ -1,0 +1,119 @@
+//! What a connection's identity provider looks like from here, without a person.
+
+use url::Url;
+
+use super::config::Config;
+use super::look::Found;
+use super::provider::Saml;
+use crate::access::Context;
+use crate::connection::record::Connection;
+use crate::connection::report::{Finding, Report};
+use crate::env::Request;
+use crate::error::{Error, Result};
+
+#[derive(Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn add(&mut self, name: &str, ok: bool, message: Option<String>) {
+        self.0.push(Finding { name: name.to_owned(), ok, message });
+    }
+
+    fn tried<T>(&mut self, name: &str, result: &Result<T>) {
+        self.add(name, result.is_ok(), result.as_ref().err().map(sentence));
+    }
+
+    fn report(self, latency_ms: Option<u64>) -> Report {
+        Report { ok: self.0.iter().all(|finding| finding.ok), checks: self.0, latency_ms }
+    }
+}
+
+fn sentence(error: &Error) -> String {
+    let help = error.next_step().map(|help| format!(" {help}")).unwrap_or_default();
+    format!("{}: {}{help}", error.code(), error.message())
+}
+
+/// Whether a connection is set up so that somebody could sign in through it. Nothing is asked of the provider: the
+/// browser reaches it, not authd.
+pub fn validate(cx: &Context, connection: &Connection) -> Report {
+    let mut findings = Findings::default();
+    let nothing = Config::default();
+    let config = connection.saml.as_ref().unwrap_or(&nothing);
+    let (ok, message) = match connection.saml.as_ref().map(Config::check) {
+        Some(Ok(())) => (true, None),
+        Some(Err(error)) => (false, Some(sentence(&error))),
+        None => (false, Some("The connection has no SAML configuration.".to_owned())),
+    };
+    findings.add("saml_configured", ok, message);
+    findings.tried("idp_metadata_present", &config.provider());
+    let idp = config.idp.as_ref();
+    let message = match idp {
+        Some(idp) => Some(idp.entity_id.clone()),
+        None => Some("Not known while there is no metadata of the identity provider.".to_owned()),
+    };
+    findings.add("idp_entity_id", idp.is_some(), message);
+    let own = Saml::of(connection).and_then(|saml| saml.metadata(cx, true));
+    findings.tried("sp_metadata_generates", &own);
+    let certificates = idp.is_some_and(|idp| !idp.certificates.is_empty());
+    findings.add(
+        "signed_assertions_compatible",
+        certificates,
+        (!certificates).then(|| "No certificate is pinned that a signature could be checked with.".to_owned()),
+    );
+    let refuses = config.request.sign == Some(false) && idp.is_some_and(|idp| idp.wants_signed);
+    findings.add(
+        "authn_request_signing_compatible",
+        !refuses && (!config.signs() || config.service.key.is_some()),
+        refuses.then(|| {
+            "The identity provider takes signed requests only. Leave out `request.signAuthnRequests`.".to_owned()
+        }),
+    );
+    let skew = config.security.skew().as_secs();
+    findings.add("timestamp_validation_configured", true, Some(format!("Clocks may differ by {skew} seconds.")));
+    if let Some(end) = idp.and_then(|idp| idp.valid_until) {
+        let holds = end > cx.env.now();
+        findings.add("idp_metadata_holds", holds, Some(format!("Until {end}.")));
+    }
+    findings.report(None)
+}
+
+/// Tries what can be tried without a person: the configuration, the certificates, the metadata at its address. That authd
+/// does not reach the sign-in address itself is told, and is no failure.
+pub(super) async fn test(cx: &Context, config: &Config) -> Report {
+    let mut findings = Findings::default();
+    let began = cx.env.monotonic();
+    findings.tried("saml_configured", &config.check().and_then(|()| config.ready()));
+    if config.metadata_url.is_some() {
+        let found = Found::look(cx, config, true).await;
+        let message = match &found {
+            Ok(found) if found.unreachable => Some("The address of the metadata does not answer.".to_owned()),
+            Ok(_) => None,
+            Err(error) => Some(sentence(error)),
+        };
+        findings.add("idp_metadata_reachable", message.is_none(), message);
+    }
+    if let Some(idp) = &config.idp {
+        findings.add("idp_entity_id", true, Some(idp.entity_id.clone()));
+        for certificate in idp.read_certificates() {
+            let ends = format!("{} ({}), until {}", certificate.thumbprint, certificate.key, certificate.not_after);
+            findings.add("idp_certificate", true, Some(ends));
+        }
+        if let Some(at) = idp.sign_in() {
+            findings.add("idp_sso_url", true, Some(reach(cx, &at.location).await));
+        }
+    }
+    let took = cx.env.monotonic().saturating_sub(began);
+    findings.report(Some(u64::try_from(took.as_millis()).unwrap_or(u64::MAX)))
+}
+
+async fn reach(cx: &Context, address: &str) -> String {
+    let answer = async {
+        let url = Url::parse(address).map_err(Error::bug)?;
+        cx.env.outbound().permits(&url)?;
+        cx.env.outbound().send(Request::get(url)).await
+    };
+    match answer.await {
+        Ok(answer) => format!("{address} answers authd with {}.", answer.status),
+        Err(error) => format!("authd does not reach {address} ({}); only the person's browser has to.", error.code()),
+    }
+}
