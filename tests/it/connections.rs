@@ -210,7 +210,8 @@ async fn a_connection_is_a_draft_that_shows_everything_but_its_secret() {
         status,
         json!({"connectionId": id, "status": "draft", "ready": false, "domainCount": 1,
                "protocols": {"oidc": {"configured": true, "ready": true, "clientId": "authd", "issuer": "https://idp.test"},
-                             "ldap": {"configured": false, "ready": false, "url": null, "base": null}}})
+                             "ldap": {"configured": false, "ready": false, "url": null, "base": null},
+                             "saml": {"configured": false, "ready": false, "entityId": null, "idpEntityId": null}}})
     );
 }
 
@@ -403,6 +404,9 @@ fn everything(id: ConnectionId) -> Vec<(&'static str, Value)> {
         ("connection.get_oidc", this.clone()),
         ("connection.set_ldap", json!({"id": id, "ldapUrl": "ldaps://directory.test"})),
         ("connection.get_ldap", this.clone()),
+        ("connection.set_saml", json!({"id": id, "idpEntityId": "https://idp.test"})),
+        ("connection.get_saml", this.clone()),
+        ("connection.refresh_saml", this.clone()),
         ("connection.activate", this.clone()),
         ("connection.disable", this.clone()),
         ("connection.validate", this.clone()),
@@ -470,7 +474,10 @@ async fn every_operation_takes_its_grant_and_is_in_the_list() {
     let refusals = scene.events().await.iter().filter(|event| event.kind.name() == "operation.refused").count();
     assert_eq!(refusals, covered.len());
     // This one speaks OpenID Connect.
-    for (name, input) in all.into_iter().filter(|(name, _)| *name != "connection.set_ldap") {
+    for (name, input) in all
+        .into_iter()
+        .filter(|(name, _)| !["connection.set_ldap", "connection.set_saml", "connection.refresh_saml"].contains(name))
+    {
         scene.call(&scene.operator, name, input).await.unwrap_or_else(|error| panic!("{name}: {error:?}"));
     }
 }

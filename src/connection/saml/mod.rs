@@ -38,6 +38,7 @@ mod sp_key;
 mod sp_metadata;
 mod tree;
 mod verify;
+mod view;
 
 pub use attributes::{Attributes, Fact};
 pub use certificate::{Certificate, thumbprint};
@@ -60,11 +61,12 @@ pub use request::{
 pub use response::{Expect, MAX_SKEW, Want, read};
 pub(super) use settings::SamlFlat;
 pub use settings::{
-    SamlCertificateView, SamlMappingSettings, SamlMetadataSettings, SamlProfileSettings, SamlProviderView,
-    SamlRequestSettings, SamlSecuritySettings, SamlServiceSettings, SamlServiceView, SamlSettings, SamlView,
+    SamlMappingSettings, SamlMetadataSettings, SamlProfileSettings, SamlRequestSettings, SamlSecuritySettings,
+    SamlServiceSettings, SamlSettings,
 };
 pub use sp_key::SpKey;
 pub use sp_metadata::{SpMetadata, write as sp_metadata};
+pub use view::{SamlCertificateView, SamlProviderView, SamlServiceView, SamlView};
 
 use super::protocol::{Checks, require, shown};
 use crate::env::Timestamp;
