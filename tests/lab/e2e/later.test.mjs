@@ -67,11 +67,11 @@ shows('openid-client waits as a device while the person signs in elsewhere (RFC 
   assert.equal(new URL(begun.verification_uri).origin, world.url);
   const waiting = oidc.pollDeviceAuthorizationGrant(config, begun, undefined, { signal: AbortSignal.timeout(60_000) });
   const person = new Person('ada@a.test');
-  let page = await person.signIn(new URL(begun.verification_uri_complete));
-  for (let step = 0; step < 3 && page.forms.length > 0; step += 1) {
-    const form = page.forms[0];
-    page = await page.submit(form.names.has('user_code') ? { user_code: begun.user_code } : {});
-  }
+  await person.signIn(new URL('/signin', world.url));
+  let page = await person.open(new URL(begun.verification_uri_complete));
+  page = await page.submit({ user_code: begun.user_code });
+  assert.match(page.text, /Television/, 'the person is told which app it is');
+  await page.submit({}, { button: 'allow' });
   const tokens = await waiting;
   assert.equal(tokens.claims().email, 'ada@a.test');
 });
