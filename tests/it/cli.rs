@@ -528,7 +528,7 @@ fn help_teaches() {
         "AUTHD_CLIENT_SECRET",
         "Examples:",
         "POST /v1/connections",
-        "[possible values: oidc, ldap]",
+        "[possible values: oidc, saml, ldap]",
     ] {
         assert!(help.contains(part), "{part}: {help}");
     }
