@@ -43,6 +43,7 @@ mod logout;
 mod password;
 mod relayed;
 mod route;
+mod routes;
 mod saml_logout;
 mod shelf;
 mod standing;
@@ -55,7 +56,8 @@ pub use attempt::Attempt;
 pub use bounds::Bounds;
 pub use explain::{ExplainSignin, TraceView};
 pub use explain_policy::{ExplainPolicy, PolicyExplanation};
-pub use http::{Signin, http};
+pub use http::Signin;
+pub use routes::http;
 pub use trace::{Trace, trim};
 
 use crate::access::Catalogue;
