@@ -66,12 +66,6 @@ pub struct Search {
 
 impl Search {
     fn holds(&self, event: &EventView) -> bool {
-        let kinds = |text: &str| {
-            text.split(',').map(str::trim).any(|pattern| match pattern.strip_suffix('*') {
-                Some(start) => event.kind.name().starts_with(start),
-                None => event.kind.name() == pattern,
-            })
-        };
         let id =
             |id: &str| event.subject_id.as_deref() == Some(id) || event.targets.iter().any(|target| target.id == id);
         let actor = |text: &str| event.actor_type == text || event.actor_id.as_deref() == Some(text);
@@ -79,7 +73,7 @@ impl Search {
             let all = serde_json::to_string(event).unwrap_or_default();
             all.to_lowercase().contains(&text.to_lowercase())
         };
-        self.kind.as_deref().is_none_or(kinds)
+        self.kind.as_deref().is_none_or(|kinds| event.kind.is_among(kinds))
             && self.connection.is_none_or(|wanted| event.touches("connection", &wanted.to_string()))
             && self.user.is_none_or(|wanted| id(&wanted.to_string()) || actor(&wanted.to_string()))
             && self.target.as_deref().is_none_or(id)

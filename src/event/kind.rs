@@ -132,6 +132,21 @@ kinds! {
     ServerStopped = "server.stopped", "The server stopped in order.";
 }
 
+impl EventKind {
+    /// Whether a pattern covers it: its name, or a beginning of names that ends in `*`.
+    pub fn is_covered_by(self, pattern: &str) -> bool {
+        match pattern.strip_suffix('*') {
+            Some(start) => self.name().starts_with(start),
+            None => self.name() == pattern,
+        }
+    }
+
+    /// Whether one of several patterns with commas between covers it.
+    pub fn is_among(self, patterns: &str) -> bool {
+        patterns.split(',').any(|pattern| self.is_covered_by(pattern.trim()))
+    }
+}
+
 impl std::fmt::Display for EventKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name())

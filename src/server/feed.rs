@@ -129,15 +129,6 @@ fn wish(app: &App, caller: &Caller, headers: &HeaderMap, params: &Params, stream
     })
 }
 
-fn wanted(kinds: Option<&str>, event: &EventView) -> bool {
-    kinds.is_none_or(|kinds| {
-        kinds.split(',').map(str::trim).any(|pattern| match pattern.strip_suffix('*') {
-            Some(start) => event.kind.name().starts_with(start),
-            None => event.kind.name() == pattern,
-        })
-    })
-}
-
 /// Events behind the cursor, and the cursor behind them. Waits for the first one, if that is wished.
 async fn read(app: &App, wish: &Wish, wait: bool) -> Result<(Vec<EventView>, u64)> {
     let store = &app.world.store;
@@ -151,7 +142,7 @@ async fn read(app: &App, wish: &Wish, wait: bool) -> Result<(Vec<EventView>, u64
         let mut events = Vec::with_capacity(rows.len());
         for row in &rows {
             let event = EventView::read(row)?;
-            if wanted(wish.kinds.as_deref(), &event) {
+            if wish.kinds.as_deref().is_none_or(|kinds| event.kind.is_among(kinds)) {
                 events.push(event);
             }
         }

@@ -1,8 +1,9 @@
 //! The routes that a person's browser walks through.
 
 use axum::Router;
-use axum::extract::{Path, RawQuery, Request, State};
+use axum::extract::{FromRequestParts, Path, RawQuery, Request, State};
 use axum::http::HeaderMap;
+use axum::http::request::Parts;
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -51,6 +52,22 @@ fn saml_messages() -> Router<Signin> {
         .layer(from_fn_with_state(MAX_MESSAGE, limits::body))
 }
 
+/// What every handler begins with: who comes, with what.
+struct Visit {
+    signin: Signin,
+    cx: Context,
+    headers: HeaderMap,
+}
+
+impl FromRequestParts<Signin> for Visit {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, signin: &Signin) -> std::result::Result<Self, Response> {
+        let info = RequestInfo::from_request_parts(parts, signin).await?;
+        Ok(Self { cx: signin.context(info), signin: signin.clone(), headers: parts.headers.clone() })
+    }
+}
+
 /// Another site posts this: it needs no page of ours, and no cookie.
 async fn saml_acs(
     State(signin): State<Signin>,
@@ -62,13 +79,7 @@ async fn saml_acs(
     acs::land(&signin, &cx, &id, request).await.unwrap_or_else(|error| failure(&cx, &error))
 }
 
-async fn saml_continue(
-    State(signin): State<Signin>,
-    info: RequestInfo,
-    headers: HeaderMap,
-    Query(params): Query,
-) -> Response {
-    let cx = signin.context(info);
+async fn saml_continue(Visit { signin, cx, headers }: Visit, Query(params): Query) -> Response {
     acs::go_on(&signin, &cx, &headers, &params).await.unwrap_or_else(|error| failure(&cx, &error))
 }
 
@@ -117,26 +128,14 @@ async fn saml_slo_post(
         .unwrap_or_else(|error| failure(&cx, &error))
 }
 
-async fn authorize_get(
-    State(signin): State<Signin>,
-    info: RequestInfo,
-    headers: HeaderMap,
-    Query(params): Query,
-) -> Response {
-    let cx = signin.context(info);
+async fn authorize_get(Visit { signin, cx, headers }: Visit, Query(params): Query) -> Response {
     authorize::begin(&signin, &cx, &headers, &params).await.unwrap_or_else(|error| failure(&cx, &error))
 }
 
 /// OpenID Connect Core §3.1.2.1: the request may also be posted. It changes nothing of the person's, so it may come from
 /// an app. A browser leaves our cookies at home when another site posts (`SameSite=Lax`), and brings them when it comes
 /// by itself: so that the session counts, it is asked to come again.
-async fn authorize_post(
-    State(signin): State<Signin>,
-    info: RequestInfo,
-    headers: HeaderMap,
-    Form(params): Form,
-) -> Response {
-    let cx = signin.context(info);
+async fn authorize_post(Visit { signin, cx, headers }: Visit, Form(params): Form) -> Response {
     let foreign = headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none");
     if foreign && signin.browser(&headers).is_none() && signin.cookies().get(&headers, SESSION).is_none() {
         let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(params.iter()).finish();
@@ -146,18 +145,11 @@ async fn authorize_post(
     authorize::begin(&signin, &cx, &headers, &params).await.unwrap_or_else(|error| failure(&cx, &error))
 }
 
-async fn account_get(State(signin): State<Signin>, info: RequestInfo, headers: HeaderMap) -> Response {
-    let cx = signin.context(info);
+async fn account_get(Visit { signin, cx, headers }: Visit) -> Response {
     account::show(&signin, &cx, &headers).await.unwrap_or_else(|error| failure(&cx, &error))
 }
 
-async fn signin_post(
-    State(signin): State<Signin>,
-    info: RequestInfo,
-    headers: HeaderMap,
-    Form(params): Form,
-) -> Response {
-    let cx = signin.context(info);
+async fn signin_post(Visit { signin, cx, headers }: Visit, Form(params): Form) -> Response {
     let answer = match signin.site.from_own_page(&headers) {
         Ok(()) => authorize::proceed(&signin, &cx, &headers, &params).await,
         Err(error) => authorize::refuse(&signin, &cx, None, None, error).await,
@@ -179,13 +171,7 @@ async fn own_form(
     answer.unwrap_or_else(|error| failure(cx, &error))
 }
 
-async fn password_post(
-    State(signin): State<Signin>,
-    info: RequestInfo,
-    headers: HeaderMap,
-    Form(params): Form,
-) -> Response {
-    let cx = signin.context(info);
+async fn password_post(Visit { signin, cx, headers }: Visit, Form(params): Form) -> Response {
     own_form(&signin, &cx, &headers, password::answer(&signin, &cx, &headers, &params)).await
 }
 
@@ -202,13 +188,7 @@ async fn ldap_post(
         .unwrap_or_else(|error| reply::problem(&error, request_id))
 }
 
-async fn consent_post(
-    State(signin): State<Signin>,
-    info: RequestInfo,
-    headers: HeaderMap,
-    Form(params): Form,
-) -> Response {
-    let cx = signin.context(info);
+async fn consent_post(Visit { signin, cx, headers }: Visit, Form(params): Form) -> Response {
     let answer = async {
         signin.site.from_own_page(&headers)?;
         consent::decide(&signin, &cx, &headers, &params).await
@@ -220,28 +200,19 @@ async fn consent_post(
     answer.unwrap_or_else(|error| failure(&cx, &error))
 }
 
-async fn sign_out(State(signin): State<Signin>, info: RequestInfo, headers: HeaderMap) -> Response {
-    let cx = signin.context(info);
+async fn sign_out(Visit { signin, cx, headers }: Visit) -> Response {
     own_form(&signin, &cx, &headers, account::sign_out(&signin, &cx, &headers)).await
 }
 
-async fn end_session(
-    State(signin): State<Signin>,
-    info: RequestInfo,
-    headers: HeaderMap,
-    Form(params): Form,
-) -> Response {
-    let cx = signin.context(info);
+async fn end_session(Visit { signin, cx, headers }: Visit, Form(params): Form) -> Response {
     own_form(&signin, &cx, &headers, account::end_session(&signin, &cx, &headers, &params)).await
 }
 
-async fn end_others(State(signin): State<Signin>, info: RequestInfo, headers: HeaderMap) -> Response {
-    let cx = signin.context(info);
+async fn end_others(Visit { signin, cx, headers }: Visit) -> Response {
     own_form(&signin, &cx, &headers, account::end_others(&signin, &cx, &headers)).await
 }
 
-async fn end_app(State(signin): State<Signin>, info: RequestInfo, headers: HeaderMap, Form(params): Form) -> Response {
-    let cx = signin.context(info);
+async fn end_app(Visit { signin, cx, headers }: Visit, Form(params): Form) -> Response {
     own_form(&signin, &cx, &headers, account::end_app(&signin, &cx, &headers, &params)).await
 }
 
@@ -250,75 +221,32 @@ async fn device_get(State(signin): State<Signin>, info: RequestInfo, Query(param
     device::show(&signin, &cx, &params).unwrap_or_else(|error| failure(&cx, &error))
 }
 
-async fn device_post(
-    State(signin): State<Signin>,
-    info: RequestInfo,
-    headers: HeaderMap,
-    Form(params): Form,
-) -> Response {
-    let cx = signin.context(info);
+async fn device_post(Visit { signin, cx, headers }: Visit, Form(params): Form) -> Response {
     own_form(&signin, &cx, &headers, device::enter(&signin, &cx, &headers, &params)).await
 }
 
-async fn device_confirm(
-    State(signin): State<Signin>,
-    info: RequestInfo,
-    headers: HeaderMap,
-    Query(params): Query,
-) -> Response {
-    let cx = signin.context(info);
+async fn device_confirm(Visit { signin, cx, headers }: Visit, Query(params): Query) -> Response {
     device::confirm(&signin, &cx, &headers, &params).await.unwrap_or_else(|error| failure(&cx, &error))
 }
 
-async fn device_decide(
-    State(signin): State<Signin>,
-    info: RequestInfo,
-    headers: HeaderMap,
-    Form(params): Form,
-) -> Response {
-    let cx = signin.context(info);
+async fn device_decide(Visit { signin, cx, headers }: Visit, Form(params): Form) -> Response {
     own_form(&signin, &cx, &headers, device::decide(&signin, &cx, &headers, &params)).await
 }
 
-async fn logout_get(
-    State(signin): State<Signin>,
-    info: RequestInfo,
-    headers: HeaderMap,
-    Query(params): Query,
-) -> Response {
-    let cx = signin.context(info);
+async fn logout_get(Visit { signin, cx, headers }: Visit, Query(params): Query) -> Response {
     logout::begin(&signin, &cx, &headers, &params).await.unwrap_or_else(|error| failure(&cx, &error))
 }
 
 /// RP-Initiated Logout §2: the request may also be posted, from the app's own page.
-async fn logout_post(
-    State(signin): State<Signin>,
-    info: RequestInfo,
-    headers: HeaderMap,
-    Form(params): Form,
-) -> Response {
-    let cx = signin.context(info);
+async fn logout_post(Visit { signin, cx, headers }: Visit, Form(params): Form) -> Response {
     logout::posted(&signin, &cx, &headers, &params).await.unwrap_or_else(|error| failure(&cx, &error))
 }
 
-async fn logout_confirm(
-    State(signin): State<Signin>,
-    info: RequestInfo,
-    headers: HeaderMap,
-    Form(params): Form,
-) -> Response {
-    let cx = signin.context(info);
+async fn logout_confirm(Visit { signin, cx, headers }: Visit, Form(params): Form) -> Response {
     own_form(&signin, &cx, &headers, logout::confirmed(&signin, &cx, &headers, &params)).await
 }
 
-async fn oidc_callback(
-    State(signin): State<Signin>,
-    info: RequestInfo,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    Query(params): Query,
-) -> Response {
-    let cx = signin.context(info);
+async fn oidc_callback(Visit { signin, cx, headers }: Visit, Path(id): Path<String>, Query(params): Query) -> Response {
     callback::land(&signin, &cx, &headers, &id, &params).await.unwrap_or_else(|error| failure(&cx, &error))
 }
 

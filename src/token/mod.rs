@@ -15,6 +15,7 @@ mod issuer;
 mod jwks;
 mod key_ops;
 mod keyring;
+mod last_used;
 mod ops;
 mod pair;
 mod revoked;
@@ -32,6 +33,7 @@ pub use issuer::{
 };
 pub use key_ops::{KeyView, ListKeys, RevokeKey, RotateKey, Rotated};
 pub use keyring::{Keyring, Published};
+pub use last_used::{last_used, note_use};
 pub use ops::{IssueToken, IssuedToken};
 pub use revoked::RevokedToken;
 pub use signing_key::{Algorithm, Prepared, PublicKey, Signer, SigningKey, State};

@@ -11,16 +11,9 @@ pub fn deliverable(kind: EventKind) -> bool {
     !kind.name().starts_with("webhook.delivery.")
 }
 
-fn covers(pattern: &str, name: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(start) => name.starts_with(start),
-        None => pattern == name,
-    }
-}
-
 /// Whether one of the patterns covers the kind.
 pub fn wanted(patterns: &[String], kind: EventKind) -> bool {
-    deliverable(kind) && patterns.iter().any(|pattern| covers(pattern, kind.name()))
+    deliverable(kind) && patterns.iter().any(|pattern| kind.is_covered_by(pattern))
 }
 
 /// The patterns as they are kept: trimmed, each once; everything when none is given. A `*` stands alone or behind a
@@ -30,7 +23,7 @@ pub fn read(patterns: &[String]) -> Result<Vec<String>> {
     for pattern in patterns.iter().flat_map(|text| text.split(',')).map(str::trim).filter(|text| !text.is_empty()) {
         let star = pattern.strip_suffix('*');
         let shaped = star.is_none_or(|start| start.is_empty() || start.ends_with('.'));
-        if !shaped || !EventKind::ALL.iter().any(|kind| deliverable(*kind) && covers(pattern, kind.name())) {
+        if !shaped || !EventKind::ALL.iter().any(|kind| deliverable(*kind) && kind.is_covered_by(pattern)) {
             let shown: String = pattern.chars().filter(|c| !c.is_control()).take(64).collect();
             return Err(Error::says(&codes::INVALID_INPUT, format!("No event that is sent out is called `{shown}`."))
                 .help("Say the name of an event (`user.created`), all that begin so (`user.*`), or all: `*`. `docs/reference/events.md` lists them."));

@@ -1,21 +1,18 @@
 //! A token of a directory as it is kept, and which one a bearer is.
 
-use std::time::Duration;
-
 use super::oauth;
 use crate::access::Context;
 use crate::crypto::TokenHash;
 use crate::env::Timestamp;
 use crate::error::{Error, Result, codes};
 use crate::id::{ConnectionId, OrganizationId, ScimTokenId};
-use crate::store::{Batch, Index, Key, Life, Record, Store, Stored};
+use crate::store::{Index, Key, Life, Record, Store, Stored};
+use crate::token::{last_used, note_use};
 
 /// What every token begins with, so that scanners of repositories know it.
 pub const PREFIX: &str = "scim_";
 /// A token of ours is shorter; nobody makes us hash more.
 const LONGEST: usize = 256;
-/// The last use is noted at most so often.
-const NOTED_EVERY: Duration = Duration::from_secs(60);
 
 /// A token by which a directory speaks.
 #[derive(Clone, Debug, minicbor::Encode, minicbor::Decode)]
@@ -60,28 +57,6 @@ impl Record for ScimToken {
     }
 }
 
-/// When a token was last used: a row of its own, so that use does not rewrite the token.
-#[derive(Clone, Debug, minicbor::Encode, minicbor::Decode)]
-struct Used {
-    #[n(0)]
-    token: ScimTokenId,
-    #[n(1)]
-    at: Timestamp,
-    #[n(2)]
-    until: Option<Timestamp>,
-}
-
-impl Record for Used {
-    const KIND: &'static str = "scim_token_used";
-    const LIFE: Life = Life::Ephemeral;
-    fn key(&self) -> Key {
-        Key::from_bytes(self.token.bytes())
-    }
-    fn expires_at(&self) -> Option<Timestamp> {
-        self.until
-    }
-}
-
 impl ScimToken {
     /// The token of that id. Errors: `not_found`.
     pub async fn load(store: &Store, id: ScimTokenId) -> Result<Stored<Self>> {
@@ -115,7 +90,7 @@ impl ScimToken {
         if !token.is_live(cx.env.now()) {
             return Err(unknown());
         }
-        token.note_use(cx).await?;
+        note_use(cx, token.id.bytes(), token.expires_at).await?;
         Ok(token)
     }
 
@@ -127,25 +102,6 @@ impl ScimToken {
 
     /// When it was last used, to the minute.
     pub async fn last_used(&self, store: &Store) -> Result<Option<Timestamp>> {
-        let used: Option<Stored<Used>> = store.get(Key::from_bytes(self.id.bytes())).await?;
-        Ok(used.map(|used| used.at))
-    }
-
-    /// Notes that it is in use, unless there is a note of the last minute: beside the request, as a note that is lost
-    /// costs nothing.
-    async fn note_use(&self, cx: &Context) -> Result<()> {
-        let now = cx.env.now();
-        if self.last_used(&cx.store).await?.is_some_and(|at| now.since(at) < NOTED_EVERY && at <= now) {
-            return Ok(());
-        }
-        let mut batch = Batch::new();
-        batch.put(&Used { token: self.id, at: now, until: self.expires_at });
-        let store = cx.store.clone();
-        tokio::spawn(async move {
-            if let Err(refused) = store.commit(batch).await {
-                tracing::debug!(%refused, "the use of a token of a directory was not noted");
-            }
-        });
-        Ok(())
+        last_used(store, self.id.bytes()).await
     }
 }

@@ -92,19 +92,21 @@ pub fn entries(
     Ok((count, place))
 }
 
+/// A row of the log as it lies there, with its detail.
+fn raw(details: &ReadOnlyTable<u64, &'static [u8]>, seq: u64, bytes: Option<&[u8]>) -> Result<RawLog, Fault> {
+    let row = bytes.and_then(|bytes| minicbor::decode(bytes).ok());
+    let detail = details.get(seq)?.map(|bytes| layout::decode_detail(bytes.value()));
+    Ok(RawLog { seq, row, detail })
+}
+
 /// Rows of the log behind `after`, of one organization or of all.
 pub fn log(from: &ReadTransaction, after: u64, limit: usize, org: Option<&[u8; 16]>) -> Result<Vec<RawLog>, Fault> {
     let (log, details) = (from.open_table(layout::LOG)?, from.open_table(layout::DETAIL)?);
-    let raw = |seq: u64, bytes: Option<&[u8]>| -> Result<RawLog, Fault> {
-        let row = bytes.and_then(|bytes| minicbor::decode(bytes).ok());
-        let detail = details.get(seq)?.map(|bytes| layout::decode_detail(bytes.value()));
-        Ok(RawLog { seq, row, detail })
-    };
     let mut found = Vec::new();
     let Some(org) = org else {
         for entry in log.range((Bound::Excluded(after), Bound::Unbounded))?.take(limit) {
             let (seq, bytes) = entry?;
-            found.push(raw(seq.value(), Some(bytes.value()))?);
+            found.push(raw(&details, seq.value(), Some(bytes.value()))?);
         }
         return Ok(found);
     };
@@ -113,7 +115,7 @@ pub fn log(from: &ReadTransaction, after: u64, limit: usize, org: Option<&[u8; 1
     for entry in orgs.range::<&[u8]>((Bound::Excluded(&low[..]), Bound::Included(&high[..])))?.take(limit) {
         let Some(seq) = layout::org_seq(entry?.0.value()) else { continue };
         let bytes = log.get(seq)?;
-        found.push(raw(seq, bytes.as_ref().map(|bytes| bytes.value()))?);
+        found.push(raw(&details, seq, bytes.as_ref().map(|bytes| bytes.value()))?);
     }
     Ok(found)
 }
@@ -126,16 +128,11 @@ pub fn log_back(
     org: Option<&[u8; 16]>,
 ) -> Result<Vec<RawLog>, Fault> {
     let (log, details) = (from.open_table(layout::LOG)?, from.open_table(layout::DETAIL)?);
-    let raw = |seq: u64, bytes: Option<&[u8]>| -> Result<RawLog, Fault> {
-        let row = bytes.and_then(|bytes| minicbor::decode(bytes).ok());
-        let detail = details.get(seq)?.map(|bytes| layout::decode_detail(bytes.value()));
-        Ok(RawLog { seq, row, detail })
-    };
     let mut found = Vec::new();
     let Some(org) = org else {
         for entry in log.range(..before)?.rev().take(limit) {
             let (seq, bytes) = entry?;
-            found.push(raw(seq.value(), Some(bytes.value()))?);
+            found.push(raw(&details, seq.value(), Some(bytes.value()))?);
         }
         return Ok(found);
     };
@@ -144,7 +141,7 @@ pub fn log_back(
     for entry in orgs.range::<&[u8]>((Bound::Included(&low[..]), Bound::Excluded(&high[..])))?.rev().take(limit) {
         let Some(seq) = layout::org_seq(entry?.0.value()) else { continue };
         let bytes = log.get(seq)?;
-        found.push(raw(seq, bytes.as_ref().map(|bytes| bytes.value()))?);
+        found.push(raw(&details, seq, bytes.as_ref().map(|bytes| bytes.value()))?);
     }
     Ok(found)
 }

@@ -1,7 +1,6 @@
 //! An API key as it is kept, and who holds it.
 
-use std::time::Duration;
-
+use super::super::last_used::{last_used, note_use};
 use super::super::verify::unavailable;
 use crate::access::{Caller, Context, Grants};
 use crate::crypto::TokenHash;
@@ -10,14 +9,12 @@ use crate::env::Timestamp;
 use crate::error::{Error, Result, codes};
 use crate::id::{ApiKeyId, OrganizationId, UserId};
 use crate::session::Epochs;
-use crate::store::{Batch, Index, Key, Life, Record, Store, Stored};
+use crate::store::{Index, Key, Life, Record, Store, Stored};
 
 /// What every key begins with, so that scanners of repositories know it.
 pub const PREFIX: &str = "ak_";
 /// A key of ours has 46 letters; nobody makes us hash more.
 const LONGEST: usize = 128;
-/// The last use is noted at most so often.
-const NOTED_EVERY: Duration = Duration::from_secs(60);
 
 /// A key of an organization's machine, or of one of its people.
 #[derive(Clone, Debug, minicbor::Encode, minicbor::Decode)]
@@ -72,28 +69,6 @@ impl Record for ApiKey {
     }
 }
 
-/// When a key was last used: a row of its own, so that use does not rewrite the key.
-#[derive(Clone, Debug, minicbor::Encode, minicbor::Decode)]
-struct Used {
-    #[n(0)]
-    key: ApiKeyId,
-    #[n(1)]
-    at: Timestamp,
-    #[n(2)]
-    until: Option<Timestamp>,
-}
-
-impl Record for Used {
-    const KIND: &'static str = "api_key_used";
-    const LIFE: Life = Life::Ephemeral;
-    fn key(&self) -> Key {
-        Key::from_bytes(self.key.bytes())
-    }
-    fn expires_at(&self) -> Option<Timestamp> {
-        self.until
-    }
-}
-
 impl ApiKey {
     /// Whether a bearer is meant to be an API key.
     pub fn looks_like(text: &str) -> bool {
@@ -132,32 +107,13 @@ impl ApiKey {
                 key.grants.intersection(&member.grants(&cx.store).await?)
             }
         };
-        key.note_use(cx).await?;
+        note_use(cx, key.id.bytes(), key.expires_at).await?;
         Ok(Caller::ApiKey { id: key.id, organization: key.organization, user: key.user, grants })
     }
 
     /// When it was last used, to the minute.
     pub async fn last_used(&self, store: &Store) -> Result<Option<Timestamp>> {
-        let used: Option<Stored<Used>> = store.get(Key::from_bytes(self.id.bytes())).await?;
-        Ok(used.map(|used| used.at))
-    }
-
-    /// Notes that it is in use, unless there is a note of the last minute. The note is written beside the request: a
-    /// reader does not wait for a write, and a note that is lost costs nothing.
-    async fn note_use(&self, cx: &Context) -> Result<()> {
-        let now = cx.env.now();
-        if self.last_used(&cx.store).await?.is_some_and(|at| now.since(at) < NOTED_EVERY && at <= now) {
-            return Ok(());
-        }
-        let mut batch = Batch::new();
-        batch.put(&Used { key: self.id, at: now, until: self.expires_at });
-        let store = cx.store.clone();
-        tokio::spawn(async move {
-            if let Err(refused) = store.commit(batch).await {
-                tracing::debug!(%refused, "the use of an API key was not noted");
-            }
-        });
-        Ok(())
+        last_used(store, self.id.bytes()).await
     }
 }
 
