@@ -249,6 +249,7 @@ async fn end(world: &World) -> Duration {
                 email: Some("ada@crowd.test".into()),
                 upstream_session: None,
                 upstream_subject: None,
+                break_glass: None,
                 until: None,
             };
             cookie = Some(Session::open(&cx, new, &mut batch).await.unwrap().cookie);

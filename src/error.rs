@@ -235,6 +235,10 @@ pub mod codes {
         ROLE_IN_USE = Conflict "role_in_use", "Somebody or something still has this role.", "";
         ORGANIZATION_DISABLED = Forbidden "organization_disabled", "The organization is disabled.", "";
 
+        SSO_REQUIRED = Forbidden "sso_required", "The organization asks you to sign in through its identity provider.", "Start again from the app, with your company address. Keys of people do not work then; an organization's own key does.";
+        ENFORCEMENT_UNSAFE = Conflict "enforcement_unsafe", "Nobody who could help would surely get in.", "Let an owner, or somebody with an exempt role, sign in once through an active connection; then try again.";
+        BREAK_GLASS_INVALID = Invalid "break_glass_invalid", "This link does not work any more.", "Ask the operator for another one: `authd break-glass`.";
+
         // outbound
         URL_NOT_ALLOWED = Invalid "url_not_allowed", "authd does not call this address.", "Use a public https address, or allow a private one with `outbound.allow`.";
         OUTBOUND_NOT_ALLOWED = Invalid "outbound_not_allowed", "The address is private, and not in `outbound.allow`.", "Add its host:port or network to `outbound.allow` (or `--outbound-allow`).";

@@ -127,6 +127,8 @@ id! {
     AppId = "app_";
     /// One signed-in person in one browser.
     SessionId = "ses_";
+    /// A link that the operator made for somebody who cannot come in otherwise.
+    BreakGlassId = "bgl_";
     /// One try to sign in.
     AttemptId = "att_";
     /// What an app was given by one authorization: the handle its tokens are revoked by.

@@ -110,6 +110,7 @@ impl World {
             email: Some(email),
             upstream_session: None,
             upstream_subject: None,
+            break_glass: None,
             until: None,
         };
         Session::open(cx, new, batch).await.unwrap().session

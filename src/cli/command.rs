@@ -14,6 +14,7 @@ const PLACES: &[(&str, &[&[&str]])] = &[
     ("token.explain", &[&["explain", "token"], &["token", "explain"]]),
     // `authd doctor` asks it, and looks around by itself.
     ("doctor.examine", &[]),
+    ("break_glass.create", &[&["break-glass"]]),
     // `authd backup FILE` is a verb of its own.
     ("backup.create", &[]),
 ];
@@ -28,6 +29,7 @@ const NOUNS: &[(&str, &str)] = &[
     ("connection", "Connections: how an organization's people sign in"),
     ("domain", "Domains of connections"),
     ("policy", "Policies of organizations: strangers, linking, profiles, roles by groups"),
+    ("enforcement", "Who has to sign in through a connection, and who is exempt"),
     ("app", "Apps that sign people in through authd"),
     ("api-key", "API keys, of machines and of people"),
     ("role", "Roles of an organization's own"),

@@ -50,6 +50,14 @@ Examples:
 
 const EXAMPLES: &[(&str, &str)] = &[
     ("organization.create", "  authd org create --name Acme\n  authd org create --name Acme --json"),
+    (
+        "enforcement.set",
+        "  authd enforcement set --org org_… --enforce --dry-run\n  authd enforcement set --org org_… --enforce --exempt-role owner\n  authd enforcement set --org org_… --domain acme.example",
+    ),
+    (
+        "break_glass.create",
+        "  authd break-glass --org org_… --user olga@acme.example --for 15m --reason \"Okta is down\"",
+    ),
     ("organization.list", "  authd org list\n  authd org list --search acme --json"),
     (
         "issuer.create",

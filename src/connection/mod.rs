@@ -1,13 +1,15 @@
 //! # connection — upstream identity providers: connections, domains, protocols
 //!
 //! *Owns* `Connection`, `Domain` (a claim) and `DomainOwner` (at most one a name in the deployment), the protocols
-//! behind the trait `Protocol`, and the operations on all of them.
+//! behind the trait `Protocol`, where single sign-on is enforced, and the operations on all of them.
 //! *Gives* `Registry::protocol` and `domain::owner_of` to a sign-in; reports to people.
 //! *Needs* access, sessions' epochs, organizations. *Never* makes a person or a session: it says who the provider
 //! vouches for, and the directory decides.
 
 mod breaker;
 pub mod domain;
+pub mod enforcement;
+mod last_sign_in;
 pub mod ldap;
 pub mod oidc;
 mod ops;
@@ -21,6 +23,8 @@ pub mod simulator;
 mod view;
 
 pub use domain::{Domain, DomainOwner};
+pub use enforcement::Enforcement;
+pub use last_sign_in::LastSignIn;
 pub use ops::{
     ActivateConnection, ConnectionStatus, ConnectionTest, CreateConnection, CreatedConnection, DeleteConnection,
     DisableConnection, GetConnection, GetLdap, GetOidc, GetSaml, ListConnections, ReadStatus, RefreshSaml,

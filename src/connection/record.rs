@@ -152,6 +152,9 @@ pub struct Connection {
     /// How to speak SAML with the provider. A connection that does has it from the start: its own key is in it.
     #[n(18)]
     pub saml: Option<saml::Config>,
+    /// Whether its people have to come through it; unset, what holds for the organization decides.
+    #[n(19)]
+    pub enforce: Option<bool>,
 }
 
 impl Record for Connection {

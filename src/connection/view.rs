@@ -38,6 +38,9 @@ pub struct ConnectionView {
     /// The role of a person who is added by signing in; absent, the policy decides.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_role: Option<RoleName>,
+    /// Whether its people have to come through it; absent, what holds for the organization decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enforce: Option<bool>,
     /// The provider's groups, and the roles that follow from each; absent, the policy decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group_mapping: Option<Mapping>,
@@ -207,6 +210,7 @@ impl ConnectionView {
             domains,
             jit: connection.jit,
             default_role: connection.default_role.clone(),
+            enforce: connection.enforce,
             group_mapping: connection.group_mapping.clone(),
             role_mapping: connection.role_mapping.clone(),
             scope_mapping: connection.scope_mapping.clone(),

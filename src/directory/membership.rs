@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::email::EmailAddress;
 use super::field::Field;
+use super::listing;
 use super::organization::Organization;
 use super::source::Source;
 use super::user::User;
@@ -11,7 +12,7 @@ use crate::access::{Grants, Role, RoleName, grants_of_roles};
 use crate::env::Timestamp;
 use crate::error::{Error, Result, codes};
 use crate::id::{ConnectionId, OrganizationId, UserId};
-use crate::store::{Index, Key, Life, Record, Store, Stored};
+use crate::store::{Index, Key, Life, Query, Record, Store, Stored};
 
 /// Whether a person may come in.
 #[derive(
@@ -142,7 +143,7 @@ impl Record for Membership {
         if let Some(Ok(email)) = self.email.as_deref().map(EmailAddress::parse) {
             indexes.push(Index::unique("email", Self::email_value(self.organization, &email)));
         }
-        indexes.extend(super::listing::member_indexes(self));
+        indexes.extend(listing::member_indexes(self));
         indexes
     }
 }
@@ -216,6 +217,18 @@ impl Membership {
         email: &EmailAddress,
     ) -> Result<Option<Stored<Self>>> {
         store.find("email", Self::email_value(organization, email)).await
+    }
+
+    /// Active members who have a role, given or mapped; the first `most`.
+    pub async fn with_role(
+        store: &Store,
+        organization: OrganizationId,
+        role: &RoleName,
+        most: usize,
+    ) -> Result<Vec<Self>> {
+        let query = Query::by(listing::ROLE, listing::role(organization, role)).limit(most);
+        let found = store.page::<Self>(query).await?.items.into_iter().map(|found| found.value);
+        Ok(found.filter(|member| member.status == Status::Active && member.effective_roles().contains(role)).collect())
     }
 
     /// The person in good standing: organization, user and membership all are.

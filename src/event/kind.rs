@@ -61,6 +61,12 @@ kinds! {
     ScimGroupDeactivated = "connection.scim.group.deactivated", "A directory removed a group.";
     ScimRefused = "connection.scim.refused", "A request of a directory was refused.";
     PolicyUpdated = "connection.policy.updated", "The policy of an organization was changed.";
+    EnforcementEnabled = "enforcement.enabled", "People of an organization, of domains or of a connection have to sign in through it.";
+    EnforcementUpdated = "enforcement.updated", "Who has to sign in through a connection, or who is exempt, was changed.";
+    EnforcementDisabled = "enforcement.disabled", "People of an organization or of a connection need not sign in through it any more.";
+    BreakGlassCreated = "break_glass.created", "The operator made a link that signs somebody in without any identity provider.";
+    BreakGlassUsed = "break_glass.used", "Somebody signed in by a link that the operator had made.";
+    BreakGlassRefused = "break_glass.refused", "A link that the operator had made was refused: used, expired, or not for them any more.";
     ConnectionLoginSucceeded = "connection.login.succeeded", "A sign-in through a connection succeeded.";
     ConnectionLoginFailed = "connection.login.failed", "A sign-in through a connection was refused.";
     ConnectionLogoutReceived = "connection.logout.received", "A provider said that somebody has signed out there; the sessions it meant have ended.";

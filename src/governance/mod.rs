@@ -1,12 +1,16 @@
 //! # governance — the policy and the roles of an organization, who changes them, and what a change would do
 //!
-//! *Owns* the record of an organization's policy, the operations on it and on roles, explanations, and dry runs on live data.
-//! *Gives* `policy_of` and `facts_of` to every flow that provisions people; `explain` to whoever asks why.
+//! *Owns* the record of an organization's policy, the operations on it and on roles, where single sign-on is enforced,
+//! the operator's links, explanations, and dry runs on live data.
+//! *Gives* `policy_of` and `facts_of` to every flow that provisions people; `admitted` to whoever decides that somebody
+//! may be here; `explain` to whoever asks why.
 //! *Needs* the pure policy, the directory and the connections.
 //! *Never* decides about a person itself: explanations and dry runs let the pipeline work into a batch that nobody commits.
 
+mod break_glass;
 mod dry_run;
 mod effect;
+mod enforcement;
 mod explain;
 mod explanation;
 mod facts;
@@ -19,7 +23,15 @@ mod roles;
 mod trial;
 mod validate;
 
+pub use break_glass::{
+    BreakGlass, CreateBreakGlass, CreatedBreakGlass, Refused as RefusedBreakGlass, SESSION as BREAK_GLASS_SESSION,
+    Used as UsedBreakGlass,
+};
 pub use effect::{Effect, PersonEffect, RoleEffect, StrangerEffect};
+pub use enforcement::{
+    ConnectionSays, EnforcementEffect, EnforcementUpdate, EnforcementView, GetEnforcement, LockedOut, SetEnforcement,
+    admitted, admitted_stranger, obeys,
+};
 pub use explain::{Arriving, explain};
 pub use explanation::{DomainStanding, Ending, Explanation, Facts, FieldChange, Match, RoleReason, Sessions};
 pub use facts::{SetBy, Setting, effective, facts_of, facts_of_administrators, facts_of_issuer};
@@ -39,6 +51,9 @@ pub fn catalogue(catalogue: Catalogue) -> Catalogue {
         .with::<UpdatePolicy>()
         .with::<ResetPolicy>()
         .with::<ValidatePolicy>()
+        .with::<GetEnforcement>()
+        .with::<SetEnforcement>()
+        .with::<CreateBreakGlass>()
         .with::<CreateRole>()
         .with::<ListRoles>()
         .with::<GetRole>()

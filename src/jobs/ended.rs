@@ -4,13 +4,13 @@
 use std::collections::BTreeSet;
 
 use crate::access::{Caller, CustomRole, World};
-use crate::connection::{Connection, Domain, DomainOwner};
+use crate::connection::{Connection, Domain, DomainOwner, Enforcement};
 use crate::directory::{
     DirectoryGroup, EndedOrganization, ExternalId, GroupMember, Identity, Membership, Owners, ScimResource, User,
 };
 use crate::error::Result;
 use crate::event::{EventKind, Origin};
-use crate::governance::OrganizationPolicy;
+use crate::governance::{BreakGlass, OrganizationPolicy};
 use crate::id::OrganizationId;
 use crate::provider::{App, Consent};
 use crate::scim::ScimToken;
@@ -70,6 +70,10 @@ impl Chunk<'_> {
         self.all::<App>("organization").await?;
         if let Some(policy) = self.store.get(OrganizationPolicy::key_of(self.organization)).await? {
             self.delete::<OrganizationPolicy>(&policy);
+        }
+        self.all::<BreakGlass>("organization").await?;
+        if let Some(row) = self.store.get(Enforcement::key_of(self.organization)).await? {
+            self.delete::<Enforcement>(&row);
         }
         if let Some(lifetimes) = self.store.get(Lifetimes::key_of(self.organization)).await? {
             self.delete::<Lifetimes>(&lifetimes);

@@ -8,13 +8,14 @@ use serde_json::{Map, Value};
 use super::http::Door;
 use crate::access::throttle::{self, Rule};
 use crate::access::{Context, refusal};
-use crate::directory::{Identity, IdentitySource, Membership, PersonProposal, Profile, provision_person, weigh};
+use crate::directory::{Identity, IdentitySource, PersonProposal, Profile, provision_person, weigh};
 use crate::error::{Error, Kind, Result, codes};
 use crate::event::EventKind;
-use crate::governance::facts_of_issuer;
+use crate::governance::{admitted, admitted_stranger, facts_of_issuer, obeys};
 use crate::http::extract::{Params, Query};
 use crate::http::{RequestInfo, reply};
 use crate::id::{OrganizationId, UserId};
+use crate::policy::Via;
 use crate::store::{Batch, Refused, Stored};
 use crate::token::{Accepted, TokenGrant, TrustedIssuer, identity_of, profile_of, verify_trusted};
 
@@ -97,10 +98,7 @@ async fn identity(cx: &Context, door: &Door, query: &Params, headers: &HeaderMap
 /// What the organization knows of the person whom a token of the API speaks for.
 async fn about(cx: &Context, grant: &TokenGrant, identity: &mut Map<String, Value>) -> Result<()> {
     let Some(user) = grant.user else { return Ok(()) };
-    let member = Membership::active(&cx.store, grant.organization, user).await.map_err(|error| match error.kind() {
-        Kind::Unavailable | Kind::Bug => error,
-        _ => Error::new(&codes::NOT_SIGNED_IN).because(error),
-    })?;
+    let member = admitted(&cx.store, grant.organization, user, grant.epochs.via()).await.map_err(outside)?;
     let texts = [
         ("name", &member.name),
         ("givenName", &member.given_name),
@@ -126,8 +124,13 @@ async fn person(cx: &Context, issuer: &TrustedIssuer, subject: &str, profile: &P
     if !issuer.store_users {
         let key = Identity::key_of(IdentitySource::Issuer(issuer.id), subject);
         let known: Option<Stored<Identity>> = cx.store.get(key).await?;
-        let Some(known) = known else { return Ok(None) };
-        return match Membership::active(&cx.store, known.organization, known.user).await {
+        let Some(known) = known else {
+            // Nobody here knows them: what the token says of them is all there is.
+            let email = profile.email.as_deref();
+            admitted_stranger(&cx.store, issuer.organization, email, Via::Token).await?;
+            return Ok(None);
+        };
+        return match admitted(&cx.store, known.organization, known.user, Via::Token).await {
             Ok(_) => Ok(Some(known.user)),
             Err(error) => Err(outside(error)),
         };
@@ -155,6 +158,7 @@ fn retry(refused: &Refused) -> bool {
 /// Somebody whose access has ended is nobody here.
 fn outside(error: Error) -> Error {
     match error.kind() {
+        _ if error.is(&codes::SSO_REQUIRED) => error,
         Kind::Unavailable | Kind::Bug => error,
         _ => Error::new(&codes::NOT_SIGNED_IN).because(error),
     }
@@ -184,9 +188,13 @@ async fn kept(
             Err(error) => Err(error),
         };
         match planned {
-            Ok(plan) if plan.changes_nothing() => return Ok(plan.after.user),
+            Ok(plan) if plan.changes_nothing() => {
+                obeys(&cx.store, &plan.after, Via::Token).await?;
+                return Ok(plan.after.user);
+            }
             Ok(_) => {
                 let provisioned = provision_person(cx, proposal, &facts, batch).await?;
+                obeys(&cx.store, &provisioned.membership, Via::Token).await?;
                 return Ok(provisioned.membership.user);
             }
             Err(error) if OF_THE_ADDRESS.iter().any(|code| error.is(code)) => last = Some(error),

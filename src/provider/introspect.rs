@@ -13,8 +13,8 @@ use super::client_auth;
 use super::http::Door;
 use super::refresh::{self, PREFIX};
 use crate::access::Context;
-use crate::directory::Membership;
 use crate::error::{Error, Kind, Result, codes};
+use crate::governance::admitted;
 use crate::http::{RequestInfo, reply};
 use crate::token::{self, Checked};
 
@@ -55,7 +55,7 @@ async fn refresh_token(cx: &Context, app: &App, presented: &str) -> Result<Optio
     if family.app != app.id || !family.takes(cx, generation).await? {
         return Ok(None);
     }
-    if !standing(Membership::active(&cx.store, family.organization, family.user).await)? {
+    if !standing(admitted(&cx.store, family.organization, family.user, family.epochs.via()).await)? {
         return Ok(None);
     }
     Ok(Some(json!({
@@ -79,7 +79,7 @@ async fn access_token(cx: &Context, door: &Door, app: &App, presented: &str) -> 
         return Ok(None);
     }
     if let Some(user) = checked.grant.user
-        && !standing(Membership::active(&cx.store, checked.grant.organization, user).await)?
+        && !standing(admitted(&cx.store, checked.grant.organization, user, checked.grant.epochs.via()).await)?
     {
         return Ok(None);
     }

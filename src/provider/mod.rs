@@ -27,6 +27,7 @@ mod cors;
 pub mod device;
 mod discovery;
 pub mod held;
+mod holder;
 mod http;
 mod identity;
 mod introspect;

@@ -15,12 +15,15 @@ use aws_lc_rs::hmac;
 use super::asked_claims::AskedClaims;
 use super::client::{App, GrantType};
 use super::code::AuthorizationCode;
+use super::holder;
 use crate::access::Context;
 use crate::crypto::{MasterKey, Sealed, Sealing, Secret, base64url, from_base64url};
+use crate::directory::Membership;
 use crate::env::{Env, Timestamp};
 use crate::error::{Error, Result, codes};
 use crate::event::{Actor, Event, EventKind};
 use crate::id::{AppId, GrantId, OrganizationId, SessionId, UserId};
+use crate::policy::Via;
 use crate::session::{Epochs, Scope, Session, bump};
 use crate::store::{Batch, Index, Key, Life, Query, Record, Stored};
 use crate::token::TokenGrant;
@@ -179,7 +182,10 @@ pub(super) struct Made {
 /// The family that a code gives, if it gives one: where `offline_access` was granted it outlives the session; an app
 /// that is registered for refresh tokens has one as long as the session.
 pub(super) fn family(cx: &Context, app: &App, code: &AuthorizationCode) -> Result<Option<Made>> {
-    let offline = code.scope.iter().any(|scope| scope == OFFLINE) && app.may_use(GrantType::RefreshToken);
+    // What came by the operator's link does not outlive its session.
+    let offline = code.scope.iter().any(|scope| scope == OFFLINE)
+        && app.may_use(GrantType::RefreshToken)
+        && code.epochs.via() != Via::BreakGlass;
     let registered = app.grant_types.as_ref().is_some_and(|list| list.contains(&GrantType::RefreshToken));
     if !offline && !registered {
         return Ok(None);
@@ -224,6 +230,8 @@ pub(super) fn without_session(code: &AuthorizationCode, made: Option<&Made>) -> 
 /// What presenting a refresh token came to.
 pub(super) struct Turn {
     pub family: RefreshFamily,
+    /// The person, as they are now.
+    pub member: Membership,
     /// The token that is good from now on.
     pub successor: Secret,
     /// It was made just now, and is not the repeated answer to the token before.
@@ -329,6 +337,8 @@ pub(super) async fn turn(cx: &Context, app: &App, presented: &str, batch: &mut B
     if !app.reach().includes(family.organization) {
         return refused("The app does not serve the organization any more.");
     }
+    // Before it turns: what is refused for what is enforced now is good again when that is lifted.
+    let member = holder::of(cx, family.organization, family.user, &family.epochs).await?;
     if current {
         family.generation += 1;
         family.turned_at = now;
@@ -339,7 +349,7 @@ pub(super) async fn turn(cx: &Context, app: &App, presented: &str, batch: &mut B
         batch.require::<RefreshFamily>(family.key(), revision);
     }
     let successor = family.member(cx, family.generation)?;
-    Ok(Turn { family, successor, rotated: current })
+    Ok(Turn { family, member, successor, rotated: current })
 }
 
 #[cfg(test)]

@@ -11,9 +11,9 @@ use super::http::Door;
 use super::parameters::Parameters;
 use crate::access::throttle::{self, Rule};
 use crate::access::{Context, refusal};
-use crate::directory::Membership;
 use crate::error::{Error, Kind, Result, codes};
 use crate::event::EventKind;
+use crate::governance::admitted;
 use crate::http::extract::read_form;
 use crate::http::{RequestInfo, reply};
 use crate::store::Batch;
@@ -103,7 +103,8 @@ async fn person(cx: &Context, keyring: &Keyring, token: &str) -> Result<Map<Stri
     if !scope.iter().any(|scope| scope == "openid") {
         return Err(Error::says(&codes::MISSING_GRANT, "The token was not given for the scope `openid`."));
     }
-    let member = Membership::active(&cx.store, checked.grant.organization, user).await.map_err(gone)?;
+    let member =
+        admitted(&cx.store, checked.grant.organization, user, checked.grant.epochs.via()).await.map_err(gone)?;
     let mut claims = Map::new();
     claims.insert("sub".into(), user.to_string().into());
     claims.insert("org_id".into(), checked.grant.organization.to_string().into());

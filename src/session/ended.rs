@@ -36,9 +36,9 @@ pub struct Piece {
 }
 
 impl Ended {
-    /// The row of a scope that was ended just now. An app, a grant or a consent has no sessions of its own.
+    /// The row of a scope that was ended just now. An app, a grant, a consent or a link has no sessions of its own.
     pub(super) fn leave(scope: Scope, batch: &mut Batch) {
-        if !matches!(scope, Scope::App(_) | Scope::Grant(_) | Scope::Consent(..)) {
+        if !matches!(scope, Scope::App(_) | Scope::Grant(_) | Scope::Consent(..) | Scope::BreakGlass(_)) {
             batch.put(&Self { scope, after: None });
         }
     }
@@ -58,7 +58,7 @@ impl Ended {
             Scope::Membership(organization, user) => Query::by("member", Session::member(organization, user)),
             Scope::User(id) => Query::by("user", id.bytes()),
             Scope::Connection(id) => Query::by("connection", id.bytes()),
-            Scope::App(_) | Scope::Grant(_) | Scope::Consent(..) => {
+            Scope::App(_) | Scope::Grant(_) | Scope::Consent(..) | Scope::BreakGlass(_) => {
                 return Ok(Some(Piece { sessions: Vec::new(), row, next: None }));
             }
         };

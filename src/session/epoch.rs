@@ -6,7 +6,8 @@
 
 use super::ended::Ended;
 use crate::error::Result;
-use crate::id::{AppId, ConnectionId, GrantId, OrganizationId, SessionId, UserId};
+use crate::id::{AppId, BreakGlassId, ConnectionId, GrantId, OrganizationId, SessionId, UserId};
+use crate::policy::Via;
 use crate::store::{Batch, Key, Life, Record, Store, Stored};
 
 /// What can be ended as one.
@@ -39,6 +40,9 @@ pub enum Scope {
     /// Everything that one app was given in the name of one person.
     #[n(8)]
     Consent(#[n(0)] OrganizationId, #[n(1)] UserId, #[n(2)] AppId),
+    /// Everything that came by one link of the operator's.
+    #[n(9)]
+    BreakGlass(#[n(0)] BreakGlassId),
 }
 
 impl Scope {
@@ -55,6 +59,7 @@ impl Scope {
             Self::Consent(organization, user, app) => {
                 Key::of(&[b"t", &organization.bytes(), &user.bytes(), &app.bytes()])
             }
+            Self::BreakGlass(id) => Key::of(&[b"b", &id.bytes()]),
         }
     }
 }
@@ -106,6 +111,19 @@ impl Epochs {
     pub fn without(mut self, scope: Scope) -> Self {
         self.0.retain(|(held, _)| *held != scope);
         self
+    }
+
+    /// How the person came that this was made for. What is made under a sign-in holds by what it came through, so this
+    /// is as true of a refresh token as of the session that it once began with.
+    pub fn via(&self) -> Via {
+        self.0
+            .iter()
+            .find_map(|(scope, _)| match scope {
+                Scope::Connection(id) => Some(Via::Connection(*id)),
+                Scope::BreakGlass(_) => Some(Via::BreakGlass),
+                _ => None,
+            })
+            .unwrap_or(Via::Token)
     }
 
     /// The number that a scope had.

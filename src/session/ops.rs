@@ -11,6 +11,7 @@ use crate::env::Timestamp;
 use crate::error::{Error, Result, codes};
 use crate::event::EventKind;
 use crate::id::{AppId, ConnectionId, OrganizationId, SessionId, UserId};
+use crate::policy::Via;
 use crate::store::{Batch, Query};
 
 /// A session as it is shown.
@@ -29,6 +30,8 @@ pub struct SessionView {
     /// Through which connection the person came.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection: Option<ConnectionId>,
+    /// How they came: `connection`, or `break_glass` by a link of the operator's.
+    pub method: String,
     /// Whether the next request with it succeeds.
     pub live: bool,
     /// When it was opened.
@@ -53,6 +56,12 @@ impl SessionView {
             live: session.ended_at.is_none() && session.alive(&cx.store, cx.env.now()).await?,
             last_used_at: session.last_used(&cx.store).await?,
             expires_at: session.ends_at(&cx.store).await?,
+            method: match session.via() {
+                Via::BreakGlass => "break_glass",
+                Via::Connection(_) => "connection",
+                Via::Key | Via::Token | Via::Native => "native",
+            }
+            .to_owned(),
             id: session.id,
             organization: session.organization,
             user: session.user,

@@ -9,7 +9,8 @@ use crate::crypto::{Opaque, Secret, TokenHash, sha256};
 use crate::env::Timestamp;
 use crate::error::Result;
 use crate::event::EventKind;
-use crate::id::{ConnectionId, OrganizationId, SessionId, UserId};
+use crate::id::{BreakGlassId, ConnectionId, OrganizationId, SessionId, UserId};
+use crate::policy::Via;
 use crate::store::{Batch, Index, Key, Life, Query, Record, Store, Stored};
 
 /// The last use is noted at most so often.
@@ -72,6 +73,9 @@ pub struct Session {
     /// Who the person is at the provider, in the provider's own words.
     #[n(17)]
     pub upstream_subject: Option<String>,
+    /// It was opened by a link of the operator's.
+    #[n(18)]
+    pub break_glass: Option<BreakGlassId>,
 }
 
 impl Record for Session {
@@ -152,6 +156,8 @@ pub struct NewSession {
     pub email: Option<String>,
     /// Until when it may last, whatever the organization allows.
     pub until: Option<Timestamp>,
+    /// The link of the operator's by which the person came, if they did.
+    pub break_glass: Option<BreakGlassId>,
 }
 
 /// A new session with the cookie's value, which is known only here.
@@ -208,6 +214,15 @@ impl Session {
         Ok(found)
     }
 
+    /// How the person came.
+    pub fn via(&self) -> Via {
+        match (self.break_glass, self.connection) {
+            (Some(_), _) => Via::BreakGlass,
+            (None, Some(connection)) => Via::Connection(connection),
+            (None, None) => Via::Native,
+        }
+    }
+
     /// Ends a session by itself. The caller adds the event.
     pub async fn end(store: &Store, id: SessionId, now: Timestamp, batch: &mut Batch) -> Result<()> {
         bump(store, Scope::Session(id), batch).await?;
@@ -250,6 +265,7 @@ impl Session {
             email: new.email,
             ended_at: None,
             idle_seconds: Some(lifetimes.idle_seconds()),
+            break_glass: new.break_glass,
         };
         let event = cx.event(EventKind::SessionSignedIn).within(session.organization).about("session", id);
         batch.create(&session).log(event.and("user", session.user));

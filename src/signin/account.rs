@@ -14,6 +14,7 @@ use crate::connection::Connection;
 use crate::directory::{Membership, Organization};
 use crate::error::Result;
 use crate::event::{Actor, Event, EventKind};
+use crate::governance::admitted;
 use crate::http::extract::Params;
 use crate::http::page::{Account, AccountApp, AccountSession, SignedOut};
 use crate::http::reply;
@@ -36,7 +37,7 @@ struct Person {
 
 async fn person(signin: &Signin, cx: &Context, headers: &HeaderMap) -> Result<Option<Person>> {
     let Some(session) = signin.session(cx, headers).await? else { return Ok(None) };
-    let member = Membership::active(&cx.store, session.organization, session.user).await;
+    let member = admitted(&cx.store, session.organization, session.user, session.via()).await;
     Ok(member.ok().map(|member| Person { session, member: member.value }))
 }
 

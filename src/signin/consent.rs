@@ -12,9 +12,10 @@ use super::finish;
 use super::http::{Signin, deliver};
 use super::ticket;
 use crate::access::Context;
-use crate::directory::{Membership, Organization};
+use crate::directory::Organization;
 use crate::env::Timestamp;
 use crate::error::{Error, Result, codes};
+use crate::governance::admitted;
 use crate::http::extract::Params;
 use crate::http::page::{AskedFor, ConsentPage, field};
 use crate::http::reply;
@@ -65,7 +66,7 @@ pub(super) async fn ask(
     session: &Session,
     question: Question,
 ) -> Result<Response> {
-    let member = Membership::active(&cx.store, session.organization, session.user).await?.value;
+    let member = admitted(&cx.store, session.organization, session.user, session.via()).await?.value;
     let organization = Organization::load(&cx.store, session.organization).await?.value;
     let asked = Asked { request: request.clone(), session: session.id, made_at: cx.env.now() };
     let returns_to = url::Url::parse(&request.redirect_uri).ok();
@@ -95,6 +96,7 @@ pub(super) async fn decide(signin: &Signin, cx: &Context, headers: &HeaderMap, p
     ticket::in_time(cx, asked.made_at, LIFETIME)?;
     let session = signin.session(cx, headers).await?.filter(|session| session.id == asked.session);
     let session = session.ok_or_else(|| Error::new(&codes::FLOW_MISMATCH))?;
+    admitted(&cx.store, session.organization, session.user, session.via()).await?;
     // Anything but a clear yes is a no.
     let allowed = params.one(field::DECISION)? == Some("allow");
     let mut tries = 0;

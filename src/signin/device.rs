@@ -19,9 +19,10 @@ use super::ticket::Ticket;
 use crate::access::throttle::{self, Rule, Subject};
 use crate::access::{Context, refusal};
 use crate::crypto::TokenHash;
-use crate::directory::{Membership, Organization};
+use crate::directory::Organization;
 use crate::error::{Error, Result, codes};
 use crate::event::EventKind;
+use crate::governance::admitted;
 use crate::http::extract::Params;
 use crate::http::page::{DeviceConfirm, DeviceDone, DeviceEnter, Notice};
 use crate::http::reply;
@@ -91,7 +92,7 @@ async fn fitting(
 ) -> Result<Option<Session>> {
     let Some(session) = signin.session(cx, headers).await? else { return Ok(None) };
     let serves = App::load(&cx.store, request.app).await?.reach().includes(session.organization);
-    let member = Membership::active(&cx.store, session.organization, session.user).await.is_ok();
+    let member = admitted(&cx.store, session.organization, session.user, session.via()).await.is_ok();
     Ok((serves && member).then_some(session))
 }
 
@@ -142,7 +143,7 @@ async fn page(
     browser: TokenHash,
 ) -> Result<Response> {
     let app = App::load(&cx.store, waiting.app).await?;
-    let member = Membership::active(&cx.store, session.organization, session.user).await?;
+    let member = admitted(&cx.store, session.organization, session.user, session.via()).await?;
     let organization = Organization::load(&cx.store, session.organization).await?;
     let request = waiting.request(Some(session.id));
     let here = cx.origin.ip.map(|ip| ip.to_string());

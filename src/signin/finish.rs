@@ -9,14 +9,15 @@ use super::trace::Trace;
 use super::used::UsedAssertion;
 use crate::access::Context;
 use crate::access::throttle::{self, Rule, Subject};
-use crate::connection::Connection;
 use crate::connection::protocol::{Authenticated, Checks};
+use crate::connection::{Connection, LastSignIn, enforcement};
 use crate::crypto::Secret;
 use crate::directory::{EmailAddress, Membership, PersonProposal, ProvisionedPerson, SourceFacts, provision_person};
 use crate::error::{Error, Result, codes};
 use crate::event::EventKind;
 use crate::governance;
 use crate::http::reply;
+use crate::policy::Via;
 use crate::provider::authorize::AuthorizeRequest;
 use crate::provider::consent::{self, Question};
 use crate::provider::{ToApp, code};
@@ -149,6 +150,11 @@ pub(super) async fn finish(
             return Err(error);
         }
         let member = &provisioned.membership;
+        if let Err(error) = governance::obeys(&cx.store, member, Via::Connection(connection.id)).await {
+            // They are who they say, but this is not the way in for them. Nothing of it is kept.
+            checks.compare("enforcement", false, "the connection that is demanded", connection.id);
+            return Err(error);
+        }
         let new = NewSession {
             organization: member.organization,
             user: member.user,
@@ -161,6 +167,7 @@ pub(super) async fn finish(
             upstream_subject: person.upstream_subject.clone(),
             email: member.email.clone(),
             until: person.until,
+            break_glass: None,
         };
         if let Some(once) = &person.once {
             batch.create(&UsedAssertion::of(connection.id, once));
@@ -168,6 +175,11 @@ pub(super) async fn finish(
         let Opened { session, cookie } = Session::open(cx, new, &mut batch).await?;
         session.replace(cx, earlier, &mut batch).await?;
         throttle::give_back(cx, taken, &mut batch).await?;
+        LastSignIn::note(member.organization, member.user, connection.id, cx.env.now(), &mut batch);
+        for held in enforcement::take_hold(cx, member, connection.id, &mut batch).await? {
+            let event = cx.event(EventKind::EnforcementEnabled).within(member.organization);
+            batch.log(event.about("connection", held));
+        }
         let mut trace = Trace::of(cx, attempt).await?;
         let mut all = checks.clone();
         all.pass("policy", if provisioned.created { "created" } else { "admitted" });

@@ -32,6 +32,7 @@ mod acs;
 mod attempt;
 mod authorize;
 mod bounds;
+mod break_glass;
 mod callback;
 mod consent;
 mod device;

@@ -10,7 +10,8 @@ use axum::routing::{get, post};
 
 use super::http::{SESSION, Signin, failure};
 use super::{
-    account, acs, authorize, callback, consent, device, logout, password, relayed, saml_logout, upstream_logout,
+    account, acs, authorize, break_glass, callback, consent, device, logout, password, relayed, saml_logout,
+    upstream_logout,
 };
 use crate::access::Context;
 use crate::connection::Connection;
@@ -24,6 +25,7 @@ pub fn http(signin: Signin) -> Router {
     Router::new()
         .route("/oauth2/authorize", get(authorize_get).post(authorize_post))
         .route("/signin", get(account_get).post(signin_post))
+        .route("/signin/break-glass", get(break_glass_get).post(break_glass_post))
         .route("/signin/consent", post(consent_post))
         .route("/signin/sign-out", post(sign_out))
         .route("/signin/sessions/end", post(end_session))
@@ -198,6 +200,14 @@ async fn consent_post(Visit { signin, cx, headers }: Visit, Form(params): Form) 
         answer => answer,
     };
     answer.unwrap_or_else(|error| failure(&cx, &error))
+}
+
+async fn break_glass_get(Visit { signin, cx, headers }: Visit, Query(params): Query) -> Response {
+    break_glass::show(&signin, &cx, &headers, &params).await.unwrap_or_else(|error| failure(&cx, &error))
+}
+
+async fn break_glass_post(Visit { signin, cx, headers }: Visit, Form(params): Form) -> Response {
+    own_form(&signin, &cx, &headers, break_glass::come_in(&signin, &cx, &headers, &params)).await
 }
 
 async fn sign_out(Visit { signin, cx, headers }: Visit) -> Response {

@@ -12,9 +12,10 @@ use super::revoked::RevokedToken;
 use super::signing_key::SigningKey;
 use crate::access::{Caller, Context, grants_of_role};
 use crate::crypto::jws::{Algorithm, KeySet, Verified};
-use crate::directory::{Membership, Organization};
+use crate::directory::Organization;
 use crate::env::Timestamp;
 use crate::error::{Error, Kind, Result, codes};
+use crate::governance::admitted;
 use crate::id::{AppId, SessionId, UserId};
 
 /// What authd signs with, so what it accepts from itself.
@@ -81,10 +82,10 @@ pub async fn authenticate(cx: &Context, keyring: &Keyring, bearer: &str) -> Resu
 }
 
 /// The caller that a bearer of authd's own API speaks for. What a person may do is read from the roles of now.
-/// Errors: `not_signed_in`, the same for everything that is wrong with it.
+/// Errors: `not_signed_in`, the same for everything that is wrong with it; `sso_required`.
 pub async fn verify_api(cx: &Context, keyring: &Keyring, token: &str) -> Result<Caller> {
     let refused = || Error::new(&codes::NOT_SIGNED_IN);
-    let outside = |error: Error| if unavailable(&error) { error } else { refused().because(error) };
+    let outside = |error: Error| if told(&error) { error } else { refused().because(error) };
     let checked = verify(cx, keyring, token).await.map_err(outside)?;
     let ours = checked.typ == Type::Access.name()
         && checked.text("aud") == Some(&*api_audience(&cx.deployment.public_url))
@@ -92,10 +93,10 @@ pub async fn verify_api(cx: &Context, keyring: &Keyring, token: &str) -> Result<
     if !ours {
         return Err(refused());
     }
-    let TokenGrant { organization, user, role, .. } = checked.grant;
+    let TokenGrant { organization, user, role, epochs, .. } = checked.grant;
     let grants = match (user, role) {
         (Some(user), None) => {
-            let member = Membership::active(&cx.store, organization, user).await.map_err(outside)?;
+            let member = admitted(&cx.store, organization, user, epochs.via()).await.map_err(outside)?;
             member.grants(&cx.store).await.map_err(outside)?
         }
         (None, Some(role)) => {
@@ -147,6 +148,12 @@ pub async fn read_hint(cx: &Context, hint: &str) -> Result<Option<Hint>> {
 /// Storage trouble is not the token's fault, and must not sign anybody out.
 pub(super) fn unavailable(error: &Error) -> bool {
     matches!(error.kind(), Kind::Unavailable | Kind::Bug)
+}
+
+/// What the holder of a bearer that is genuine is told as it is: that storage is in trouble, and that they have to sign in
+/// through their organization's connection.
+pub(super) fn told(error: &Error) -> bool {
+    unavailable(error) || error.is(&codes::SSO_REQUIRED)
 }
 
 /// The `kid` of a token that nobody has verified yet: only to know whether the keys must be read again.

@@ -149,6 +149,7 @@ async fn an_organization_with_a_hundred_thousand_sessions_ends_with_one_small_co
             amr: Vec::new(),
             upstream_session: None,
             upstream_subject: None,
+            break_glass: None,
             email: Some("ada@crowd.test".to_owned()),
             until: None,
         };

@@ -106,6 +106,7 @@ impl Scene {
             looked: None,
             ldap: None,
             saml: None,
+            enforce: None,
         };
         simulator.register(Client {
             id: "authd".to_owned(),

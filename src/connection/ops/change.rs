@@ -9,7 +9,8 @@ use super::super::record::{Connection, Mapping, ScopeMapping, Status, TOMBSTONE}
 use super::super::settings;
 use super::super::view::ConnectionView;
 use super::{
-    Looked, event, given, look_through, must_answer, name_of, owner_of, scopes_are_words, slug_is_free, slug_of,
+    Looked, enforcing, event, given, look_through, must_answer, name_of, owner_of, scopes_are_words, slug_is_free,
+    slug_of,
 };
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, RoleName, Route, may_give};
 use crate::error::{Error, Result, codes};
@@ -37,6 +38,9 @@ pub struct UpdateConnection {
     /// The role of a person who is added by signing in; `null` leaves it to the policy.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub default_role: Option<Option<RoleName>>,
+    /// Whether its people have to come through it; `null` leaves it to what holds for the organization.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub enforce: Option<Option<bool>>,
     /// The provider's groups, and the roles that follow from each; `null` leaves it to the policy.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub group_mapping: Option<Option<Mapping>>,
@@ -88,6 +92,10 @@ impl Operation for UpdateConnection {
             connection.default_role.clone_from(role);
             changed.push("defaultRole");
         }
+        if let Some(enforce) = self.enforce {
+            connection.enforce = enforce;
+            changed.push("enforce");
+        }
         if let Some(mapping) = &self.group_mapping {
             may_map(cx, connection.organization, connection.group_mapping.as_ref(), mapping.as_ref()).await?;
             connection.group_mapping.clone_from(mapping);
@@ -109,11 +117,14 @@ impl Operation for UpdateConnection {
         scopes_are_words(connection.scope_mapping.as_ref(), connection.default_scopes.as_deref())?;
         if changed.is_empty() {
             return Err(Error::says(&codes::INVALID_INPUT, "There is nothing to change.").help(
-                "Name at least one of: name, slug, jit, defaultRole, groupMapping, roleMapping, scopeMapping, \
+                "Name at least one of: name, slug, jit, defaultRole, enforce, groupMapping, roleMapping, scopeMapping, \
                  defaultScopes.",
             ));
         }
         connection.updated_at = cx.env.now();
+        if self.enforce.is_some() {
+            enforcing(cx, &connection, batch).await?;
+        }
         batch
             .update(&connection, revision)
             .log(event(cx, EventKind::ConnectionUpdated, &connection).with("changed", changed));
@@ -249,6 +260,7 @@ impl Operation for DeleteConnection {
         connection.deleted_at = Some(now);
         connection.updated_at = now;
         batch.update(&connection, revision).log(event(cx, EventKind::ConnectionRemoved, &connection));
+        enforcing(cx, &connection, batch).await?;
         session::bump(&cx.store, Scope::Connection(connection.id), batch).await?;
         for Stored { value: mut claim, revision } in domain::all_of(&cx.store, connection.id).await? {
             claim.expires_at = Some(now + TOMBSTONE);
@@ -288,6 +300,7 @@ impl Operation for RestoreConnection {
         connection.updated_at = cx.env.now();
         let restored = event(cx, EventKind::ConnectionUpdated, &connection).with("restored", true);
         batch.update(&connection, revision).log(restored);
+        enforcing(cx, &connection, batch).await?;
         let mut domains = Vec::new();
         for Stored { value: mut claim, revision } in domain::all_of(&cx.store, connection.id).await? {
             claim.expires_at = None;

@@ -12,8 +12,8 @@ use super::super::saml::{self, Found, SamlFlat, SamlSettings};
 use super::super::settings::{self, Flat, OidcSettings};
 use super::super::view::{ConnectionView, DomainView};
 use super::{
-    Looked, entity_id_is_free, event, look_through, must_answer, name_of, saml_config, scopes_are_words, slug_is_free,
-    slug_of,
+    Looked, enforcing, entity_id_is_free, event, look_through, must_answer, name_of, saml_config, scopes_are_words,
+    slug_is_free, slug_of,
 };
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, RoleName, Route, may_give};
 use crate::crypto::Secret;
@@ -120,6 +120,9 @@ pub struct CreateConnection {
     /// The role of a person who is added by signing in; unset, the policy decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_role: Option<RoleName>,
+    /// Whether its people have to come through it; unset, what holds for the organization decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enforce: Option<bool>,
     /// The provider's groups, and the scopes of apps that follow from each. A scope that stands here is given by its
     /// group alone, and never to an app that does not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -291,6 +294,7 @@ impl CreateConnection {
             looked: None,
             ldap,
             saml,
+            enforce: self.enforce,
         };
         Ok((connection, names))
     }
@@ -367,16 +371,14 @@ impl Operation for CreateConnection {
             domains.push(DomainView::from(&claim));
         }
         let mut warnings = Vec::new();
+        warnings.extend(enforcing(cx, &connection, batch).await?);
         if let Err(error) = settings::complete(&connection) {
             warnings.push(error.message().to_owned());
         }
         if !connection.answers() {
             warnings.push("The provider did not answer; the connection was saved and is not ready.".to_owned());
         }
-        Ok(CreatedConnection {
-            connection: ConnectionView::with(cx, &connection, domains),
-            ready: warnings.is_empty(),
-            warnings,
-        })
+        let ready = settings::complete(&connection).is_ok() && connection.answers();
+        Ok(CreatedConnection { connection: ConnectionView::with(cx, &connection, domains), ready, warnings })
     }
 }

@@ -21,12 +21,15 @@ pub use saml_config::{GetSaml, RefreshSaml, SetSaml};
 
 use serde::{Deserialize, Deserializer};
 
+use super::enforcement::Enforcement;
 use super::record::{Connection, LastLook, ProtocolKind, ScopeMapping};
 use super::{ldap, oidc, settings};
 use crate::access::{Context, Owner};
 use crate::error::{Error, Kind, Result, codes};
 use crate::event::{Event, EventKind};
 use crate::id::ConnectionId;
+use crate::policy::ConnectionWord;
+use crate::store::Batch;
 
 /// What a look at the provider found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -132,6 +135,27 @@ async fn owner_of(cx: &Context, id: ConnectionId) -> Result<Owner> {
 pub(super) fn event(cx: &Context, kind: EventKind, connection: &Connection) -> Event {
     cx.event(kind).within(connection.organization).about("connection", connection.id)
 }
+
+/// Notes what the connection says for its own people, with its event where that is new. Gives a sentence where it has
+/// to wait.
+async fn enforcing(cx: &Context, connection: &Connection, batch: &mut Batch) -> Result<Option<String>> {
+    let (before, after) = Enforcement::hear(cx, connection, batch).await?;
+    if before != after {
+        let kind = match after {
+            Some(ConnectionWord::Yes) => Some(EventKind::EnforcementEnabled),
+            _ if before == Some(ConnectionWord::Yes) => Some(EventKind::EnforcementDisabled),
+            _ => None,
+        };
+        if let Some(kind) = kind {
+            batch.log(event(cx, kind, connection));
+        }
+    }
+    Ok((after == Some(ConnectionWord::Waiting)).then(|| WAITS.to_owned()))
+}
+
+/// What is said of a connection whose word has to wait.
+pub(super) const WAITS: &str = "Its people do not have to come through it yet: that takes hold when an owner, or somebody \
+    with an exempt role, has signed in through an active connection.";
 
 fn name_of(text: &str) -> Result<String> {
     let name = text.trim();

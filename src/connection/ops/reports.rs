@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::domain;
+use super::super::enforcement::Enforcement;
 use super::super::ldap::{self, FoundPerson, Ldap};
 use super::super::oidc;
 use super::super::record::{Connection, ProtocolKind, Status};
@@ -18,6 +19,7 @@ use super::owner_of;
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, Route};
 use crate::error::{Error, Result, codes};
 use crate::id::ConnectionId;
+use crate::policy::ConnectionWord;
 use crate::store::Batch;
 
 /// Check everything about a connection's configuration, its provider's discovery document included.
@@ -163,6 +165,8 @@ pub struct ConnectionStatus {
     pub ready: bool,
     /// How many domains it has, proved or not.
     pub domain_count: usize,
+    /// Whether its people have to come through it.
+    pub enforcement: EnforcementStatus,
     /// By protocol.
     pub protocols: ProtocolStatuses,
 }
@@ -207,6 +211,41 @@ pub struct LdapStatus {
     pub base: Option<String>,
 }
 
+/// Whether the people of a connection have to come through it.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct EnforcementStatus {
+    /// Whether they have to.
+    pub enforced: bool,
+    /// What says so, or says that they need not: `connection`, `domain`, `organization`; nothing, where nothing does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// They will have to, as soon as an owner or somebody with an exempt role has signed in through an active connection.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub waiting: bool,
+}
+
+async fn enforcement(cx: &Context, connection: &Connection) -> Result<EnforcementStatus> {
+    let says = |enforced, by: &str, waiting| EnforcementStatus { enforced, by: Some(by.to_owned()), waiting };
+    let Some(row) = Enforcement::stored(&cx.store, connection.organization).await? else {
+        return Ok(EnforcementStatus { enforced: false, by: None, waiting: false });
+    };
+    let rules = &row.rules;
+    let word = rules.connections.get(&connection.id);
+    let waiting = word == Some(&ConnectionWord::Waiting);
+    match word {
+        Some(ConnectionWord::Yes) => return Ok(says(true, "connection", false)),
+        Some(ConnectionWord::No) => return Ok(says(false, "connection", false)),
+        Some(ConnectionWord::Waiting) | None => {}
+    }
+    let listed = domain::owned_by(&cx.store, connection.id).await?.iter().any(|one| rules.domains.contains(&one.name));
+    Ok(match (rules.everybody, listed) {
+        (true, _) => says(true, "organization", waiting),
+        (false, true) => says(true, "domain", waiting),
+        (false, false) if waiting => says(false, "connection", true),
+        (false, false) => EnforcementStatus { enforced: false, by: None, waiting: false },
+    })
+}
+
 /// How far OpenID Connect is set up.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -245,6 +284,7 @@ impl Operation for ReadStatus {
             status: connection.status,
             ready: ready && connection.status == Status::Active,
             domain_count: domain::all_of(&cx.store, connection.id).await?.len(),
+            enforcement: enforcement(cx, &connection).await?,
             protocols: ProtocolStatuses {
                 oidc: OidcStatus {
                     configured: config.is_some(),

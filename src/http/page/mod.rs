@@ -26,7 +26,9 @@ pub use device::{DeviceConfirm, DeviceDone, DeviceEnter};
 pub use failure::{Failure, Link, Root};
 pub use simulator::{Fault, Hidden, People, Person};
 pub use to_app::{AskedFor, ConsentPage, FormPost};
-pub use visitor::{Choice, ChooseConnection, ConfirmSignOut, NoConnection, Password, SignIn, SignedOut};
+pub use visitor::{
+    BreakGlassConfirm, Choice, ChooseConnection, ConfirmSignOut, NoConnection, Password, SignIn, SignedOut,
+};
 
 /// The names of the form fields that pages send.
 pub mod field {

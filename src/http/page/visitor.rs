@@ -4,6 +4,7 @@ use askama::Template;
 
 use super::display::filters;
 use super::{Notice, renders};
+use crate::env::Timestamp;
 
 /// The first page of a sign-in: "Continue to the app", asking for nothing but the e-mail address.
 #[derive(Template, Clone, Default)]
@@ -130,4 +131,28 @@ pub struct ConfirmSignOut {
     pub request_id: String,
 }
 
-renders!(SignIn, ChooseConnection, Password, NoConnection, SignedOut, ConfirmSignOut);
+/// Asks somebody who opened the operator's link whether to come in by it.
+#[derive(Template, Clone)]
+#[template(path = "break_glass.html", config = "assets/pages/askama.toml")]
+pub struct BreakGlassConfirm {
+    /// Where the form is posted to: a path of this site.
+    pub action: String,
+    /// The hidden `attempt` field.
+    pub attempt: String,
+    /// Whom the link is for.
+    pub name: String,
+    /// Their address.
+    pub email: String,
+    /// Where.
+    pub organization: String,
+    /// Why the operator made it.
+    pub reason: String,
+    /// Until when the link works.
+    pub until: Timestamp,
+    /// So many minutes the session lasts.
+    pub minutes: u64,
+    /// The id of this request.
+    pub request_id: String,
+}
+
+renders!(SignIn, ChooseConnection, Password, NoConnection, SignedOut, ConfirmSignOut, BreakGlassConfirm);

@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::event::{Actor, Event, EventKind};
 use crate::provider::client::App;
 use crate::provider::code::{self, AuthorizationCode};
+use crate::provider::holder;
 use crate::provider::mapped::{self, Arrived, Moment};
 use crate::provider::parameters::Parameters;
 use crate::provider::refresh;
@@ -47,8 +48,7 @@ pub(super) async fn redeemed(
     let family = refresh::family(cx, app, code)?;
     let authorization = Authorization {
         grant: code.grant,
-        organization: code.organization,
-        user: code.user,
+        member: holder::of(cx, code.organization, code.user, &code.epochs).await?,
         scope: code.scope.clone(),
         sign_in: SignIn { session: code.session, at: code.auth_time, acr: code.acr.clone(), amr: code.amr.clone() },
         nonce: code.nonce.clone(),

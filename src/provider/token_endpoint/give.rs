@@ -6,8 +6,8 @@ use crate::access::Context;
 use crate::crypto::base64url;
 use crate::directory::Membership;
 use crate::env::Timestamp;
-use crate::error::{Error, Kind, Result, codes};
-use crate::id::{GrantId, OrganizationId, SessionId, UserId};
+use crate::error::Result;
+use crate::id::{GrantId, SessionId};
 use crate::provider::claims;
 use crate::provider::client::App;
 use crate::token::{self, Issue, Keyring, Type};
@@ -16,10 +16,8 @@ use crate::token::{self, Issue, Keyring, Type};
 pub(super) struct Authorization {
     /// The handle by which it ends.
     pub grant: GrantId,
-    /// Where the person signed in.
-    pub organization: OrganizationId,
-    /// The person.
-    pub user: UserId,
+    /// The person, as they are now: whoever made this has seen that they may be here.
+    pub member: Membership,
     /// What was granted.
     pub scope: Vec<String>,
     /// How, when and where the person signed in.
@@ -48,20 +46,13 @@ pub(super) struct Given {
     pub expires_at: Timestamp,
 }
 
-/// Signs the tokens. Errors: `invalid_grant` when the person's access has ended.
+/// Signs the tokens.
 pub(super) async fn give(cx: &Context, keyring: &Keyring, app: &App, to: &Authorization) -> Result<Given> {
-    let member = match Membership::active(&cx.store, to.organization, to.user).await {
-        Ok(member) => member.value,
-        Err(error) if matches!(error.kind(), Kind::Unavailable | Kind::Bug) => return Err(error),
-        Err(error) => {
-            let ended = "The access that this was given under has ended.";
-            return Err(Error::says(&codes::INVALID_GRANT, ended).because(error));
-        }
-    };
+    let member = &to.member;
     let signer = keyring.signer(cx, app.algorithm).await?;
     let now = cx.env.now();
     let expires_at = to.ends_at.map_or(now + app.token_lifetime(), |end| end.min(now + app.token_lifetime()));
-    let (subject, client) = (to.user.to_string(), app.id.to_string());
+    let (subject, client) = (to.member.user.to_string(), app.id.to_string());
     let issue = |typ, audience, claims| Issue { typ, subject: &subject, audience, expires_at, claims };
 
     let mut access = sign_in_claims(to);
@@ -72,9 +63,9 @@ pub(super) async fn give(cx: &Context, keyring: &Keyring, app: &App, to: &Author
     let typ = app.access_token_type();
     if typ == Type::Jwt {
         // Its reader has this token alone to know the person by.
-        access.extend(claims::person(&to.scope, &member));
+        access.extend(claims::person(&to.scope, member));
     }
-    access.extend(claims::own(app, &member));
+    access.extend(claims::own(app, member));
     let audience = app.audience.as_deref().unwrap_or(&client);
     let access_token = issue(typ, audience, access).sign(cx, &signer)?;
 
@@ -90,9 +81,9 @@ pub(super) async fn give(cx: &Context, keyring: &Keyring, app: &App, to: &Author
             id.insert("nonce".into(), nonce.clone().into());
         }
         id.insert("at_hash".into(), token::at_hash(&access_token).into());
-        id.extend(claims::named(&to.claims, app, &member));
-        id.extend(claims::person(&to.scope, &member));
-        id.extend(claims::own(app, &member));
+        id.extend(claims::named(&to.claims, app, member));
+        id.extend(claims::person(&to.scope, member));
+        id.extend(claims::own(app, member));
         answer["id_token"] = issue(Type::Jwt, &client, id).sign(cx, &signer)?.into();
     }
     Ok(Given { answer, expires_at })
@@ -103,7 +94,7 @@ fn sign_in_claims(to: &Authorization) -> Map<String, Value> {
     let mut claims = Map::new();
     claims.insert("auth_time".into(), at.seconds().into());
     claims.insert("sid".into(), session.to_string().into());
-    claims.insert("org_id".into(), to.organization.to_string().into());
+    claims.insert("org_id".into(), to.member.organization.to_string().into());
     if let Some(acr) = acr {
         claims.insert("acr".into(), acr.clone().into());
     }

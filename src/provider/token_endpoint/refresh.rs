@@ -24,14 +24,13 @@ pub(super) async fn exchange(
     let presented = parameters
         .get("refresh_token")
         .ok_or_else(|| Error::says(&codes::INVALID_REQUEST, "The parameter `refresh_token` is missing."))?;
-    let Turn { family, successor, rotated } = refresh::turn(cx, app, presented, batch).await?;
+    let Turn { family, member, successor, rotated } = refresh::turn(cx, app, presented, batch).await?;
     let scope = narrowed(&family.scope, parameters.get("scope"))?;
     let who = Arrived { organization: family.organization, user: family.user, session: family.session };
     let scope = mapped::scope(cx, app, &who, scope, Moment::Again).await?;
     let authorization = Authorization {
         grant: family.grant,
-        organization: family.organization,
-        user: family.user,
+        member,
         scope,
         sign_in: SignIn {
             session: family.session,

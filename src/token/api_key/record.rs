@@ -1,13 +1,15 @@
 //! An API key as it is kept, and who holds it.
 
 use super::super::last_used::{last_used, note_use};
-use super::super::verify::unavailable;
+use super::super::verify::told;
 use crate::access::{Caller, Context, Grants};
 use crate::crypto::TokenHash;
-use crate::directory::{Membership, Organization};
+use crate::directory::Organization;
 use crate::env::Timestamp;
 use crate::error::{Error, Result, codes};
+use crate::governance::admitted;
 use crate::id::{ApiKeyId, OrganizationId, UserId};
+use crate::policy::Via;
 use crate::session::Epochs;
 use crate::store::{Index, Key, Life, Record, Store, Stored};
 
@@ -82,10 +84,10 @@ impl ApiKey {
 
     /// The caller that holds `text`. What a person's key may do is read from the person's roles of now.
     /// Errors: `not_signed_in`, the same for a key that is unknown, revoked or expired, and for one whose organization
-    /// or person may not come in.
+    /// or person may not come in; `sso_required`.
     pub async fn authenticate(cx: &Context, text: &str) -> Result<Caller> {
         let unknown = || Error::new(&codes::NOT_SIGNED_IN);
-        let outside = |error: Error| if unavailable(&error) { error } else { unknown().because(error) };
+        let outside = |error: Error| if told(&error) { error } else { unknown().because(error) };
         if !Self::looks_like(text) || text.len() > LONGEST {
             return Err(unknown());
         }
@@ -103,7 +105,7 @@ impl ApiKey {
                 if !key.epochs.hold(&cx.store).await? {
                     return Err(unknown());
                 }
-                let member = Membership::active(&cx.store, key.organization, user).await.map_err(outside)?;
+                let member = admitted(&cx.store, key.organization, user, Via::Key).await.map_err(outside)?;
                 key.grants.intersection(&member.grants(&cx.store).await?)
             }
         };

@@ -6,8 +6,9 @@ use super::record::TrustedIssuer;
 use super::step::{Step, code_of, shown, shown_value, signature_step};
 use super::walk::{Accepted, Walk};
 use crate::crypto::jws;
-use crate::directory::{Membership, Organization};
+use crate::directory::Organization;
 use crate::error::{Error, Result, codes};
+use crate::governance::admitted;
 use crate::id::{AppId, OrganizationId};
 use crate::token::verify::{OWN, unavailable};
 use crate::token::{self, Type, api_audience};
@@ -88,7 +89,7 @@ impl Walk<'_> {
             if api {
                 token::verify_api(self.cx, self.keyring, token).await?;
             } else if let Some(user) = checked.grant.user {
-                Membership::active(&self.cx.store, checked.grant.organization, user).await?;
+                admitted(&self.cx.store, checked.grant.organization, user, checked.grant.epochs.via()).await?;
             } else {
                 Organization::open(&self.cx.store, checked.grant.organization).await?;
             }
@@ -100,6 +101,16 @@ impl Walk<'_> {
                 Ok(Accepted::Own(checked))
             }
             Err(error) if unavailable(&error) => Err(error),
+            Err(error) if error.is(&codes::SSO_REQUIRED) => {
+                self.steps.push(Step {
+                    name: "grant".to_owned(),
+                    message: Some(error.message().to_owned()),
+                    setting: Some("enforcement".to_owned()),
+                    help: error.next_step().map(str::to_owned),
+                    ..Step::default()
+                });
+                Err(error)
+            }
             Err(_) => {
                 let id_token = !self.claims.contains_key("grant");
                 let (message, help) = if id_token {

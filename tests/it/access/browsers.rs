@@ -112,6 +112,7 @@ async fn adm_05_a_sessions_cookie_is_no_credential_of_the_api() {
         amr: Vec::new(),
         upstream_session: None,
         upstream_subject: None,
+        break_glass: None,
         email: None,
         until: None,
     };

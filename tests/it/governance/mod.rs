@@ -2,6 +2,7 @@
 
 mod cli;
 mod dry_run;
+mod enforcement;
 mod explained;
 mod operations;
 mod precedence;

@@ -77,6 +77,9 @@ impl Scene {
                 identity
             }
 
+            "enforcement.get" => json!({"organization": acme}),
+            "enforcement.set" => json!({"organization": acme, "enforce": false}),
+            "break_glass.create" => json!({"organization": acme, "user": self.one_owner().await, "reason": CANARY}),
             "policy.get" | "policy.reset" | "policy.validate" => json!({"organization": acme}),
             "policy.update" => {
                 json!({"organization": acme, "patch": {"provisioning": {"jit": {"mode": "off"}}}})
@@ -192,6 +195,12 @@ impl Scene {
 
             _ => panic!("add a sample for `{name}` to tests/it/matrix/sample.rs, and its row to tests/it/matrix.tsv"),
         }
+    }
+
+    /// A new owner of Acme's.
+    async fn one_owner(&self) -> authd::id::UserId {
+        let number = self.authd.app.world.store.log_seq();
+        self.authd.person(self.acme, &format!("owner{number}"), &["owner"]).await
     }
 
     /// A new person of Acme's, without any role.
@@ -316,6 +325,7 @@ impl Scene {
             amr: Vec::new(),
             upstream_session: None,
             upstream_subject: None,
+            break_glass: None,
             email: Some(format!("{CANARY}@example.test")),
             until: None,
         };

@@ -226,6 +226,21 @@ pub fn full(x: &Text) -> Vec<(&'static str, String)> {
             .render(),
         ),
         (
+            "break_glass",
+            BreakGlassConfirm {
+                action: x.h("/signin/break-glass"),
+                attempt: x.t("at_01"),
+                name: x.t("Ada Lovelace"),
+                email: x.t("ada@acme.example"),
+                organization: x.t("Acme Corporation"),
+                reason: x.t("The identity provider is down"),
+                until: Timestamp::from_seconds(1_763_753_640),
+                minutes: 60,
+                request_id: request(),
+            }
+            .render(),
+        ),
+        (
             "device_enter",
             DeviceEnter {
                 action: x.h("/device"),

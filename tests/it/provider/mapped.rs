@@ -44,6 +44,7 @@ impl Scene {
             amr: Vec::new(),
             upstream_session: None,
             upstream_subject: None,
+            break_glass: None,
             email: None,
             until: None,
         };

@@ -184,6 +184,7 @@ impl Lab {
             amr: vec!["pwd".to_owned(), "otp".to_owned()],
             upstream_session: None,
             upstream_subject: None,
+            break_glass: None,
             email: None,
             until: None,
         };

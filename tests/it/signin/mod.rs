@@ -3,10 +3,12 @@
 mod account;
 mod asked;
 mod attacks;
+mod break_glass;
 mod clock;
 mod consents;
 mod devices;
 mod doors;
+mod enforcement;
 mod leaving;
 mod lifetimes;
 mod logout;
