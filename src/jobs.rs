@@ -1,7 +1,8 @@
 //! # jobs — clock-driven chores
 //!
 //! *Owns* what is done again and again without being asked: sweeping what has expired or was ended, signing the log's
-//! end, turning the signing keys, asking DNS again for the proofs of domains, reading directories.
+//! end, turning the signing keys, asking DNS again for the proofs of domains, reading directories, and the metadata of SAML
+//! identity providers.
 //! *Gives* `run`. *Needs* the world. *Never* holds a rule: what expires says so itself.
 
 pub mod ended;
@@ -12,7 +13,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval_at};
 
 use crate::access::{Caller, World, refusal};
 use crate::audit;
-use crate::connection::{Connection, domain};
+use crate::connection::{Connection, domain, saml};
 use crate::error::Result;
 use crate::event::Origin;
 use crate::people;
@@ -33,6 +34,10 @@ const PRUNE: Duration = Duration::from_secs(3600);
 const RECHECK: Duration = Duration::from_secs(60);
 /// Between two looks at which directories are due to be read.
 const SYNC: Duration = Duration::from_secs(60);
+/// Between two looks at which metadata of SAML identity providers is due to be read, and which certificates end.
+const TEND: Duration = Duration::from_secs(60);
+/// So many connections are looked after then.
+const TENDED: usize = 64;
 /// So many of them are asked for then: a thousand that are due at once take a quarter of an hour, not a second.
 const RECHECKED: usize = 64;
 
@@ -52,12 +57,14 @@ pub async fn run(world: World, rotate_every: Option<Duration>, stop: impl Future
     // Beside the others: name servers that do not answer hold nothing up.
     let domains = rechecked(&world, ticks(RECHECK));
     let directories = synchronized(&world, ticks(SYNC));
-    tokio::pin!(stop, domains, directories);
+    let providers = tended(&world, ticks(TEND));
+    tokio::pin!(stop, domains, directories, providers);
     loop {
         tokio::select! {
             () = &mut stop => return,
             () = &mut domains => {}
             () = &mut directories => {}
+            () = &mut providers => {}
             _ = sweep.tick() => {
                 swept(&world).await;
                 counted(&world).await;
@@ -157,6 +164,19 @@ async fn rechecked(world: &World, mut ticks: Interval) {
             Ok(0) => {}
             Ok(domains) => tracing::debug!(domains, "asked DNS for proofs of domains"),
             Err(error) => tracing::warn!(code = error.code(), "domains were not rechecked: {}", error.log_line()),
+        }
+    }
+}
+
+/// Goes on for ever.
+async fn tended(world: &World, mut ticks: Interval) {
+    loop {
+        ticks.tick().await;
+        let cx = world.context(Caller::System, Origin::internal(&world.env));
+        match saml::tend_due(&cx, TENDED).await {
+            Ok(0) => {}
+            Ok(connections) => tracing::debug!(connections, "looked after SAML connections"),
+            Err(error) => tracing::warn!(code = error.code(), "metadata was not read: {}", error.log_line()),
         }
     }
 }

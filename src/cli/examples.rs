@@ -120,6 +120,14 @@ const EXAMPLES: &[(&str, &str)] = &[
     ),
     ("connection.get_saml", "  authd connection get-saml conn_…"),
     ("connection.refresh_saml", "  authd connection refresh-saml conn_…"),
+    (
+        "connection.approve_saml",
+        "  authd connection approve-saml conn_… --certificate 3f9a…     a thumbprint that `get-saml` shows as pending",
+    ),
+    (
+        "connection.rotate_saml_key",
+        "  authd connection rotate-saml-key conn_… --step prepare     then give the provider the new certificate\n  authd connection rotate-saml-key conn_… --step activate\n  authd connection rotate-saml-key conn_… --step retire",
+    ),
     ("connection.get_ldap", "  authd connection get-ldap conn_…"),
     ("connection.validate", "  authd connection validate conn_…"),
     (

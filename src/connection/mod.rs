@@ -26,9 +26,10 @@ pub use domain::{Domain, DomainOwner};
 pub use enforcement::Enforcement;
 pub use last_sign_in::LastSignIn;
 pub use ops::{
-    ActivateConnection, ConnectionStatus, ConnectionTest, CreateConnection, CreatedConnection, DeleteConnection,
-    DisableConnection, GetConnection, GetLdap, GetOidc, GetSaml, ListConnections, ReadStatus, RefreshSaml,
-    RestoreConnection, SetLdap, SetOidc, SetSaml, TestConnection, UpdateConnection, ValidateConnection, Validation,
+    ActivateConnection, ApproveSaml, ConnectionStatus, ConnectionTest, CreateConnection, CreatedConnection,
+    DeleteConnection, DisableConnection, GetConnection, GetLdap, GetOidc, GetSaml, KeyStep, ListConnections,
+    ReadStatus, RefreshSaml, RestoreConnection, RotateSamlKey, SetLdap, SetOidc, SetSaml, TestConnection,
+    UpdateConnection, ValidateConnection, Validation,
 };
 pub use record::{Connection, LastLook, Mapping, ProtocolKind, ScopeMapping, Status, TOMBSTONE, callback_url};
 pub use registry::Registry;
@@ -54,6 +55,8 @@ pub fn catalogue(catalogue: Catalogue) -> Catalogue {
         .with::<SetSaml>()
         .with::<GetSaml>()
         .with::<RefreshSaml>()
+        .with::<ApproveSaml>()
+        .with::<RotateSamlKey>()
         .with::<ActivateConnection>()
         .with::<DisableConnection>()
         .with::<DeleteConnection>()

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::report::Report;
+use super::saml::Aside;
 use crate::access::Context;
 use crate::crypto::{MasterKey, Sealed, Secret};
 use crate::directory::Profile;
@@ -217,6 +218,9 @@ pub struct Authenticated {
     /// Who the person is in the provider's own words, for its logout; of OpenID Connect `<iss>|<sub>`, whatever claim the
     /// connection knows people by.
     pub upstream_subject: Option<String>,
+    /// What SAML says besides.
+    #[serde(default)]
+    pub saml: Option<Box<Aside>>,
     /// The account's own name, as tries at it are counted, where the person may type it in several ways.
     pub account: Option<String>,
     /// The scopes that the connection gives for the person's groups.

@@ -172,9 +172,11 @@ impl Record for Connection {
         if let Some(slug) = &self.slug {
             all.push(Index::unique("slug", Self::slug_of(self.organization, slug)));
         }
-        // One audience for two connections, and an answer for one of them would be one for the other.
+        // One audience of one identity provider for two connections, and an answer for one of them would be one for the
+        // other.
         if let Some(saml) = &self.saml {
-            all.push(Index::unique("saml_entity_id", saml.service.entity_id.as_bytes()));
+            all.push(Index::many("saml_entity_id", saml.service.entity_id.as_bytes()));
+            all.push(Index::unique("saml_pair", Self::saml_pair(saml)));
         }
         all
     }
@@ -193,8 +195,8 @@ impl Sealing for Connection {
         if let Some(password) = self.ldap.as_mut().and_then(|ldap| ldap.bind.password.as_mut()) {
             resealed |= key.reseal(env, &ldap::secret_place(self.id), password)?;
         }
-        if let Some(own) = self.saml.as_mut().and_then(|saml| saml.service.key.as_mut()) {
-            resealed |= key.reseal(env, &saml::key_place(self.id), own)?;
+        if let Some(saml) = &mut self.saml {
+            resealed |= saml.service.reseal(env, key, self.id)?;
         }
         Ok(resealed)
     }
@@ -209,6 +211,13 @@ impl Connection {
     /// The value of the index `slug`.
     pub fn slug_of(organization: OrganizationId, slug: &str) -> Vec<u8> {
         [&organization.bytes()[..], slug.as_bytes()].concat()
+    }
+
+    /// The value of the index `saml_pair`: who we are, and to which identity provider.
+    pub fn saml_pair(saml: &saml::Config) -> Vec<u8> {
+        let known = saml.idp.as_ref().map(|idp| &idp.entity_id).or(saml.idp_entity_id.as_ref());
+        let provider = known.map(String::as_bytes).unwrap_or_default();
+        crate::crypto::sha256(&[b"authd saml pair", saml.service.entity_id.as_bytes(), &[0], provider]).to_vec()
     }
 
     /// The connection, unless it was deleted. Errors: `not_found`.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::domain::{self, Domain, DomainCheck, Proof};
 use super::ldap::LdapView;
 use super::record::{Connection, Mapping, ProtocolKind, ScopeMapping, Status, backchannel_logout_url, callback_url};
-use super::saml::{self, SamlView};
+use super::saml::SamlView;
 use super::settings::OidcView;
 use crate::access::{Context, RoleName};
 use crate::env::Timestamp;
@@ -195,7 +195,10 @@ impl ConnectionView {
         domains.sort_by_key(|domain| !domain.is_primary);
         let url = &cx.deployment.public_url;
         let (callback_url, backchannel_logout_url) = match connection.protocol {
-            ProtocolKind::Saml => (saml::acs_url(url, connection.id), saml::slo_url(url, connection.id)),
+            ProtocolKind::Saml => {
+                let service = connection.saml.clone().unwrap_or_default().service;
+                (service.acs_at(url, connection.id), service.slo_at(url, connection.id))
+            }
             ProtocolKind::Oidc | ProtocolKind::Ldap => {
                 (callback_url(url, connection.id), backchannel_logout_url(url, connection.id))
             }

@@ -47,6 +47,10 @@ kinds! {
     ConnectionOidcSet = "connection.oidc.set", "The OpenID Connect configuration of a connection was set.";
     ConnectionSamlSet = "connection.saml.set", "The SAML configuration of a connection was set.";
     ConnectionSamlRefreshed = "connection.saml.refreshed", "The metadata of a connection's identity provider was read again; certificates that came or went are named.";
+    ConnectionSamlRefreshFailed = "connection.saml.refresh_failed", "The metadata of a connection's identity provider cannot be read any more; told once.";
+    ConnectionSamlApproved = "connection.saml.approved", "Certificates of a connection's identity provider that were new were approved.";
+    ConnectionSamlKeyRotated = "connection.saml.key_rotated", "A connection's own key took a step of its change.";
+    ConnectionSamlCertificateEnds = "connection.saml.certificate_expiring", "A certificate of a connection ends within 60, 30 or 7 days, or has ended; each is told once.";
     ConnectionLdapSet = "connection.ldap.set", "The LDAP configuration of a connection was set.";
     ConnectionSynced = "connection.sync.completed", "The people of a directory were read, and what had changed was taken over.";
     ConnectionSyncFailed = "connection.sync.failed", "The people of a directory could not be read, or too many had gone to believe it.";
@@ -70,6 +74,7 @@ kinds! {
     ConnectionLoginSucceeded = "connection.login.succeeded", "A sign-in through a connection succeeded.";
     ConnectionLoginFailed = "connection.login.failed", "A sign-in through a connection was refused.";
     ConnectionLogoutReceived = "connection.logout.received", "A provider said that somebody has signed out there; the sessions it meant have ended.";
+    ConnectionLogoutAnswered = "connection.logout.answered", "A provider that was asked to sign somebody out has answered.";
     ConnectionLogoutRefused = "connection.logout.refused", "What was said to be a provider's word about a sign-out was refused.";
     DomainClaimed = "connection.domain.claimed", "A domain was added to a connection, not yet verified.";
     DomainVerificationRequested = "connection.domain.verification_requested", "The proof of a domain was asked for.";

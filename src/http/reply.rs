@@ -127,12 +127,12 @@ pub fn framing_html(status: StatusCode, page: String, frames: &[String]) -> Resp
 /// The one script that ever runs on a page of ours.
 const PRESS: &str = "document.forms[0].submit()";
 
-/// A page whose one form is sent to `target` by itself (OAuth 2.0 Form Post Response Mode §2). The policy lets that one
-/// script run, by its hash, and nothing else; without it the person presses the form's button.
-pub fn form_post(page: &str, target: &str) -> Result<Response> {
+/// A page whose one form is sent by itself to one of `targets`, and may end there by redirects (OAuth 2.0 Form Post Response
+/// Mode §2). The policy lets that one script run, by its hash, and nothing else; without it the person presses the button.
+pub fn form_post(page: &str, targets: &[&str]) -> Result<Response> {
     let page = page.replacen("</body>", &format!("<script>{PRESS}</script>\n</body>"), 1);
-    let mut response = html(StatusCode::OK, page, [target]);
-    let policy = page_policy([target]);
+    let mut response = html(StatusCode::OK, page, targets.iter().copied());
+    let policy = page_policy(targets.iter().copied());
     let policy = policy.to_str().map_err(Error::bug)?;
     let policy = format!("{policy}; script-src 'sha256-{}'", STANDARD.encode(sha256(&[PRESS.as_bytes()])));
     let policy = HeaderValue::try_from(policy).map_err(Error::bug)?;

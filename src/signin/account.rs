@@ -8,6 +8,7 @@ use axum::response::Response;
 use super::attempt::Intent;
 use super::http::{Signin, with_cookie};
 use super::route::Wish;
+use super::saml_sign_out::leads_out;
 use super::{authorize, logout};
 use crate::access::Context;
 use crate::connection::Connection;
@@ -44,7 +45,13 @@ async fn person(signin: &Signin, cx: &Context, headers: &HeaderMap) -> Result<Op
 /// Shows it, or asks who it is.
 pub(super) async fn show(signin: &Signin, cx: &Context, headers: &HeaderMap) -> Result<Response> {
     match person(signin, cx, headers).await? {
-        Some(person) => Ok(reply::html(StatusCode::OK, page(signin, cx, &person).await?.render(), [])),
+        Some(person) => {
+            let page = page(signin, cx, &person).await?.render();
+            Ok(match leads_out(cx, &person.session).await {
+                true => signin.form_page(StatusCode::OK, page, None),
+                false => reply::html(StatusCode::OK, page, []),
+            })
+        }
         None => authorize::go(signin, cx, headers, Intent::Account, &Wish::default()).await,
     }
 }

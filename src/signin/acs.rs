@@ -15,9 +15,9 @@ use super::callback::{Landing, read, refuse};
 use super::finish::{self, Vouched};
 use super::http::{Signin, with_cookie};
 use super::used::UsedAssertion;
-use crate::access::Context;
+use crate::access::{Caller, Context};
 use crate::connection::protocol::{Answer, Authenticated, Check, Checks, open_kept, seal_kept};
-use crate::connection::saml::Saml;
+use crate::connection::saml::{Saml, look_for_keys};
 use crate::connection::{Connection, ProtocolKind};
 use crate::crypto::{Opaque, TokenHash};
 use crate::directory::Organization;
@@ -114,15 +114,47 @@ async fn answered(
     }
     let protocol = signin.registry.protocol(cx, connection)?;
     protocol.screen(answer, &mut landing.checks)?;
-    // Nothing is asked of anybody on the way, so what does not hold leaves the attempt to the answer that does: a stranger
-    // who learns a relay state cannot end somebody's sign-in by it.
-    let person = protocol.complete(cx, answer, &attempt.kept, &mut landing.checks).await?;
+    // What does not hold leaves the attempt to the answer that does: a stranger who learns a relay state cannot end
+    // somebody's sign-in by it.
+    let before = landing.checks.clone();
+    let mut person = protocol.complete(cx, answer, &attempt.kept, &mut landing.checks).await;
+    if let Some(newer) = newer(signin, cx, connection, &person).await? {
+        landing.read_again(before, newer);
+        let protocol = signin.registry.protocol(cx, landing.connection.as_ref().unwrap_or(connection))?;
+        person = protocol.complete(cx, answer, &attempt.kept, &mut landing.checks).await;
+    }
+    let person = person?;
     let person = landing.person.insert(person).clone();
     unused(cx, connection, &person, &mut landing.checks).await?;
     let kept = Returned::seal(cx, connection, person, &landing.checks)?;
     returned(signin, cx, attempt, kept).await?;
     let state = answer.parameters.get("RelayState").map(String::as_str).unwrap_or_default();
     reply::see_other(&go_on_at(signin, state))
+}
+
+impl Landing {
+    /// The provider has other keys than was known: what was checked with the old ones is not told.
+    fn read_again(&mut self, before: Checks, newer: Connection) {
+        self.checks = before;
+        self.checks.pass("metadata_read_again", "the certificates are others now");
+        self.connection = Some(newer);
+    }
+}
+
+/// The connection with newer certificates, where a signature fits none of those that are known and the provider's metadata
+/// has others. It is authd itself who asks; the answer that makes it ask may be anybody's.
+async fn newer(
+    signin: &Signin,
+    cx: &Context,
+    connection: &Connection,
+    read: &Result<Authenticated>,
+) -> Result<Option<Connection>> {
+    match read {
+        Err(error) if error.is(&codes::SAML_SIGNATURE_INVALID) => {
+            look_for_keys(&signin.world.context(Caller::System, cx.origin.clone()), connection).await
+        }
+        _ => Ok(None),
+    }
 }
 
 fn go_on_at(signin: &Signin, state: &str) -> String {
@@ -174,8 +206,14 @@ async fn unasked(
     let epochs =
         Epochs::capture(&cx.store, &[Scope::Organization(connection.organization), Scope::Connection(connection.id)])
             .await?;
-    let person = saml.unasked(cx, answer, asked.as_deref(), &mut landing.checks)?;
-    let person = landing.person.insert(person).clone();
+    let before = landing.checks.clone();
+    let mut person = saml.unasked(cx, answer, asked.as_deref(), &mut landing.checks);
+    if let Some(newer) = newer(signin, cx, connection, &person).await? {
+        let saml = Saml::of(&newer)?;
+        landing.read_again(before, newer);
+        person = saml.unasked(cx, answer, asked.as_deref(), &mut landing.checks);
+    }
+    let person = landing.person.insert(person?).clone();
     unused(cx, connection, &person, &mut landing.checks).await?;
     if let Some(asked) = asked {
         landing.checks.compare("request", false, "a sign-in that waits here", asked);

@@ -161,7 +161,7 @@ async fn send(
         Begin::Redirect { url, kept } => (reply::see_other(&url)?, kept),
         Begin::Form { action, fields, kept } => {
             let page = FormPost { action: action.clone(), fields, request_id: cx.origin.request.to_string() };
-            (reply::form_post(&page.render(), &action)?, kept)
+            (reply::form_post(&page.render(), &[&action])?, kept)
         }
         Begin::Credentials { username } => {
             let username = username.unwrap_or_default();

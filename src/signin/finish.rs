@@ -173,6 +173,9 @@ pub(super) async fn finish(
             batch.create(&UsedAssertion::of(connection.id, once));
         }
         let Opened { session, cookie } = Session::open(cx, new, &mut batch).await?;
+        if let Some(aside) = &person.saml {
+            aside.keep(connection.id, (session.id, session.expires_at), cx.env.now(), &mut batch);
+        }
         session.replace(cx, earlier, &mut batch).await?;
         throttle::give_back(cx, taken, &mut batch).await?;
         LastSignIn::note(member.organization, member.user, connection.id, cx.env.now(), &mut batch);

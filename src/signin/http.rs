@@ -120,7 +120,7 @@ pub(super) fn deliver(cx: &Context, answer: &ToApp) -> Result<Response> {
             let fields = answer.pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
             let action = answer.redirect_uri.clone();
             let page = FormPost { action, fields, request_id: cx.origin.request.to_string() };
-            reply::form_post(&page.render(), &answer.redirect_uri)
+            reply::form_post(&page.render(), &[&answer.redirect_uri])
         }
     }
 }

@@ -5,12 +5,15 @@
 //!                 └ no ─► the person is asked ─► POST /oauth2/logout/confirm ─┘
 //! ```
 //!
+//! Where the person came through SAML, the way back leads through the identity provider (`saml_sign_out`).
+//!
 //! A session ends by its epoch and an event; that apps are told over the back channel follows from there.
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 
 use super::http::{Signin, with_cookie};
+use super::saml_sign_out::{Order, leads_out};
 use super::ticket;
 use crate::access::{Context, refusal};
 use crate::directory::{Membership, Organization};
@@ -90,7 +93,7 @@ async fn read(cx: &Context, params: &Params) -> Result<EndSession> {
 async fn go_on(signin: &Signin, cx: &Context, headers: &HeaderMap, request: EndSession) -> Result<Response> {
     match signin.session(cx, headers).await? {
         // There is nothing to end, so nothing to ask about.
-        None => leave(signin, cx, &request, &[]).await,
+        None => leave(signin, cx, &request, Leaving::default()).await,
         // The app shows a token of this very session: the person came from there.
         Some(session) if request.session == Some(session.id) => end(signin, cx, &session, &request).await,
         Some(session) => ask(signin, cx, &session, request).await,
@@ -110,6 +113,9 @@ async fn ask(signin: &Signin, cx: &Context, session: &Session, request: EndSessi
         stay_href: signin.path("/signin"),
         request_id: cx.origin.request.to_string(),
     };
+    if leads_out(cx, session).await {
+        return Ok(signin.form_page(StatusCode::OK, page.render(), target.as_deref()));
+    }
     Ok(reply::html(StatusCode::OK, page.render(), target.as_deref()))
 }
 
@@ -120,7 +126,7 @@ pub(super) async fn confirmed(signin: &Signin, cx: &Context, headers: &HeaderMap
         Err(error) => return refuse(cx, error).await,
     };
     match signin.session(cx, headers).await? {
-        None => leave(signin, cx, &request, &[]).await,
+        None => leave(signin, cx, &request, Leaving::default()).await,
         Some(session) if asked == Some(session.id) => end(signin, cx, &session, &request).await,
         // Somebody signed in anew in another window: this form was not about them.
         Some(session) => ask(signin, cx, &session, request).await,
@@ -130,9 +136,13 @@ pub(super) async fn confirmed(signin: &Signin, cx: &Context, headers: &HeaderMap
 /// Ends the session, and leaves with everything that the browser has to do for it.
 pub(super) async fn end(signin: &Signin, cx: &Context, session: &Session, request: &EndSession) -> Result<Response> {
     let frames = frames(cx, session.id).await?;
+    let order = Order::of(cx, session).await;
     let mut tries = 0;
     loop {
         let mut batch = Batch::new();
+        if let Some(order) = &order {
+            order.keep(cx, request, &mut batch);
+        }
         Session::end(&cx.store, session.id, cx.env.now(), &mut batch).await?;
         let mut event = Event::new(&cx.env, EventKind::SessionSignedOut, &Actor::User(session.user), &cx.origin)
             .within(session.organization)
@@ -148,32 +158,59 @@ pub(super) async fn end(signin: &Signin, cx: &Context, session: &Session, reques
             Err(refused) => return Err(refused.into()),
         }
     }
-    leave(signin, cx, request, &frames).await
+    leave(signin, cx, request, Leaving { frames, order }).await
 }
 
-/// Back to the app, or to a page of ours; the cookie goes in any case.
-async fn leave(signin: &Signin, cx: &Context, request: &EndSession, frames: &[String]) -> Result<Response> {
-    let gone = Some(signin.no_session_cookie()?);
-    if let (Some(target), []) = (&request.return_to, frames) {
-        return Ok(with_cookie(reply::see_other(target)?, gone));
+/// What the browser has to do on its way out.
+#[derive(Default)]
+pub(super) struct Leaving {
+    /// Pages of apps, to be opened in frames.
+    pub frames: Vec<String>,
+    /// What it takes to the provider then.
+    pub order: Option<Order>,
+}
+
+/// On, without the cookie of what has ended.
+async fn leave(signin: &Signin, cx: &Context, request: &EndSession, leaving: Leaving) -> Result<Response> {
+    let response = onward(signin, cx, request, leaving).await?;
+    Ok(with_cookie(response, Some(signin.no_session_cookie()?)))
+}
+
+/// Back to the app, or to a page of ours; by way of the provider where it has to be told.
+pub(super) async fn onward(
+    signin: &Signin,
+    cx: &Context,
+    request: &EndSession,
+    Leaving { frames, order }: Leaving,
+) -> Result<Response> {
+    let frames = frames.as_slice();
+    if let (Some(order), []) = (&order, frames)
+        && let Some(response) = order.send(signin, cx)
+    {
+        return Ok(response);
     }
+    if let (Some(target), []) = (&request.return_to, frames) {
+        return reply::see_other(target);
+    }
+    let next = order.as_ref().filter(|_| !frames.is_empty()).map(|order| order.later(signin));
+    let next = next.or_else(|| request.return_to.clone());
     let page = SignedOut {
         app_name: app_name(cx, request).await,
-        return_href: request.return_to.clone(),
+        return_href: next.clone().filter(|_| request.return_to.is_some()),
         sign_in_href: request.return_to.is_none().then(|| signin.path("/signin")),
         frames: frames.to_vec(),
         request_id: cx.origin.request.to_string(),
     };
     if frames.is_empty() {
-        return Ok(with_cookie(reply::html(StatusCode::OK, page.render(), []), gone));
+        return Ok(reply::html(StatusCode::OK, page.render(), []));
     }
     let mut response = reply::framing_html(StatusCode::OK, page.render(), frames);
-    if let Some(target) = &request.return_to {
+    if let Some(target) = &next {
         // The frames are asked for at once; nobody can tell without a script when they have answered.
         let refresh = HeaderValue::try_from(format!("{FRAMES_HAVE}; url={target}")).map_err(Error::bug)?;
         response.headers_mut().insert(header::REFRESH, refresh);
     }
-    Ok(with_cookie(response, gone))
+    Ok(response)
 }
 
 async fn app_name(cx: &Context, request: &EndSession) -> Option<String> {

@@ -46,6 +46,7 @@ mod relayed;
 mod route;
 mod routes;
 mod saml_logout;
+mod saml_sign_out;
 mod shelf;
 mod standing;
 mod ticket;

@@ -11,7 +11,7 @@ use axum::routing::{get, post};
 use super::http::{SESSION, Signin, failure};
 use super::{
     account, acs, authorize, break_glass, callback, consent, device, logout, password, relayed, saml_logout,
-    upstream_logout,
+    saml_sign_out, upstream_logout,
 };
 use crate::access::Context;
 use crate::connection::Connection;
@@ -35,6 +35,7 @@ pub fn http(signin: Signin) -> Router {
         .route("/device/confirm", get(device_confirm).post(device_decide))
         .route("/oauth2/logout", get(logout_get).post(logout_post))
         .route("/oauth2/logout/confirm", post(logout_confirm))
+        .route("/oauth2/logout/upstream", get(logout_upstream))
         .route("/signin/password", post(password_post))
         .route("/connections/{id}/ldap", post(ldap_post))
         .route("/connections/{id}/oidc/callback", get(oidc_callback))
@@ -254,6 +255,13 @@ async fn logout_post(Visit { signin, cx, headers }: Visit, Form(params): Form) -
 
 async fn logout_confirm(Visit { signin, cx, headers }: Visit, Form(params): Form) -> Response {
     own_form(&signin, &cx, &headers, logout::confirmed(&signin, &cx, &headers, &params)).await
+}
+
+/// On to the provider, after what the browser had to do first.
+async fn logout_upstream(State(signin): State<Signin>, info: RequestInfo, Query(params): Query) -> Response {
+    let cx = signin.context(info);
+    let resumed = async { saml_sign_out::resume(&signin, &cx, params.one("order")?).await };
+    resumed.await.unwrap_or_else(|error| failure(&cx, &error))
 }
 
 async fn oidc_callback(Visit { signin, cx, headers }: Visit, Path(id): Path<String>, Query(params): Query) -> Response {

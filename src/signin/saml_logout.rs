@@ -1,4 +1,5 @@
-//! A SAML identity provider says that somebody has signed out there: their sessions end here, and it is told so.
+//! A SAML identity provider says that somebody has signed out there: their sessions end here, and it is told so. Or it answers
+//! our own order to end theirs.
 //!
 //! The message is signed, always. It comes through the person's browser, whose cookies say nothing: what ends is what the
 //! provider names, of this connection alone.
@@ -7,14 +8,15 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::http::Signin;
+use super::saml_sign_out;
 use super::upstream_logout::{commit_end, refuse};
 use crate::access::Context;
 use crate::connection::Connection;
 use crate::connection::protocol::Checks;
-use crate::connection::saml::{Answered, Form, Incoming, Saml};
+use crate::connection::saml::{Incoming, LogoutMessage, Saml};
 use crate::error::{Error, Result, codes};
 use crate::http::extract::Params;
-use crate::http::page::{FormPost, SignedOut};
+use crate::http::page::SignedOut;
 use crate::http::reply;
 
 /// What came to `/connections/{id}/saml/slo`.
@@ -33,8 +35,8 @@ pub(super) async fn hear(cx: &Context, id: &str, came: Came<'_>, signin: &Signin
     };
     let saml = Saml::of(&connection)?;
     let mut checks = Checks::new();
-    match act(cx, &connection, &saml, came, &mut checks).await {
-        Ok(answered) => tell(cx, answered, signin),
+    match act(signin, cx, &connection, &saml, came, &mut checks).await {
+        Ok(response) => Ok(response),
         Err(error) => {
             refuse(cx, &connection, &error, &checks).await?;
             Err(error)
@@ -43,43 +45,47 @@ pub(super) async fn hear(cx: &Context, id: &str, came: Came<'_>, signin: &Signin
 }
 
 async fn act(
+    signin: &Signin,
     cx: &Context,
     connection: &Connection,
     saml: &Saml,
     came: Came<'_>,
     checks: &mut Checks,
-) -> Result<Answered> {
+) -> Result<Response> {
     let read;
-    let (incoming, relay_state, post) = match came {
+    let (incoming, answer, relay_state, post) = match came {
         Came::Query(query) => {
             read = Params::parse(query.as_bytes());
-            (Incoming::Query(query), read.one("RelayState")?, false)
+            (Incoming::Query(query), read.one("SAMLResponse")?, read.one("RelayState")?, false)
         }
         Came::Form(params) => {
             let text = match (params.one("SAMLRequest")?, params.one("SAMLResponse")?) {
                 (Some(text), None) | (None, Some(text)) => text,
                 _ => return Err(Error::says(&codes::SAML_STRUCTURE, "There is no SAML message in the form.")),
             };
-            (Incoming::Posted(text), params.one("RelayState")?, true)
+            (Incoming::Posted(text), params.one("SAMLResponse")?, params.one("RelayState")?, true)
         }
     };
-    let request = saml.logout(cx, incoming, checks)?;
+    let asked = match answer {
+        Some(value) => saml_sign_out::answered(cx, connection, incoming, value).await?,
+        None => None,
+    };
+    let request = match saml.logout(cx, incoming, asked.as_ref().map(|(id, _)| id.as_str()), checks)? {
+        LogoutMessage::Request(request) => request,
+        LogoutMessage::Response(said) => {
+            let (_, sent) = asked.ok_or_else(|| Error::new(&codes::SAML_IN_RESPONSE_TO))?;
+            return saml_sign_out::conclude(signin, cx, connection, &sent, &said).await;
+        }
+    };
     let replayed = commit_end(cx, connection, &saml.words(&request)?).await;
     replayed.map_err(|error| match error.is(&codes::TOKEN_REPLAYED) {
         true => Error::new(&codes::SAML_REPLAY).because(error),
         false => error,
     })?;
-    saml.logged_out(cx, &request, post, relay_state)
-}
-
-fn tell(cx: &Context, answered: Answered, signin: &Signin) -> Result<Response> {
-    match answered {
-        Answered::Redirect(url) => reply::see_other(&url),
-        Answered::Form(Form { action, fields }) => {
-            let page = FormPost { action: action.clone(), fields, request_id: cx.origin.request.to_string() };
-            reply::form_post(&page.render(), &action)
-        }
-        Answered::Nowhere => {
+    let answered = saml.logged_out(cx, &request, post, relay_state)?;
+    match saml_sign_out::go(signin, cx, answered)? {
+        Some(response) => Ok(response),
+        None => {
             let page = SignedOut {
                 sign_in_href: Some(signin.path("/signin")),
                 request_id: cx.origin.request.to_string(),

@@ -148,6 +148,7 @@ impl Talk<'_> {
             amr: vec!["pwd".to_owned()],
             upstream_session: None,
             upstream_subject: None,
+            saml: None,
             account,
             scopes: groups::scopes(self.config, &found.groups),
             once: None,

@@ -147,6 +147,7 @@ impl Protocol for Oidc {
             amr: evidence.amr,
             upstream_session: evidence.sid,
             upstream_subject: Some(logout::subject(&metadata.issuer, &evidence.sub)),
+            saml: None,
             account: None,
             scopes: Vec::new(),
             once: None,

@@ -107,6 +107,16 @@ pub struct CreateConnection {
     /// The connection's own SAML entity id; the address of its metadata unless set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sp_entity_id: Option<String>,
+    /// Where the SAML provider posts its answers, where an app receives them at an address of its own and hands them over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sp_acs_url: Option<String>,
+    /// The certificate of a key of your own that signs SAML messages, as PEM. The connection has a key without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-text-file" = "sp-signing-cert-file"))]
+    pub sp_signing_cert: Option<String>,
+    /// That key: PKCS #8 as PEM, without a passphrase. It is sealed, and never shown again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sp_private_key: Option<Secret>,
     /// Domains of the organization's e-mail addresses. They are claimed only; `authd domain verify` proves them.
     #[serde(default, alias = "domain", deserialize_with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-flag" = "domain"))]
@@ -212,6 +222,9 @@ impl CreateConnection {
             idp_sso_url: self.idp_sso_url.clone(),
             idp_certificate: self.idp_certificate.clone(),
             sp_entity_id: self.sp_entity_id.clone(),
+            sp_acs_url: self.sp_acs_url.clone(),
+            sp_signing_cert: self.sp_signing_cert.clone(),
+            sp_private_key: self.sp_private_key.clone(),
         };
         let settings = flat.over(self.saml.clone());
         match (self.protocol, settings) {

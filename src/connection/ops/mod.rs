@@ -10,6 +10,7 @@ mod oidc_config;
 mod read;
 mod reports;
 mod saml_config;
+mod saml_keys;
 
 pub use change::{ActivateConnection, DeleteConnection, DisableConnection, RestoreConnection, UpdateConnection};
 pub use create::{CreateConnection, CreatedConnection};
@@ -18,6 +19,7 @@ pub use oidc_config::{GetOidc, SetOidc};
 pub use read::{GetConnection, ListConnections};
 pub use reports::{ConnectionStatus, ConnectionTest, ReadStatus, TestConnection, ValidateConnection, Validation};
 pub use saml_config::{GetSaml, RefreshSaml, SetSaml};
+pub use saml_keys::{ApproveSaml, KeyStep, RotateSamlKey};
 
 use serde::{Deserialize, Deserializer};
 
@@ -29,7 +31,7 @@ use crate::error::{Error, Kind, Result, codes};
 use crate::event::{Event, EventKind};
 use crate::id::ConnectionId;
 use crate::policy::ConnectionWord;
-use crate::store::Batch;
+use crate::store::{Batch, Query};
 
 /// What a look at the provider found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -187,13 +189,25 @@ async fn slug_is_free(cx: &Context, connection: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// Refuses an entity id that another connection goes by, of whatever organization. Errors: `taken`.
+/// Refuses an entity id that a connection of another organization goes by, or another one to the same identity provider.
+/// Errors: `taken`.
 async fn entity_id_is_free(cx: &Context, connection: &Connection) -> Result<()> {
     let Some(saml) = &connection.saml else { return Ok(()) };
-    let other = cx.store.find::<Connection>("saml_entity_id", saml.service.entity_id.as_bytes()).await?;
-    if other.is_some_and(|other| other.id != connection.id) {
-        return Err(Error::says(&codes::TAKEN, "Another connection goes by this entity id.")
-            .help("Leave out `spEntityId`: every connection has one of its own."));
+    let taken = |says| {
+        let error = Error::says(&codes::TAKEN, says);
+        Err(error.help("Leave out `spEntityId`: every connection has one of its own."))
+    };
+    let query = Query::by("saml_entity_id", saml.service.entity_id.as_bytes()).limit(100);
+    for other in cx.store.page::<Connection>(query).await?.items {
+        if other.id == connection.id {
+            continue;
+        }
+        if other.organization != connection.organization {
+            return taken("A connection of another organization goes by this entity id.");
+        }
+        if other.saml.as_ref().is_some_and(|other| Connection::saml_pair(other) == Connection::saml_pair(saml)) {
+            return taken("Another connection goes by this entity id to the same identity provider.");
+        }
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use super::super::oidc;
 use super::super::record::{Connection, ProtocolKind, Status};
 use super::super::registry::Registry;
 use super::super::report::{Finding, Report};
-use super::super::saml;
+use super::super::saml::{self, SamlLife};
 use super::super::settings;
 use super::owner_of;
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, Route};
@@ -195,6 +195,9 @@ pub struct SamlStatus {
     pub entity_id: Option<String>,
     /// The provider's entity id.
     pub idp_entity_id: Option<String>,
+    /// What is known of its metadata and certificates, and what the last sign-in has shown.
+    #[serde(flatten)]
+    pub life: SamlLife,
 }
 
 /// How far LDAP is set up.
@@ -303,6 +306,7 @@ impl Operation for ReadStatus {
                     ready: speaks(ProtocolKind::Saml),
                     entity_id: saml.map(|config| config.service.entity_id.clone()),
                     idp_entity_id: saml.and_then(|config| config.idp.as_ref()).map(|idp| idp.entity_id.clone()),
+                    life: SamlLife::of(cx, connection.id, saml).await?,
                 },
             },
         })

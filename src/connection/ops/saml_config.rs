@@ -12,6 +12,7 @@ use super::super::saml::{
 use super::super::settings;
 use super::{Looked, entity_id_is_free, event, owner_of, speaks};
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, Route};
+use crate::crypto::Secret;
 use crate::error::{Error, Result, codes};
 use crate::event::EventKind;
 use crate::id::ConnectionId;
@@ -45,6 +46,16 @@ pub struct SetSaml {
     /// The connection's entity id; the address of its metadata unless set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sp_entity_id: Option<String>,
+    /// Where the SAML provider posts its answers, where an app receives them at an address of its own and hands them over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sp_acs_url: Option<String>,
+    /// The certificate of a key of your own that signs SAML messages, as PEM. The connection has a key without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-text-file" = "sp-signing-cert-file"))]
+    pub sp_signing_cert: Option<String>,
+    /// That key: PKCS #8 as PEM, without a passphrase. It is sealed, and never shown again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sp_private_key: Option<Secret>,
     /// Who the identity provider is, in full.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<SamlMetadataSettings>,
@@ -73,6 +84,9 @@ impl SetSaml {
             idp_sso_url: self.idp_sso_url.clone(),
             idp_certificate: self.idp_certificate.clone(),
             sp_entity_id: self.sp_entity_id.clone(),
+            sp_acs_url: self.sp_acs_url.clone(),
+            sp_signing_cert: self.sp_signing_cert.clone(),
+            sp_private_key: self.sp_private_key.clone(),
         };
         let nested = SamlSettings {
             metadata: self.metadata.clone(),
@@ -207,20 +221,13 @@ impl Operation for RefreshSaml {
         let mut config = connection.saml.take().unwrap_or_default();
         let before = config.idp.clone();
         seen.refresh(cx, self.id, &mut config)?;
-        let keys = |idp: Option<&saml::Idp>| idp.map(saml::Idp::keys).unwrap_or_default();
-        let (old, new) = (keys(before.as_ref()), keys(config.idp.as_ref()));
-        let thumbprints = |all: &[Vec<u8>], but: &[Vec<u8>]| -> Vec<String> {
-            all.iter().filter(|der| !but.contains(der)).map(|der| saml::thumbprint(der)).collect()
-        };
+        let difference = saml::Difference::between(before.as_ref(), config.idp.as_ref());
         let view = SamlView::of(cx, self.id, &config);
         connection.saml = Some(config);
         connection.looked = looked(seen, &connection).kept(cx);
         connection.updated_at = cx.env.now();
-        batch.update(&connection, revision).log(
-            event(cx, EventKind::ConnectionSamlRefreshed, &connection)
-                .with("certificates_added", thumbprints(&new, &old))
-                .with("certificates_removed", thumbprints(&old, &new)),
-        );
+        let event = event(cx, EventKind::ConnectionSamlRefreshed, &connection);
+        batch.update(&connection, revision).log(difference.tell(event));
         Ok(view)
     }
 }

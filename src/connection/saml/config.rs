@@ -8,12 +8,10 @@ use minicbor::{Decode, Encode};
 use super::metadata::{Endpoint, IdpMetadata};
 use super::names::{POST, REDIRECT};
 use super::response::{MAX_SKEW, Want};
+use super::service::Service;
 use super::{Certificate, MAX_MESSAGE};
-use crate::config::PublicUrl;
-use crate::crypto::Sealed;
 use crate::env::Timestamp;
 use crate::error::{Error, Result, codes};
-use crate::id::ConnectionId;
 
 /// How far the clocks may be apart, unless set.
 const SKEW: u64 = 120;
@@ -22,26 +20,6 @@ const METADATA: u64 = 1024 * 1024;
 /// The longest metadata that is ever read.
 pub(super) const MOST_METADATA: u64 = 8 * 1024 * 1024;
 const MAX_ENTRIES: usize = 32;
-
-/// The place that the connection's own key is sealed for.
-pub fn key_place(connection: ConnectionId) -> String {
-    format!("connection/{connection}/saml/key")
-}
-
-/// Where the identity provider posts its answers.
-pub fn acs_url(public_url: &PublicUrl, id: ConnectionId) -> String {
-    public_url.at(&format!("/connections/{id}/saml/acs"))
-}
-
-/// Where the connection's own metadata is; its entity id, too, unless another is set.
-pub fn metadata_url(public_url: &PublicUrl, id: ConnectionId) -> String {
-    public_url.at(&format!("/connections/{id}/saml/metadata"))
-}
-
-/// Where logout messages go.
-pub fn slo_url(public_url: &PublicUrl, id: ConnectionId) -> String {
-    public_url.at(&format!("/connections/{id}/saml/slo"))
-}
 
 /// The SAML half of a connection, as it is kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
@@ -67,6 +45,13 @@ pub struct Config {
     /// What its attributes mean.
     #[n(6)]
     pub profile: ProfileConfig,
+    /// The certificates that the metadata itself has to be signed with, if it has to be.
+    #[n(7)]
+    #[cbor(default)]
+    pub metadata_signers: Vec<Pinned>,
+    /// A new certificate in the metadata counts only once somebody has approved it.
+    #[n(8)]
+    pub approve: Option<bool>,
 }
 
 /// What is known of an identity provider.
@@ -93,6 +78,13 @@ pub struct Idp {
     /// When this was learnt.
     #[n(6)]
     pub learnt_at: Timestamp,
+    /// How often it wants its metadata to be read, in seconds.
+    #[n(7)]
+    pub cache_seconds: Option<u64>,
+    /// Certificates that the metadata has and nobody has approved. Nothing is checked with them.
+    #[n(8)]
+    #[cbor(default)]
+    pub pending: Vec<Pinned>,
 }
 
 /// A pinned certificate.
@@ -165,20 +157,6 @@ pub struct Security {
     pub max_response: Option<u64>,
 }
 
-/// Who authd is to the identity provider.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
-pub struct Service {
-    /// Kept as it was when the connection was made: it stays when the public URL changes.
-    #[n(0)]
-    pub entity_id: String,
-    /// The certificate of the connection's own key, DER.
-    #[cbor(n(1), with = "minicbor::bytes")]
-    pub certificate: Vec<u8>,
-    /// The key, sealed for `key_place`.
-    #[n(2)]
-    pub key: Option<Sealed>,
-}
-
 /// What the attributes mean.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct ProfileConfig {
@@ -232,6 +210,8 @@ impl Idp {
             wants_signed: metadata.want_authn_requests_signed,
             valid_until: metadata.valid_until,
             learnt_at: now,
+            cache_seconds: metadata.cache_duration.map(|every| every.as_secs()),
+            pending: Vec::new(),
         }
     }
 
@@ -344,6 +324,13 @@ impl Config {
         ] {
             plain(field, text.as_deref())?;
         }
+        for (field, address) in
+            [("serviceProvider.acsUrl", &self.service.acs_url), ("serviceProvider.sloUrl", &self.service.slo_url)]
+        {
+            if address.as_deref().is_some_and(|text| !is_address(text)) {
+                return Err(wrong(field, "it is an absolute https address (http on loopback)"));
+            }
+        }
         plain("serviceProvider.entityId", Some(self.service.entity_id.as_str()))?;
         if self.service.entity_id.is_empty() {
             return Err(wrong("serviceProvider.entityId", "it is empty"));
@@ -382,6 +369,15 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// Where something is posted, exactly as both sides write it.
+fn is_address(text: &str) -> bool {
+    let Ok(url) = url::Url::parse(text) else { return false };
+    let local = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+    let scheme = url.scheme() == "https" || (url.scheme() == "http" && local);
+    let plain = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
+    scheme && plain && url.has_host() && text.len() <= 1024 && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 fn plain(field: &str, text: Option<&str>) -> Result<()> {

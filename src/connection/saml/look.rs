@@ -4,8 +4,9 @@ use axum::http::header;
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::config::{Config, Idp, key_place};
-use super::metadata::{self, IdpMetadata};
+use super::config::Config;
+use super::metadata::IdpMetadata;
+use super::service::{OwnKey, key_place};
 use super::sp_key::SpKey;
 use crate::access::Context;
 use crate::env::Request;
@@ -49,13 +50,32 @@ impl Found {
             }
         }
         if config.service.key.is_none() {
-            let (env, name) = (cx.env.clone(), "authd".to_owned());
-            // A key takes a good part of a second to make.
-            let key = tokio::task::spawn_blocking(move || SpKey::generate(&env, &name)).await.map_err(Error::bug)??;
-            let certificate = key.certificate().to_vec();
-            found.key = Some(NewKey { pkcs8: Zeroizing::new(key.pkcs8().to_vec()), certificate });
+            found.key = Some(made(cx).await?);
         }
         Ok(found)
+    }
+
+    /// A new key, and nothing else.
+    pub async fn key(cx: &Context) -> Result<Self> {
+        Ok(Self { key: Some(made(cx).await?), ..Self::default() })
+    }
+
+    /// Makes the new key the one that will sign next.
+    pub(in crate::connection) fn prepare(
+        &self,
+        cx: &Context,
+        connection: ConnectionId,
+        config: &mut Config,
+    ) -> Result<()> {
+        if config.service.next.is_some() {
+            return Err(Error::says(&codes::INVALID_INPUT, "There is a next key already.")
+                .help("`--step activate` lets it sign."));
+        }
+        if let Some(key) = &self.key {
+            let key = SpKey::from_parts(&key.pkcs8, &key.certificate)?;
+            config.service.next = Some(OwnKey::of(cx, connection, &key)?);
+        }
+        Ok(())
     }
 
     /// Whether the metadata was read.
@@ -68,7 +88,7 @@ impl Found {
         if let Some((from, metadata)) = &self.metadata
             && config.metadata_url.as_ref() == Some(from)
         {
-            config.idp = Some(Idp::of(metadata, cx.env.now()));
+            config.learn(metadata, cx.env.now())?;
         }
         if let Some(key) = self.key.as_ref().filter(|_| config.service.key.is_none()) {
             let sealed = cx.deployment.master_key.seal(&cx.env, &key_place(connection), &key.pkcs8)?;
@@ -87,6 +107,13 @@ impl Found {
     ) -> Result<()> {
         self.apply(cx, connection, config)
     }
+}
+
+async fn made(cx: &Context) -> Result<NewKey> {
+    let env = cx.env.clone();
+    // A key takes a good part of a second to make.
+    let key = tokio::task::spawn_blocking(move || SpKey::generate(&env, "authd")).await.map_err(Error::bug)??;
+    Ok(NewKey { pkcs8: Zeroizing::new(key.pkcs8().to_vec()), certificate: key.certificate().to_vec() })
 }
 
 /// Reads the metadata at its address, within the connection's limit.
@@ -121,5 +148,5 @@ async fn fetch(cx: &Context, config: &Config, address: &str) -> Result<IdpMetada
         return Err(invalid("it is longer than this connection reads"));
     }
     let text = String::from_utf8(answer.body).map_err(|_| invalid("it is not UTF-8"))?;
-    metadata::read(&text, config.idp_entity_id.as_deref(), cx.env.now())
+    config.read_metadata(&text, cx.env.now())
 }

@@ -247,6 +247,6 @@ fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
     }
 }
 
-fn unusable(why: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+pub(super) fn unusable(why: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     Error::says(&codes::METADATA_INVALID, why)
 }

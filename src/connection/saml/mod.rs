@@ -3,7 +3,7 @@
 //! *Owns* reading an answer (`read`), requests, logout messages, metadata of both sides, our own key: all of it pure; and
 //! what a connection keeps of its provider (`Config`).
 //! *Gives* `Verified`: what a signature of the identity provider covers, and that it is for us and for now; `Saml` (a
-//! `Protocol`) for a connection.
+//! `Protocol`) for a connection; `tend_due`, which reads metadata again.
 //! *Needs* one parser (uppsala), one signature library (bergshamra), pinned certificates, the time; for metadata at an
 //! address, the outbound client of `Env`.
 //! *Never* fetches what a message names, trusts a key that came in a message, or reads a byte that was not signed for
@@ -13,12 +13,15 @@
 //! element in its one place, no cryptography yet) → `verify` (gives back the signed bytes) → `decrypt` → `assertion`
 //! (parses these bytes) → `rules` (whom, what for, when). samael's types write what goes out.
 
+mod aside;
 mod assertion;
 mod attributes;
 mod certificate;
 mod config;
 mod decode;
 mod decrypt;
+mod learn;
+mod life;
 mod limits;
 mod logout;
 mod look;
@@ -32,40 +35,50 @@ mod request;
 mod response;
 mod rules;
 mod screen;
+mod service;
+mod service_settings;
 mod settings;
 mod sign;
+mod signed_metadata;
+mod single_logout;
 mod sp_key;
 mod sp_metadata;
+mod tend;
 mod tree;
 mod verify;
 mod view;
 
+pub use aside::{Aside, Named, NamedSession, Observed};
 pub use attributes::{Attributes, Fact};
 pub use certificate::{Certificate, thumbprint};
-pub use config::{
-    Address, Config, Idp, Mapping, Pinned, ProfileConfig, RequestConfig, Security, Service, acs_url, key_place,
-    metadata_url, slo_url,
-};
+pub use config::{Address, Config, Idp, Mapping, Pinned, ProfileConfig, RequestConfig, Security};
 pub use decode::MAX_MESSAGE;
 pub use decrypt::DecryptionKey;
+pub use learn::Difference;
+pub use life::SamlLife;
 pub use logout::{LogoutExpect, LogoutMessage, LogoutRequest, LogoutResponse, read_post, read_redirect};
 pub use look::Found;
 pub use metadata::{Endpoint, IdpMetadata, read as read_metadata};
-pub use peek::{Peek, peek};
-pub use provider::{Answered, Incoming, Saml};
+pub use peek::{Peek, peek, peek_query};
+pub use provider::Saml;
 pub use report::validate;
 pub use request::{
     AuthnRequest, Form, LogoutAnswer, LogoutOut, Message, authn_request, logout_request, logout_response, new_id,
     post_form, redirect_url,
 };
 pub use response::{Expect, MAX_SKEW, Want, read};
+pub use service::{OwnKey, Service, acs_url, key_place, metadata_url, slo_url};
+pub use service_settings::SamlServiceSettings;
 pub(super) use settings::SamlFlat;
 pub use settings::{
     SamlMappingSettings, SamlMetadataSettings, SamlProfileSettings, SamlRequestSettings, SamlSecuritySettings,
-    SamlServiceSettings, SamlSettings,
+    SamlSettings,
 };
+pub use single_logout::{Answered, Incoming};
 pub use sp_key::SpKey;
 pub use sp_metadata::{SpMetadata, write as sp_metadata};
+pub(super) use tend::soon;
+pub use tend::{Tended, look_for_keys, tend_due};
 pub use view::{SamlCertificateView, SamlProviderView, SamlServiceView, SamlView};
 
 use super::protocol::{Checks, require, shown};

@@ -19,13 +19,22 @@ pub struct Peek {
     pub destination: Option<String>,
 }
 
-/// Looks at the outside of a posted Response. Errors: `too_large`, `saml_doctype`, `saml_structure`.
+/// Looks at the outside of a posted answer, to a sign-in or a logout.
+/// Errors: `too_large`, `saml_doctype`, `saml_structure`.
 pub fn peek(saml_response: &str) -> Result<Peek> {
+    outside(&decode::post(saml_response, decode::MAX_MESSAGE, &mut Checks::new())?)
+}
+
+/// The same for the value of a query, decoded once.
+pub fn peek_query(saml_response: &str) -> Result<Peek> {
+    outside(&decode::redirect(saml_response, decode::MAX_MESSAGE, &mut Checks::new())?)
+}
+
+fn outside(text: &str) -> Result<Peek> {
     let mut checks = Checks::new();
-    let text = decode::post(saml_response, decode::MAX_MESSAGE, &mut checks)?;
-    let tree = Tree::parse(&text, &MESSAGE, &mut checks)?;
+    let tree = Tree::parse(text, &MESSAGE, &mut checks)?;
     let root = tree.root(&mut checks)?;
-    if !root.is(PROTOCOL, "Response") {
+    if !root.is(PROTOCOL, "Response") && !root.is(PROTOCOL, "LogoutResponse") {
         return Err(refuse(&mut checks, "structure", "a Response on top", shown(root.local())));
     }
     let owned = |name: &str| root.attribute(name).map(str::to_owned);

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::aside::Aside;
 use super::attributes::{Attributes, Fact};
 use super::config::{Config, Mapping};
 use super::names::{EMAIL, UNSPECIFIED};
@@ -30,6 +31,7 @@ pub(super) fn person(config: &Config, verified: &Verified, checks: &mut Checks) 
         amr: Vec::new(),
         upstream_session: verified.session_index.clone(),
         upstream_subject: Some(named(&verified.name_id, &verified.issuer)),
+        saml: Some(Box::new(Aside::of(verified))),
         account: None,
         scopes: Vec::new(),
         once: Some(Once { id: verified.assertion_id.clone(), until: verified.not_on_or_after + skew }),

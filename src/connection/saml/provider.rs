@@ -6,21 +6,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use minicbor::{Decode, Encode};
 
-use super::config::{Config, Idp, acs_url, key_place, metadata_url, slo_url};
-use super::logout::{LogoutExpect, LogoutMessage, LogoutRequest};
-use super::names::SUCCESS;
+use super::config::{Config, Idp};
 use super::peek::peek;
-use super::request::{
-    AuthnRequest, Form, LogoutAnswer, Message, authn_request, logout_response, new_id, post_form, redirect_url,
-};
+use super::request::{AuthnRequest, Form, Message, authn_request, new_id, post_form, redirect_url};
 use super::response::{Expect, read};
+use super::service::metadata_url;
 use super::sp_key::SpKey;
 use super::sp_metadata::{SpMetadata, write};
-use super::{person, read_post, read_redirect, report};
+use super::{person, report};
 use crate::access::Context;
-use crate::connection::protocol::{
-    Answer, Authenticated, Begin, BeginRequest, Checks, Protocol, SignedOut, open_kept, seal_kept,
-};
+use crate::connection::protocol::{Answer, Authenticated, Begin, BeginRequest, Checks, Protocol, open_kept, seal_kept};
 use crate::connection::record::Connection;
 use crate::connection::report::Report;
 use crate::crypto::{same, sha256};
@@ -51,21 +46,11 @@ fn digest(state: &str) -> [u8; 32] {
     sha256(&[b"authd saml relay state 1", state.as_bytes()])
 }
 
-/// How an answer to the provider's own message goes out.
-pub enum Answered {
-    /// By this address.
-    Redirect(String),
-    /// By this form.
-    Form(Form),
-    /// Not at all: the provider names no address for it.
-    Nowhere,
-}
-
 /// The service provider of one connection.
 #[derive(Clone)]
 pub struct Saml {
-    connection: ConnectionId,
-    config: Arc<Config>,
+    pub(super) connection: ConnectionId,
+    pub(super) config: Arc<Config>,
 }
 
 impl Saml {
@@ -75,17 +60,19 @@ impl Saml {
         Ok(Self { connection: connection.id, config: Arc::new(config) })
     }
 
-    fn key(&self, cx: &Context) -> Result<SpKey> {
-        let service = &self.config.service;
-        let sealed = service.key.as_ref().ok_or_else(|| {
-            Error::says(&codes::CONNECTION_NOT_READY, "The connection has no key of its own yet.")
-                .help("`authd connection set-saml` makes one.")
-        })?;
-        let pkcs8 = cx.deployment.master_key.open(&key_place(self.connection), sealed)?;
-        SpKey::from_parts(&pkcs8, &service.certificate)
+    pub(super) fn key(&self, cx: &Context) -> Result<SpKey> {
+        self.config.service.signer(cx, self.connection)
     }
 
-    fn entity_id(&self, cx: &Context) -> String {
+    fn acs_url(&self, cx: &Context) -> String {
+        self.config.service.acs_at(&cx.deployment.public_url, self.connection)
+    }
+
+    pub(super) fn slo_url(&self, cx: &Context) -> String {
+        self.config.service.slo_at(&cx.deployment.public_url, self.connection)
+    }
+
+    pub(super) fn entity_id(&self, cx: &Context) -> String {
         match self.config.service.entity_id.as_str() {
             "" => metadata_url(&cx.deployment.public_url, self.connection),
             id => id.to_owned(),
@@ -95,17 +82,15 @@ impl Saml {
     /// The connection's own metadata, for the administrator of the identity provider; signed where that is asked for, or
     /// requests are. Errors: `connection_not_ready`.
     pub fn metadata(&self, cx: &Context, signed: bool) -> Result<String> {
-        let url = &cx.deployment.public_url;
         let key = self.key(cx)?;
-        let certificate: [&[u8]; 1] = [key.certificate()];
+        let (signing, encryption) = (self.config.service.signing(), self.config.service.encryption());
         let format: Vec<&str> = self.config.request.name_id_format.iter().map(String::as_str).collect();
-        let (acs, slo) = (acs_url(url, self.connection), slo_url(url, self.connection));
         let metadata = SpMetadata {
             entity_id: &self.entity_id(cx),
-            acs_url: &acs,
-            slo_url: Some(&slo),
-            signing: &certificate,
-            encryption: &certificate,
+            acs_url: &self.acs_url(cx),
+            slo_url: Some(&self.slo_url(cx)),
+            signing: &signing.iter().map(Vec::as_slice).collect::<Vec<_>>(),
+            encryption: &encryption.iter().map(Vec::as_slice).collect::<Vec<_>>(),
             requests_signed: self.config.signs(),
             want_assertions_signed: self.config.security.want().assertion_signed,
             name_id_formats: &format,
@@ -151,13 +136,14 @@ impl Saml {
         checks: &mut Checks,
     ) -> Result<Authenticated> {
         let idp = self.config.provider()?;
+        self.config.holds(cx.env.now())?;
         let text = given(answer)?;
-        let decryption = vec![self.key(cx)?.decryption()?];
+        let decryption = self.config.service.decryption(cx, self.connection)?;
         let expect = Expect {
             idp_entity_id: &idp.entity_id,
             certificates: &idp.keys(),
             sp_entity_id: &self.entity_id(cx),
-            acs_url: &acs_url(&cx.deployment.public_url, self.connection),
+            acs_url: &self.acs_url(cx),
             now: cx.env.now(),
             skew: self.config.security.skew(),
             request_id,
@@ -172,73 +158,6 @@ impl Saml {
         person::person(&self.config, &verified, checks)
     }
 
-    /// Reads a logout message: `query` as it came, or the posted text. Errors: those of the reader; `saml_structure` for an
-    /// answer, for nothing was asked.
-    pub fn logout(&self, cx: &Context, message: Incoming<'_>, checks: &mut Checks) -> Result<LogoutRequest> {
-        let idp = self.config.provider()?;
-        let expect = LogoutExpect {
-            idp_entity_id: &idp.entity_id,
-            certificates: &idp.keys(),
-            slo_url: &slo_url(&cx.deployment.public_url, self.connection),
-            now: cx.env.now(),
-            skew: self.config.security.skew(),
-            algorithms: &[],
-            request_id: None,
-        };
-        let read = match message {
-            Incoming::Query(query) => read_redirect(query, &expect, checks)?,
-            Incoming::Posted(text) => read_post(text, &expect, checks)?,
-        };
-        match read {
-            LogoutMessage::Request(request) => Ok(request),
-            LogoutMessage::Response(_) => Err(Error::new(&codes::SAML_IN_RESPONSE_TO)),
-        }
-    }
-
-    /// The words that a logout request stands for: one a session that it names, or one for all of the person's.
-    pub fn words(&self, request: &LogoutRequest) -> Result<Vec<SignedOut>> {
-        let idp = self.config.provider()?;
-        let word = |session: Option<String>| SignedOut {
-            id: request.id.clone(),
-            until: request.not_on_or_after + self.config.security.skew(),
-            subject: Some(person::named(&request.name_id, &idp.entity_id)),
-            session,
-        };
-        Ok(match request.session_indexes.as_slice() {
-            [] => vec![word(None)],
-            indexes => indexes.iter().cloned().map(Some).map(word).collect(),
-        })
-    }
-
-    /// The answer to a logout request, signed, by the binding that it came by.
-    pub fn logged_out(
-        &self,
-        cx: &Context,
-        request: &LogoutRequest,
-        post: bool,
-        relay_state: Option<&str>,
-    ) -> Result<Answered> {
-        let idp = self.config.provider()?;
-        let Some(at) = idp.logout(post) else { return Ok(Answered::Nowhere) };
-        let location = at.response_location.as_ref().unwrap_or(&at.location);
-        let xml = logout_response(&LogoutAnswer {
-            id: &new_id(&cx.env),
-            sp_entity_id: &self.entity_id(cx),
-            destination: location,
-            now: cx.env.now(),
-            in_response_to: &request.id,
-            status: SUCCESS,
-            message: None,
-        })?;
-        let key = self.key(cx)?;
-        // What is too long for a relay state is not the provider's own: it is left behind.
-        let relay_state = relay_state.filter(|state| state.len() <= 80);
-        Ok(match at.post {
-            true => Answered::Form(post_form(location, Message::Response, &xml, relay_state, Some(&key))?),
-            false => Answered::Redirect(redirect_url(location, Message::Response, &xml, relay_state, Some(&key))?),
-        })
-    }
-
     fn ask(&self, cx: &Context, idp: &Idp, request: &BeginRequest) -> Result<Begin> {
         let at = idp.sign_in().ok_or_else(|| Error::new(&codes::CONNECTION_NOT_READY))?;
         let force = request.force || self.config.request.force_authn.unwrap_or(false);
@@ -246,7 +165,7 @@ impl Saml {
         let xml = authn_request(&AuthnRequest {
             id: &id,
             sp_entity_id: &self.entity_id(cx),
-            acs_url: &acs_url(&cx.deployment.public_url, self.connection),
+            acs_url: &self.acs_url(cx),
             destination: &at.location,
             now: cx.env.now(),
             name_id_format: self.config.request.name_id_format.as_deref(),
@@ -279,15 +198,6 @@ impl Saml {
     }
 }
 
-/// A logout message as it came.
-#[derive(Clone, Copy, Debug)]
-pub enum Incoming<'a> {
-    /// The whole query, not decoded.
-    Query(&'a str),
-    /// The value of the form's field.
-    Posted(&'a str),
-}
-
 fn given(answer: &Answer) -> Result<&str> {
     let text = answer.parameters.get(ANSWER).filter(|text| !text.is_empty());
     text.map(String::as_str).ok_or_else(|| Error::says(&codes::SAML_STRUCTURE, "There is no SAML answer in the form."))
@@ -298,6 +208,7 @@ impl Protocol for Saml {
     async fn begin(&self, cx: &Context, request: &BeginRequest) -> Result<Begin> {
         self.config.check()?;
         self.config.ready()?;
+        self.config.holds(cx.env.now())?;
         self.ask(cx, self.config.provider()?, request)
     }
 
@@ -325,6 +236,6 @@ impl Protocol for Saml {
     }
 
     async fn test(&self, cx: &Context) -> Report {
-        report::test(cx, &self.config).await
+        report::test(cx, self.connection, &self.config).await
     }
 }

@@ -2,6 +2,8 @@
 
 use url::Url;
 
+use super::Certificate;
+use super::aside::Observed;
 use super::config::Config;
 use super::look::Found;
 use super::provider::Saml;
@@ -10,6 +12,7 @@ use crate::connection::record::Connection;
 use crate::connection::report::{Finding, Report};
 use crate::env::Request;
 use crate::error::{Error, Result};
+use crate::id::ConnectionId;
 
 #[derive(Default)]
 struct Findings(Vec<Finding>);
@@ -79,7 +82,7 @@ pub fn validate(cx: &Context, connection: &Connection) -> Report {
 
 /// Tries what can be tried without a person: the configuration, the certificates, the metadata at its address. That authd
 /// does not reach the sign-in address itself is told, and is no failure.
-pub(super) async fn test(cx: &Context, config: &Config) -> Report {
+pub(super) async fn test(cx: &Context, connection: ConnectionId, config: &Config) -> Report {
     let mut findings = Findings::default();
     let began = cx.env.monotonic();
     findings.tried("saml_configured", &config.check().and_then(|()| config.ready()));
@@ -95,15 +98,37 @@ pub(super) async fn test(cx: &Context, config: &Config) -> Report {
     if let Some(idp) = &config.idp {
         findings.add("idp_entity_id", true, Some(idp.entity_id.clone()));
         for certificate in idp.read_certificates() {
-            let ends = format!("{} ({}), until {}", certificate.thumbprint, certificate.key, certificate.not_after);
+            let ends = format!("{} ({}), {}", certificate.thumbprint, certificate.key, end(cx, &certificate));
             findings.add("idp_certificate", true, Some(ends));
+        }
+        for waits in &idp.pending {
+            let waits = format!("{} waits for approval: `connection.approve_saml`.", super::thumbprint(&waits.0));
+            findings.add("idp_certificate_pending", true, Some(waits));
         }
         if let Some(at) = idp.sign_in() {
             findings.add("idp_sso_url", true, Some(reach(cx, &at.location).await));
         }
     }
+    if let Ok(Some(observed)) = Observed::load(&cx.store, connection).await {
+        findings.add("clock_skew", true, Some(observed.sentence()));
+        if observed.groups_left_out {
+            let says = "At the last sign-in the provider left the groups out, because there are too many. Let it send only \
+                        those that are assigned to the app.";
+            findings.add("groups_complete", true, Some(says.to_owned()));
+        }
+    }
     let took = cx.env.monotonic().saturating_sub(began);
     findings.report(Some(u64::try_from(took.as_millis()).unwrap_or(u64::MAX)))
+}
+
+/// Until when a certificate is good, and how long that is yet. Past it the key still counts.
+fn end(cx: &Context, certificate: &Certificate) -> String {
+    let (now, end) = (cx.env.now(), certificate.not_after);
+    let days = end.since(now).as_secs() / 86_400;
+    match end <= now {
+        true => format!("ended at {end}; its key still counts, let the provider change it"),
+        false => format!("until {end}, {days} days from now"),
+    }
 }
 
 async fn reach(cx: &Context, address: &str) -> String {

@@ -123,7 +123,7 @@ pub(super) fn screen<'t>(
 
 /// Nothing in the document, wherever it stands, orders to fetch something or to compute something. That comes first, so
 /// that such an order is called what it is.
-fn orders(top: Node<'_>, checks: &mut Checks) -> Result<()> {
+pub(super) fn orders(top: Node<'_>, checks: &mut Checks) -> Result<()> {
     for node in top.within() {
         let holds = match (node.namespace(), node.local()) {
             (DSIG, "Reference") => node.attribute("URI").and_then(|uri| uri.strip_prefix('#')).is_some_and(is_id),
@@ -234,7 +234,12 @@ pub(super) fn only(node: Node<'_>, allowed: &[(&str, &str)], checks: &mut Checks
 }
 
 /// What can be referred to is named once, in one way.
-fn identities(top: Node<'_>, root: Node<'_>, assertion: Option<Node<'_>>, checks: &mut Checks) -> Result<()> {
+pub(super) fn identities(
+    top: Node<'_>,
+    root: Node<'_>,
+    assertion: Option<Node<'_>>,
+    checks: &mut Checks,
+) -> Result<()> {
     let wrong = |checks: &mut Checks, why: &str| refuse(checks, "id", "each element named once, by one ID", why);
     let mut seen = HashSet::new();
     for node in top.within() {
@@ -272,7 +277,12 @@ fn is_id(text: &str) -> bool {
 }
 
 /// A signature of the one shape that is understood: one reference, to the element around it.
-fn signature<'t>(node: Node<'t>, signed: Node<'t>, algorithms: &[&str], checks: &mut Checks) -> Result<Signature<'t>> {
+pub(super) fn signature<'t>(
+    node: Node<'t>,
+    signed: Node<'t>,
+    algorithms: &[&str],
+    checks: &mut Checks,
+) -> Result<Signature<'t>> {
     only(node, &[(DSIG, "SignedInfo"), (DSIG, "SignatureValue"), (DSIG, "KeyInfo")], checks)?;
     let info = node.exactly(DSIG, "SignedInfo", checks)?;
     let value = node.exactly(DSIG, "SignatureValue", checks)?;

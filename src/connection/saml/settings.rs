@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Found;
-use super::config::{Config, metadata_url, wrong};
+use super::config::{Config, Pinned, wrong};
+use super::service::metadata_url;
+use super::service_settings::SamlServiceSettings;
 use super::view::pem;
+use super::{Certificate, Found};
 use crate::access::Context;
 use crate::connection::settings::set_text;
+use crate::crypto::Secret;
 use crate::error::{Error, Result, codes};
 use crate::id::ConnectionId;
 
@@ -54,6 +57,14 @@ pub struct SamlMetadataSettings {
     /// The provider's signing certificates as PEM, one after the other, where there is no metadata.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<String>,
+    /// Certificates as PEM: one of them must have signed the metadata itself. Unless set, metadata is believed for the
+    /// address that it comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signing_certificate: Option<String>,
+    /// Whether a certificate that is new in the metadata counts only once somebody has approved it
+    /// (`connection.approve_saml`); no unless set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub require_approval: Option<bool>,
 }
 
 /// What is asked of the identity provider.
@@ -110,15 +121,6 @@ pub struct SamlSecuritySettings {
     /// The longest answer that is read, in bytes; 256 KiB unless set, and at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_response_size: Option<u64>,
-}
-
-/// Who authd is to the identity provider.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct SamlServiceSettings {
-    /// The connection's entity id; the address of its metadata unless set.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub entity_id: Option<String>,
 }
 
 /// What the attributes mean.
@@ -182,12 +184,16 @@ pub(in crate::connection) struct SamlFlat {
     pub idp_sso_url: Option<String>,
     pub idp_certificate: Option<String>,
     pub sp_entity_id: Option<String>,
+    pub sp_acs_url: Option<String>,
+    pub sp_signing_cert: Option<String>,
+    pub sp_private_key: Option<Secret>,
 }
 
 impl SamlFlat {
     /// The settings with the flat fields laid over them; nothing when nothing was given.
     pub fn over(self, settings: Option<SamlSettings>) -> Option<SamlSettings> {
-        let Self { metadata_url, metadata_xml, idp_entity_id, idp_sso_url, idp_certificate, sp_entity_id } = self;
+        let Self { metadata_url, metadata_xml, idp_entity_id, idp_sso_url, idp_certificate, .. } = self;
+        let Self { sp_entity_id, sp_acs_url, sp_signing_cert, sp_private_key, .. } = self;
         let mut all = settings.unwrap_or_default();
         let given = [&metadata_url, &metadata_xml, &idp_entity_id, &idp_sso_url, &idp_certificate];
         if given.iter().any(|field| field.is_some()) {
@@ -198,8 +204,13 @@ impl SamlFlat {
             metadata.sso_url = idp_sso_url.or(metadata.sso_url.take());
             metadata.certificate = idp_certificate.or(metadata.certificate.take());
         }
-        if sp_entity_id.is_some() {
-            all.service_provider.get_or_insert_default().entity_id = sp_entity_id;
+        let given = [&sp_entity_id, &sp_acs_url, &sp_signing_cert];
+        if given.iter().any(|field| field.is_some()) || sp_private_key.is_some() {
+            let service = all.service_provider.get_or_insert_default();
+            service.entity_id = sp_entity_id.or(service.entity_id.take());
+            service.acs_url = sp_acs_url.or(service.acs_url.take());
+            service.signing_cert = sp_signing_cert.or(service.signing_cert.take());
+            service.private_key = sp_private_key.or(service.private_key.take());
         }
         (all != SamlSettings::default()).then_some(all)
     }
@@ -226,10 +237,8 @@ impl SamlSettings {
         if let Some(security) = self.security {
             security.apply(config)?;
         }
-        if let Some(service) = self.service_provider
-            && let Some(id) = service.entity_id
-        {
-            id.trim().clone_into(&mut config.service.entity_id);
+        if let Some(service) = self.service_provider {
+            service.apply(cx, connection, config)?;
         }
         if let Some(profile) = self.profile {
             if let Some(mapping) = profile.mapping {
@@ -252,6 +261,10 @@ impl SamlSettings {
 
 impl SamlMetadataSettings {
     fn apply(self, cx: &Context, config: &mut Config) -> Result<()> {
+        if let Some(text) = &self.signing_certificate {
+            config.metadata_signers = pinned(text)?;
+        }
+        config.approve = self.require_approval.or(config.approve);
         let full = |text: &Option<String>| text.as_deref().is_some_and(|text| !text.trim().is_empty());
         let ways = [full(&self.url), full(&self.xml), full(&self.sso_url) || full(&self.certificate)];
         if ways.iter().filter(|way| **way).count() > 1 {
@@ -276,7 +289,7 @@ impl SamlMetadataSettings {
             if xml.len() > config.security.metadata_size() {
                 return Err(Error::says(&codes::TOO_LARGE, "The metadata is longer than the connection reads."));
             }
-            let read = super::read_metadata(&xml, config.idp_entity_id.as_deref(), now)?;
+            let read = config.read_metadata(&xml, now)?;
             config.idp = Some(super::config::Idp::of(&read, now));
         } else if full(&self.sso_url) || full(&self.certificate) || renamed {
             config.metadata_url = None;
@@ -295,6 +308,16 @@ impl SamlMetadataSettings {
         }
         Ok(())
     }
+}
+
+/// Certificates that people gave, at least one where there is any text. Errors: `invalid_input`.
+fn pinned(text: &str) -> Result<Vec<Pinned>> {
+    let parts = text.split_inclusive("-----END CERTIFICATE-----").filter(|part| !part.trim().is_empty());
+    let read = parts.map(|part| Certificate::from_text(part).filter(|certificate| certificate.usable));
+    let all: Option<Vec<Pinned>> = read.map(|read| read.map(|certificate| Pinned(certificate.der))).collect();
+    all.filter(|all| all.len() <= 8).ok_or_else(|| {
+        wrong("metadata.signingCertificate", "it is no certificate of RSA with 2048 bits or more, or of ECDSA")
+    })
 }
 
 impl SamlSecuritySettings {

@@ -70,6 +70,17 @@ impl SpKey {
         Ok(Self { pkcs8: Zeroizing::new(pkcs8.to_vec()), certificate: certificate.to_vec(), pair })
     }
 
+    /// From what people have in files: a private key as PEM (PKCS #8, or PKCS #1 of RSA), and the certificate as PEM or
+    /// base64. Errors: `invalid_input` when they are not that, or not a pair.
+    pub fn from_text(private_key: &str, certificate: &str) -> Result<Self> {
+        Self::from_parts(&private(private_key)?, &certificate_of(certificate)?)
+    }
+
+    /// The same key with another certificate. Errors: those of `from_parts`.
+    pub fn with_certificate(&self, certificate: &str) -> Result<Self> {
+        Self::from_parts(&self.pkcs8, &certificate_of(certificate)?)
+    }
+
     /// The private half, PKCS #8: for sealing, and for nothing else.
     pub fn pkcs8(&self) -> &[u8] {
         &self.pkcs8
@@ -118,6 +129,30 @@ impl Pair {
             Self::P256(pair) | Self::P384(pair) => pair.public_key().as_ref(),
         }
     }
+}
+
+fn certificate_of(text: &str) -> Result<Vec<u8>> {
+    Certificate::from_text(text).map(|read| read.der).ok_or_else(|| wrong("The certificate cannot be read."))
+}
+
+/// PKCS #8 of what a file has. What is in it is never repeated, whatever is wrong with it.
+fn private(text: &str) -> Result<Zeroizing<Vec<u8>>> {
+    let inside = |label: &str| {
+        let (_, rest) = text.split_once(&format!("-----BEGIN {label}-----"))?;
+        let (body, _) = rest.split_once(&format!("-----END {label}-----"))?;
+        super::decode::from_base64(body).map(Zeroizing::new)
+    };
+    if let Some(pkcs8) = inside("PRIVATE KEY") {
+        return Ok(pkcs8);
+    }
+    if let Some(pkcs1) = inside("RSA PRIVATE KEY") {
+        let pair =
+            RsaKeyPair::from_der(&pkcs1).map_err(|_| wrong("The private key is no RSA key that can be used."))?;
+        let der: Pkcs8V1Der<'_> = pair.as_der().map_err(Error::bug)?;
+        return Ok(Zeroizing::new(der.as_ref().to_vec()));
+    }
+    Err(wrong("The private key is no PEM that can be read.")
+        .help("It has to be PKCS #8 without a passphrase: `openssl pkcs8 -topk8 -nocrypt -in key.pem`."))
 }
 
 fn wrong(why: &'static str) -> Error {

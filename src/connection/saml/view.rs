@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Certificate;
-use super::config::{Config, acs_url, metadata_url, slo_url};
+use super::config::Config;
+use super::service::metadata_url;
 use super::settings::{SamlMappingSettings, SamlProfileSettings, SamlRequestSettings, SamlSecuritySettings};
 use crate::access::Context;
 use crate::env::Timestamp;
@@ -22,6 +23,12 @@ pub struct SamlView {
     /// Where its metadata is read from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata_url: Option<String>,
+    /// Whether a certificate that is new in it has to be approved.
+    #[serde(default)]
+    pub require_approval: bool,
+    /// The certificates of which one must have signed the metadata, if it has to be signed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub metadata_signing_certificates: Vec<SamlCertificateView>,
     /// What is asked of it.
     pub request: SamlRequestSettings,
     /// How strictly its answers are read.
@@ -50,6 +57,10 @@ pub struct SamlProviderView {
     pub want_authn_requests_signed: bool,
     /// The certificates whose keys its signatures are checked with, and no others.
     pub certificates: Vec<SamlCertificateView>,
+    /// Certificates that are new in the metadata and wait for approval (`connection.approve_saml`). Nothing is checked
+    /// with them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pending_certificates: Vec<SamlCertificateView>,
     /// Until when the metadata holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub valid_until: Option<Timestamp>,
@@ -73,7 +84,7 @@ pub struct SamlCertificateView {
     pub not_after: Timestamp,
 }
 
-/// Who authd is to the identity provider. None of these addresses ever changes.
+/// Who authd is to the identity provider. None of these addresses changes by itself.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SamlServiceView {
@@ -85,19 +96,28 @@ pub struct SamlServiceView {
     pub metadata_url: String,
     /// Where logout messages go.
     pub slo_url: String,
-    /// The certificate that requests are signed and assertions encrypted with, as PEM.
+    /// The certificate of the key that signs, as PEM; assertions are encrypted to it, too, unless there is another.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub certificate: Option<String>,
+    /// The certificate that assertions are encrypted to, where that is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption_certificate: Option<String>,
+    /// The certificate of the key that signs next (`connection.rotate_saml_key`): give it to the provider before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_certificate: Option<String>,
+    /// Certificates of keys that were replaced: what is encrypted to them is still opened.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier_certificates: Vec<SamlCertificateView>,
 }
 
 impl SamlView {
     /// Of a connection's configuration.
     pub(in crate::connection) fn of(cx: &Context, connection: ConnectionId, config: &Config) -> Self {
         let url = &cx.deployment.public_url;
-        let security = &config.security;
+        let (security, service) = (&config.security, &config.service);
         let want = security.want();
         let size = |size: usize| u64::try_from(size).ok();
-        let own = (!config.service.certificate.is_empty()).then(|| armour(&config.service.certificate));
+        let own = (!service.certificate.is_empty()).then(|| armour(&service.certificate));
         Self {
             identity_provider: config.idp.as_ref().map(|idp| SamlProviderView {
                 entity_id: idp.entity_id.clone(),
@@ -105,11 +125,14 @@ impl SamlView {
                 binding: if idp.sign_in().is_some_and(|at| at.post) { "HTTP-POST" } else { "HTTP-Redirect" }.to_owned(),
                 slo_url: idp.logout(false).map(|at| at.location.clone()),
                 want_authn_requests_signed: idp.wants_signed,
-                certificates: idp.read_certificates().into_iter().map(SamlCertificateView::from).collect(),
+                certificates: views(idp.keys()),
+                pending_certificates: views(idp.pending.iter().map(|pinned| pinned.0.clone())),
                 valid_until: idp.valid_until,
                 learnt_at: idp.learnt_at,
             }),
             metadata_url: config.metadata_url.clone(),
+            require_approval: config.approve.unwrap_or(false),
+            metadata_signing_certificates: views(config.metadata_signers.iter().map(|pinned| pinned.0.clone())),
             request: SamlRequestSettings {
                 sign_authn_requests: Some(config.signs()),
                 name_id_format: config.request.name_id_format.clone(),
@@ -129,14 +152,17 @@ impl SamlView {
                 max_response_size: size(security.response_size()),
             },
             service_provider: SamlServiceView {
-                entity_id: match config.service.entity_id.as_str() {
+                entity_id: match service.entity_id.as_str() {
                     "" => metadata_url(url, connection),
                     id => id.to_owned(),
                 },
-                acs_url: acs_url(url, connection),
+                acs_url: service.acs_at(url, connection),
                 metadata_url: metadata_url(url, connection),
-                slo_url: slo_url(url, connection),
+                slo_url: service.slo_at(url, connection),
                 certificate: own,
+                encryption_certificate: service.encryption.as_ref().map(|own| armour(&own.certificate)),
+                next_certificate: service.next.as_ref().map(|own| armour(&own.certificate)),
+                earlier_certificates: views(service.earlier.iter().map(|own| own.certificate.clone())),
             },
             profile: SamlProfileSettings {
                 mapping: Some(SamlMappingSettings::of(config)),
@@ -144,6 +170,11 @@ impl SamlView {
             },
         }
     }
+}
+
+/// Certificates as they are shown, without what cannot be read.
+pub(super) fn views(all: impl IntoIterator<Item = Vec<u8>>) -> Vec<SamlCertificateView> {
+    all.into_iter().filter_map(|der| Certificate::read(&der)).map(SamlCertificateView::from).collect()
 }
 
 impl From<Certificate> for SamlCertificateView {

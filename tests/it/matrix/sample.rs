@@ -164,6 +164,8 @@ impl Scene {
                 let at = self.saml_metadata().await;
                 json!({"id": self.saml(Some(at)).await})
             }
+            "connection.approve_saml" => json!({"id": self.saml(None).await, "certificates": ["00"]}),
+            "connection.rotate_saml_key" => json!({"id": self.saml(None).await, "step": "retire"}),
             "connection.restore" => {
                 let connection = self.connection().await;
                 self.authd.operate("connection.delete", json!({"id": connection})).await;

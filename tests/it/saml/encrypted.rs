@@ -241,7 +241,8 @@ fn dos_05_the_worst_documents_cost_little() {
     }
 }
 
-fn worst(idp: &Idp, mode: Mode) {
+/// Messages around a genuine one that cost as much as they can.
+pub(super) fn documents(idp: &Idp, mode: Mode) -> Vec<(&'static str, String)> {
     let genuine = idp.answer(NAME).mode(mode).xml();
     let budget = saml::MAX_MESSAGE / 4 * 3 - genuine.len() - 512;
     let fill = |unit: &dyn Fn(usize) -> String, most: usize| {
@@ -270,7 +271,7 @@ fn worst(idp: &Idp, mode: Mode) {
     let rungs: String = (0..20).rev().map(|n| format!("</x{n}>")).collect();
     let prefixed = fill(&|n| format!("<p00:e p00:a{n}='' p01:b{n}=''/>"), 4_000);
     let long = "u".repeat(60_000);
-    let documents: Vec<(&str, String)> = vec![
+    vec![
         ("attributes", extensions(&format!("<x{attributes}/>"))),
         ("namespaces", extensions(&format!("<x{spaces}/>"))),
         ("elements", extensions(&fill(&|_| "<x/>".into(), usize::MAX))),
@@ -297,9 +298,12 @@ fn worst(idp: &Idp, mode: Mode) {
         ("ids", extensions(&fill(&|n| format!("<x ID='i{n}'/>"), 4_900))),
         ("prefix lists", extensions(&fill(&|n| format!("<y xmlns='u{n}'/>"), 4_900))),
         ("a long name", extensions(&format!("<{}/>", "n".repeat(budget - 10)))),
-    ];
+    ]
+}
+
+fn worst(idp: &Idp, mode: Mode) {
     let debug = if cfg!(debug_assertions) { 40 } else { 1 };
-    for (name, xml) in documents {
+    for (name, xml) in documents(idp, mode) {
         let text = posted(&xml);
         let cost = each(|| {
             let _ = saml::read(&text, &idp.expect(), &mut Checks::new());

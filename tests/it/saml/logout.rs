@@ -49,7 +49,7 @@ fn response(idp: &Idp, answered: &str) -> (String, String) {
     (xml, id)
 }
 
-fn signed(text: &(String, String), key: &Key) -> String {
+pub(super) fn signed(text: &(String, String), key: &Key) -> String {
     let prefixes = Prefixes::random();
     sign(&rename(&text.0, &prefixes), &text.1, key, &Signing::with(key), &prefixes)
 }
@@ -59,7 +59,7 @@ fn encoded(text: &str) -> String {
 }
 
 /// A query as a provider writes it; percent signs in lower case now and then.
-fn query(xml: &str, parameter: &str, key: &Key, relay: Option<&str>, lower: bool) -> String {
+pub(super) fn query(xml: &str, parameter: &str, key: &Key, relay: Option<&str>, lower: bool) -> String {
     let mut packed = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
     packed.write_all(xml.as_bytes()).unwrap();
     let case = |text: String| {

@@ -102,6 +102,26 @@ impl Key {
     }
 }
 
+impl Key {
+    /// The same key in another certificate, which ends at the beginning of that day.
+    pub fn ending(&self, (year, month, day): (i32, u8, u8)) -> Vec<u8> {
+        let algorithm = match self.pair {
+            Pair::Rsa(_) => &rcgen::PKCS_RSA_SHA256,
+            Pair::P256(_) => &rcgen::PKCS_ECDSA_P256_SHA256,
+        };
+        let key = rcgen::KeyPair::from_pkcs8_der_and_sign_algo(&(&*self.pkcs8).into(), algorithm).unwrap();
+        let mut params = rcgen::CertificateParams::new(vec![]).unwrap();
+        params.distinguished_name.push(rcgen::DnType::CommonName, "idp.example");
+        params.not_after = rcgen::date_time_ymd(year, month, day);
+        params.self_signed(&key).unwrap().der().to_vec()
+    }
+
+    /// The private key as a file has it.
+    pub fn pem(&self) -> String {
+        format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(&self.pkcs8))
+    }
+}
+
 fn certificate(pkcs8: &[u8], algorithm: &'static rcgen::SignatureAlgorithm, name: &str) -> Vec<u8> {
     let key = rcgen::KeyPair::from_pkcs8_der_and_sign_algo(&pkcs8.into(), algorithm).unwrap();
     let mut params = rcgen::CertificateParams::new(vec![]).unwrap();
@@ -422,7 +442,7 @@ pub fn canonical(xml: &str, id: &str) -> Vec<u8> {
     canonicalize_doc(&document, C14nMode::Exclusive, Some(&nodes), &[] as &[&str]).unwrap()
 }
 
-/// Signs the element with that ID; the signature comes after its Issuer.
+/// Signs the element with that ID; the signature comes after its Issuer, if it has one.
 pub fn sign(xml: &str, id: &str, key: &Key, how: &Signing, prefixes: &Prefixes) -> String {
     let octets = canonical(xml, id);
     let digest = how.digest_value.clone().unwrap_or_else(|| STANDARD.encode(sum(&how.digest, &octets)));
@@ -456,8 +476,15 @@ pub fn sign(xml: &str, id: &str, key: &Key, how: &Signing, prefixes: &Prefixes) 
     ));
     let document = uppsala::parse(xml).unwrap();
     let node = element(&document, id);
-    let issuer = document.first_child_element_by_name_ns(node, saml::names::ASSERTION, "Issuer").unwrap();
-    let place = document.node_range(issuer).unwrap().end;
+    let issuer = document.first_child_element_by_name_ns(node, saml::names::ASSERTION, "Issuer");
+    // Metadata has no issuer: there it comes first.
+    let place = match issuer {
+        Some(issuer) => document.node_range(issuer).unwrap().end,
+        None => {
+            let start = document.node_range(node).unwrap().start;
+            start + xml[start..].find('>').unwrap() + 1
+        }
+    };
     format!("{}{signature}{}", &xml[..place], &xml[place..])
 }
 
