@@ -340,6 +340,10 @@ pub mod codes {
         PRECONDITION_FAILED = Stale "precondition_failed", "The resource has another version by now.", "Read it again, then repeat the change with its new `ETag`.";
         NOT_A_PERSON = Invalid "not_a_person", "The token is not a person's, so there is no `/Me`.", "";
 
+        // webhooks that come in
+        WEBHOOK_SIGNATURE = Unauthenticated "webhook_signature", "The message is not signed by a secret of this address, or not of now.", "Check the secret at the sender, and the clocks of both sides.";
+        WEBHOOK_DUPLICATE = Conflict "webhook_duplicate", "The message has come before.", "";
+
         // doors
         HOST_NOT_SERVED = Invalid "host_not_served", "This host name is not served here.", "Use the public URL.";
         SHUTTING_DOWN = Unavailable "shutting_down", "authd is stopping.", "Try again in a moment.";

@@ -145,6 +145,8 @@ id! {
     DeliveryId = "dlv_";
     /// A webhook endpoint of a team.
     EndpointId = "whe_";
+    /// An address that other services tell authd of people at.
+    InboundId = "inb_";
     /// A signing key.
     SigningKeyId = "sig_";
     /// An event of the log.

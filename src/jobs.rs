@@ -1,8 +1,8 @@
 //! # jobs — clock-driven chores
 //!
 //! *Owns* what is done again and again without being asked: sweeping what has expired or was ended, signing the log's
-//! end, turning the signing keys, asking DNS again for the proofs of domains, reading directories, and the metadata of SAML
-//! identity providers.
+//! end, erasing people, turning the signing keys, asking DNS again for the proofs of domains, reading directories, and
+//! the metadata of SAML identity providers.
 //! *Gives* `run`. *Needs* the world. *Never* holds a rule: what expires says so itself.
 
 pub mod ended;
@@ -13,6 +13,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval_at};
 
 use crate::access::{Caller, World, refusal};
 use crate::audit;
+use crate::care::erasure;
 use crate::connection::{Connection, domain, saml};
 use crate::error::Result;
 use crate::event::Origin;
@@ -41,6 +42,8 @@ const TENDED: usize = 64;
 /// So many of them are asked for then: a thousand that are due at once take a quarter of an hour, not a second.
 const RECHECKED: usize = 64;
 
+/// Between two looks at whether somebody is to be erased.
+const ERASE: Duration = Duration::from_secs(2);
 /// Between two looks at which signing keys have a step to take.
 const KEYS: Duration = Duration::from_secs(60);
 
@@ -53,7 +56,7 @@ pub async fn run(world: World, rotate_every: Option<Duration>, stop: impl Future
         ticks
     };
     let (mut sweep, mut trim, mut checkpoint, mut keys) = (ticks(SWEEP), ticks(TRIM), ticks(CHECKPOINT), ticks(KEYS));
-    let mut prune = ticks(PRUNE);
+    let (mut prune, mut erase) = (ticks(PRUNE), ticks(ERASE));
     // Beside the others: name servers that do not answer hold nothing up.
     let domains = rechecked(&world, ticks(RECHECK));
     let directories = synchronized(&world, ticks(SYNC));
@@ -74,6 +77,9 @@ pub async fn run(world: World, rotate_every: Option<Duration>, stop: impl Future
             }
             _ = prune.tick() => if let Err(error) = pruned(&world).await {
                 tracing::warn!(code = error.code(), "the log was not pruned: {}", error.log_line());
+            },
+            _ = erase.tick() => if let Err(error) = erased(&world).await {
+                tracing::warn!(code = error.code(), "a person was not erased: {}", error.log_line());
             },
             _ = trim.tick() => if let Err(error) = trimmed(&world).await {
                 tracing::warn!(code = error.code(), "traces were not trimmed: {}", error.log_line());
@@ -114,6 +120,14 @@ async fn trimmed(world: &World) -> Result<()> {
             return Ok(());
         }
     }
+}
+
+/// People are erased in pieces, so that requests come in between.
+async fn erased(world: &World) -> Result<()> {
+    while erasure::turn(world).await? {
+        tokio::task::yield_now().await;
+    }
+    Ok(())
 }
 
 /// What is older than its retention; what has still to be sent stays.

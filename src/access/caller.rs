@@ -3,7 +3,7 @@
 use super::grant::{Grant, Grants};
 use crate::error::{Error, Result, codes};
 use crate::event::Actor;
-use crate::id::{ApiKeyId, OrganizationId, ScimTokenId, UserId};
+use crate::id::{ApiKeyId, InboundId, OrganizationId, ScimTokenId, UserId};
 
 /// A caller whose credential was checked. Holding one is the proof; only the doors' authentication makes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +40,13 @@ pub enum Caller {
         /// Its organization.
         organization: OrganizationId,
     },
+    /// A service of people, by a message that it signed. It holds no grant either.
+    Inbound {
+        /// The address it was told to send to.
+        endpoint: InboundId,
+        /// Its organization.
+        organization: OrganizationId,
+    },
     /// authd itself.
     System,
     /// Nobody.
@@ -67,7 +74,7 @@ impl Caller {
         match self {
             Self::Operator { .. } | Self::System => Grants::all(),
             Self::ApiKey { grants, .. } | Self::User { grants, .. } => grants.clone(),
-            Self::Directory { .. } | Self::Anonymous => Grants::none(),
+            Self::Directory { .. } | Self::Inbound { .. } | Self::Anonymous => Grants::none(),
         }
     }
 
@@ -76,7 +83,8 @@ impl Caller {
         match self {
             Self::ApiKey { organization, .. }
             | Self::User { organization, .. }
-            | Self::Directory { organization, .. } => Some(*organization),
+            | Self::Directory { organization, .. }
+            | Self::Inbound { organization, .. } => Some(*organization),
             Self::Operator { .. } | Self::System | Self::Anonymous => None,
         }
     }
@@ -86,7 +94,9 @@ impl Caller {
         match self {
             Self::ApiKey { user, .. } => *user,
             Self::User { id, .. } => *id,
-            Self::Operator { .. } | Self::Directory { .. } | Self::System | Self::Anonymous => None,
+            Self::Operator { .. } | Self::Directory { .. } | Self::Inbound { .. } | Self::System | Self::Anonymous => {
+                None
+            }
         }
     }
 
@@ -108,6 +118,7 @@ impl Caller {
             Self::ApiKey { id, .. } => Actor::ApiKey(*id),
             Self::User { id: Some(id), .. } => Actor::User(*id),
             Self::Directory { token, .. } => Actor::Scim(*token),
+            Self::Inbound { endpoint, .. } => Actor::Webhook(*endpoint),
             // A token for a bare role is the operator's doing; its uid was logged when it was made.
             Self::User { id: None, .. } | Self::System => Actor::System,
             Self::Anonymous => Actor::Anonymous,

@@ -11,7 +11,7 @@ use crate::event::{EventKind, EventView, Outcome};
 use crate::store::Batch;
 
 /// The columns of the CSV, in their order.
-const COLUMNS: &str = "seq,eventId,occurredAt,kind,organizationId,actorType,actorId,subjectType,subjectId,targets,outcome,errorCode,requestId,ip,data\r\n";
+const COLUMNS: &str = "seq,eventId,occurredAt,kind,organizationId,actorType,actorId,subjectType,subjectId,targets,outcome,errorCode,requestId,ip,data,erased\r\n";
 
 /// How an export is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -114,6 +114,7 @@ fn row(event: &EventView, text: &mut String) {
         optional(event.request_id.map(|id| id.to_string())),
         optional(event.ip.map(|ip| ip.to_string())),
         data,
+        if event.erased { "true".to_owned() } else { String::new() },
     ];
     for (place, cell) in cells.iter().enumerate() {
         if place > 0 {

@@ -1,16 +1,20 @@
-//! # care — what keeps a deployment well: its master key, and a look at its state
+//! # care — what keeps a deployment well: its master key, the erasing of people, and a look at its state
 //!
-//! *Owns* the rotation of the master key (the one list of records with sealed values), and what a running authd
-//! knows that `authd doctor` asks about.
-//! *Gives* `finish_rotation` to a start, the operations on the master key, `Examine` to the doctor.
-//! *Needs* every module that keeps something sealed or something that ends. *Never* shows key material: a key is
+//! *Owns* the rotation of the master key (the one list of records with sealed values), the erasing of what is kept of a
+//! person (the one list of what that is), and what a running authd knows that `authd doctor` asks about.
+//! *Gives* `finish_rotation` to a start, `erasure::turn` to the chores, the operations on the master key, `Examine` to
+//! the doctor. *Needs* every module that keeps something sealed, something personal or something that ends. *Never* shows key material: a key is
 //! named by its fingerprint.
 
+mod erase;
+pub mod erasure;
 pub mod examine;
 mod ops;
 pub mod rotation;
 mod sealed;
 
+pub use erase::{EraseUser, ErasedUser};
+pub use erasure::Erasure;
 pub use examine::Examine;
 pub use ops::{RotateMasterKey, ShowMasterKey};
 pub use rotation::finish_rotation;
@@ -20,5 +24,5 @@ use crate::access::Catalogue;
 
 /// Adds the operations of this module.
 pub fn catalogue(catalogue: Catalogue) -> Catalogue {
-    catalogue.with::<ShowMasterKey>().with::<RotateMasterKey>().with::<Examine>()
+    catalogue.with::<ShowMasterKey>().with::<RotateMasterKey>().with::<Examine>().with::<EraseUser>()
 }

@@ -13,7 +13,7 @@ use crate::provider::RefreshFamily;
 use crate::signin::Attempt;
 use crate::store::{Batch, Query, Record};
 use crate::token::SigningKey;
-use crate::webhook::Endpoint;
+use crate::webhook::{Endpoint, Inbound};
 
 /// So many records are looked at, and sealed anew in one commit.
 const CHUNK: usize = 200;
@@ -43,7 +43,14 @@ pub struct Chunk {
 
 /// Every kind of record with sealed values. The one record that is not here is the master key's own: it goes last.
 pub fn sealed() -> Vec<Box<dyn Resealing>> {
-    vec![of::<Connection>(), of::<SigningKey>(), of::<RefreshFamily>(), of::<Attempt>(), of::<Endpoint>()]
+    vec![
+        of::<Connection>(),
+        of::<SigningKey>(),
+        of::<RefreshFamily>(),
+        of::<Attempt>(),
+        of::<Endpoint>(),
+        of::<Inbound>(),
+    ]
 }
 
 struct Of<T>(PhantomData<fn() -> T>);

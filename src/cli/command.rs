@@ -39,6 +39,7 @@ const NOUNS: &[(&str, &str)] = &[
     ("key", "The keys that tokens are signed with"),
     ("audit", "The log of everything that happened"),
     ("webhook", "Servers of the team's that are told what happens"),
+    ("inbound", "Other services that tell of people by webhook, such as Clerk"),
     ("delivery", "What was sent to webhooks, and how it was answered"),
     ("token", "Tokens for authd's own API"),
     ("signin", "Sign-ins, looked at afterwards"),

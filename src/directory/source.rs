@@ -1,7 +1,7 @@
 //! Who speaks of people: a sign-in, a directory, an administrator.
 
 use super::identity::IdentitySource;
-use crate::id::{ConnectionId, IssuerId, OrganizationId};
+use crate::id::{ConnectionId, InboundId, IssuerId, OrganizationId};
 use crate::policy::Authority;
 
 /// A source of what is known of people.
@@ -25,6 +25,9 @@ pub enum Source {
     /// Tokens of a trusted issuer that people come with.
     #[n(5)]
     Issuer(#[n(0)] IssuerId),
+    /// Webhooks that come in for no connection.
+    #[n(6)]
+    InboundAlone(#[n(0)] InboundId),
 }
 
 impl Source {
@@ -32,6 +35,8 @@ impl Source {
     pub fn connection(self) -> Option<ConnectionId> {
         match self {
             Self::SignIn(id) | Self::Scim(id) | Self::Sync(id) | Self::Inbound(id) => Some(id),
+            // A directory of its own, which no connection ever has the number of.
+            Self::InboundAlone(id) => Some(ConnectionId::from_bytes(id.bytes())),
             Self::Admin | Self::Issuer(_) => None,
         }
     }
@@ -45,7 +50,8 @@ impl Source {
 
     /// The connection it belongs to, if there really is one.
     pub fn real_connection(self, organization: OrganizationId) -> Option<ConnectionId> {
-        self.connection().filter(|id| *id != Self::own_directory(organization))
+        let alone = matches!(self, Self::InboundAlone(_));
+        self.connection().filter(|id| !alone && *id != Self::own_directory(organization))
     }
 
     /// Whose identifiers of people it speaks in.
@@ -65,7 +71,7 @@ impl Source {
     pub fn authority(self) -> Authority {
         match self {
             Self::SignIn(_) | Self::Issuer(_) => Authority::Connection,
-            Self::Scim(_) | Self::Sync(_) | Self::Inbound(_) => Authority::Scim,
+            Self::Scim(_) | Self::Sync(_) | Self::Inbound(_) | Self::InboundAlone(_) => Authority::Scim,
             Self::Admin => Authority::App,
         }
     }
@@ -77,9 +83,14 @@ impl Source {
             Self::Scim(_) => "scim",
             Self::Sync(_) => "sync",
             Self::Admin => "administrator",
-            Self::Inbound(_) => "inbound",
+            Self::Inbound(_) | Self::InboundAlone(_) => "inbound",
             Self::Issuer(_) => "issuer",
         }
+    }
+
+    /// Whether it says of each address whether somebody has verified it. The other directories vouch for all of them.
+    pub fn says_what_is_verified(self) -> bool {
+        matches!(self, Self::Inbound(_) | Self::InboundAlone(_))
     }
 
     /// Whether it speaks about people who are not there themselves.

@@ -1,6 +1,6 @@
 //! Who really acted.
 
-use crate::id::{ApiKeyId, AppId, ScimTokenId, UserId};
+use crate::id::{ApiKeyId, AppId, InboundId, ScimTokenId, UserId};
 
 /// The one who acted; never the one on whose behalf.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub enum Actor {
     Scim(ScimTokenId),
     /// An app, as an OAuth client.
     App(AppId),
+    /// A service of people, by a signed message.
+    Webhook(InboundId),
     /// authd itself.
     System,
     /// Nobody that is known yet.
@@ -25,7 +27,7 @@ pub enum Actor {
 }
 
 impl Actor {
-    /// `operator`, `user`, `api_key`, `scim`, `oauth_client`, `system` or `anonymous`.
+    /// `operator`, `user`, `api_key`, `scim`, `oauth_client`, `webhook`, `system` or `anonymous`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Operator { .. } => "operator",
@@ -33,6 +35,7 @@ impl Actor {
             Self::ApiKey(_) => "api_key",
             Self::Scim(_) => "scim",
             Self::App(_) => "oauth_client",
+            Self::Webhook(_) => "webhook",
             Self::System => "system",
             Self::Anonymous => "anonymous",
         }
@@ -46,6 +49,7 @@ impl Actor {
             Self::ApiKey(id) => Some(id.to_string()),
             Self::Scim(id) => Some(id.to_string()),
             Self::App(id) => Some(id.to_string()),
+            Self::Webhook(id) => Some(id.to_string()),
             Self::System | Self::Anonymous => None,
         }
     }

@@ -33,6 +33,8 @@ kinds! {
     UserDeprovisioned = "user.deprovisioned", "A person has left: their source, or an administrator, ended their access.";
     UserReactivated = "user.reactivated", "A person was given their access back, or was admitted.";
     UserDeleted = "user.deleted", "A person's access ended, and what the organization knew of them was deleted.";
+    UserErased = "user.erased", "What is kept of a person was asked to be erased; their details in the log follow.";
+    ErasureCompleted = "user.erasure_completed", "The log, and what was sent of it, tells nothing personal of an erased person any more.";
     AccountLinked = "account.linked", "An identity of an upstream provider was linked to a person.";
     AccountUnlinked = "account.unlinked", "An identity of an upstream provider was taken off a person.";
     GroupCreated = "group.created", "A directory made a group known.";
@@ -132,6 +134,13 @@ kinds! {
     DeliveryAttempted = "webhook.delivery.attempted", "A webhook endpoint did not take an event; it is tried again.";
     DeliverySucceeded = "webhook.delivery.succeeded", "A webhook endpoint has taken an event.";
     DeliveryFailed = "webhook.delivery.failed", "A webhook endpoint was given up for an event.";
+    InboundCreated = "webhook.inbound.created", "An address was made at which another service tells of people.";
+    InboundRemoved = "webhook.inbound.removed", "An address at which another service told of people was removed.";
+    InboundSecretRotated = "webhook.inbound.secret_rotated", "An address at which another service tells of people was given a new secret.";
+    InboundApplied = "webhook.inbound.applied", "What another service told of a person was taken over.";
+    InboundPassedOver = "webhook.inbound.passed_over", "What another service told of a person was older than what is known.";
+    InboundDuplicate = "webhook.inbound.duplicate", "A message of another service came again; nothing was done.";
+    InboundRefused = "webhook.inbound.refused", "A message of another service was refused.";
     AuditExported = "audit.exported", "The log was exported.";
     RetentionSet = "audit.retention_set", "How long the log is kept was set.";
     AuditPruned = "audit.pruned", "The oldest part of the log was removed, as its retention says.";

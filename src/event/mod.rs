@@ -2,10 +2,12 @@
 //!
 //! *Owns* `Event`, `EventKind` (closed), `Actor`, and their form in the log.
 //! *Gives* `Event::new(…)…` to whoever changes something; `Event::read` to whoever tails the log.
-//! *Needs* ids and the store's `LogEntry`. *Never* holds a token, a password, a key or a hash.
+//! *Needs* ids and the store's `LogEntry`. *Never* holds a token, a password, a key or a hash: nobody writes one, and what
+//! looks like one all the same is taken out (`redact`) before the log, and whoever reads it, sees it.
 
 mod actor;
 mod kind;
+mod redact;
 mod view;
 
 use std::net::IpAddr;
@@ -181,7 +183,8 @@ impl Event {
 
 impl From<Event> for LogEntry {
     fn from(mut event: Event) -> Self {
-        let detail = Detail { ip: event.ip.take(), data: std::mem::take(&mut event.data) };
+        let mut detail = Detail { ip: event.ip.take(), data: std::mem::take(&mut event.data) };
+        redact::redact(&mut detail.data);
         Self {
             kind: event.kind.name().to_owned(),
             org: event.organization_id.map(OrganizationId::bytes),

@@ -55,12 +55,15 @@ pub struct EventView {
     /// What else is worth knowing.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub data: Map<String, Value>,
+    /// Its address and data were erased, with a person whom they told of.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub erased: bool,
 }
 
 impl EventView {
     /// From a row of the log. Errors: `storage_corrupt`.
     pub fn read(logged: &Logged) -> Result<Self> {
-        Ok(Self::of(logged.row.seq, Event::read(logged)?))
+        Ok(Self { erased: logged.detail.is_none(), ..Self::of(logged.row.seq, Event::read(logged)?) })
     }
 
     /// From an event and its number.
@@ -84,6 +87,7 @@ impl EventView {
             request_id: event.request_id,
             ip: event.ip,
             data: event.data,
+            erased: false,
         }
     }
 

@@ -14,6 +14,7 @@ use crate::directory::{EmailAddress, SourceFacts};
 use crate::error::{Error, Result, codes};
 use crate::id::OrganizationId;
 use crate::policy::{GroupsMode, JitMode, Policy, Protocol, RolesMode};
+use crate::store::Query;
 
 /// The policy as it holds for people of one connection: what the connection sets is in the policy's place.
 pub fn effective(policy: &Policy, connection: &Connection) -> Policy {
@@ -79,6 +80,36 @@ pub async fn facts_of_issuer(cx: &Context, organization: OrganizationId, email: 
     if let Some(email) = email {
         let address = EmailAddress::parse(email).map_err(|error| Error::new(&codes::PROFILE_INVALID).because(error))?;
         facts.domain_owned_elsewhere = domain::owner_of(&cx.store, &address.domain).await?.is_some();
+    }
+    Ok(facts)
+}
+
+/// The facts of a directory that belongs to the organization and to no connection: it speaks for every domain that the
+/// organization has proven. Errors: `profile_invalid` for an address that cannot be one.
+pub async fn facts_of_own_directory(
+    cx: &Context,
+    organization: OrganizationId,
+    email: Option<&str>,
+) -> Result<SourceFacts> {
+    let mut facts = facts_of_administrators(cx, organization).await?;
+    let mut cursor = None;
+    loop {
+        let query = Query::by("organization", organization.bytes()).limit(1_000).after(cursor);
+        let page = cx.store.page::<Connection>(query).await?;
+        for connection in page.items {
+            let owned = domain::owned_by(&cx.store, connection.id).await?;
+            facts.domains.extend(owned.into_iter().map(|domain| domain.name));
+        }
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    if let Some(email) = email {
+        let address = EmailAddress::parse(email).map_err(|error| Error::new(&codes::PROFILE_INVALID).because(error))?;
+        if !facts.domains.contains(&address.domain) {
+            facts.domain_owned_elsewhere = domain::owner_of(&cx.store, &address.domain).await?.is_some();
+        }
     }
     Ok(facts)
 }

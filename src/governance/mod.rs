@@ -34,7 +34,9 @@ pub use enforcement::{
 };
 pub use explain::{Arriving, explain};
 pub use explanation::{DomainStanding, Ending, Explanation, Facts, FieldChange, Match, RoleReason, Sessions};
-pub use facts::{SetBy, Setting, effective, facts_of, facts_of_administrators, facts_of_issuer};
+pub use facts::{
+    SetBy, Setting, effective, facts_of, facts_of_administrators, facts_of_issuer, facts_of_own_directory,
+};
 pub use ops::{GetPolicy, PolicyUpdate, ResetPolicy, UpdatePolicy};
 pub use patch::{Change, apply as apply_patch, schema as patch_schema};
 pub use record::{OrganizationPolicy, policy_of};

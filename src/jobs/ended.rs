@@ -17,6 +17,7 @@ use crate::scim::ScimToken;
 use crate::session::{Lifetimes, Session};
 use crate::store::{Batch, Key, Query, Record, Store, Stored};
 use crate::token::{ApiKey, TrustedIssuer};
+use crate::webhook::{Endpoint, Inbound, KnownPerson};
 
 /// About so many rows go in one commit, so that requests come in between.
 const CHUNK: usize = 300;
@@ -68,6 +69,9 @@ impl Chunk<'_> {
         self.all::<Consent>("organization").await?;
         self.all::<TrustedIssuer>("organization").await?;
         self.all::<App>("organization").await?;
+        self.all::<Endpoint>("organization").await?;
+        self.all::<Inbound>("organization").await?;
+        self.all::<KnownPerson>("organization").await?;
         if let Some(policy) = self.store.get(OrganizationPolicy::key_of(self.organization)).await? {
             self.delete::<OrganizationPolicy>(&policy);
         }

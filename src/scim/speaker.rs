@@ -5,13 +5,12 @@ use axum::http::{HeaderMap, header};
 use super::token::ScimToken;
 use crate::access::throttle::{self, Rule};
 use crate::access::{Caller, Context, Grant};
-use crate::connection::{Connection, domain};
-use crate::directory::{EmailAddress, Organization, Source, SourceFacts};
+use crate::connection::Connection;
+use crate::directory::{Organization, Source, SourceFacts};
 use crate::error::{Error, Kind, Result, codes};
-use crate::governance::{facts_of, policy_of};
+use crate::governance::{facts_of, facts_of_own_directory};
 use crate::id::{ConnectionId, OrganizationId};
-use crate::policy::Protocol;
-use crate::store::{Batch, Query};
+use crate::store::Batch;
 use crate::token::{Keyring, authenticate};
 
 /// A directory that speaks: a connection's, or the organization's own.
@@ -86,34 +85,7 @@ impl Speaker {
         if let Some(connection) = &self.connection {
             return facts_of(cx, connection, email).await;
         }
-        let mut domains = Vec::new();
-        let mut cursor = None;
-        loop {
-            let query = Query::by("organization", self.organization.bytes()).limit(1_000).after(cursor);
-            let page = cx.store.page::<Connection>(query).await?;
-            for connection in page.items {
-                let owned = domain::owned_by(&cx.store, connection.id).await?;
-                domains.extend(owned.into_iter().map(|domain| domain.name));
-            }
-            cursor = page.next;
-            if cursor.is_none() {
-                break;
-            }
-        }
-        let address = email.map(EmailAddress::parse).transpose()?;
-        let domain_owned_elsewhere = match address.filter(|address| !domains.contains(&address.domain)) {
-            Some(address) => domain::owner_of(&cx.store, &address.domain).await?.is_some(),
-            None => false,
-        };
-        Ok(SourceFacts {
-            organization: self.organization,
-            protocol: Protocol::Oidc,
-            jit: None,
-            default_role: None,
-            domains,
-            domain_owned_elsewhere,
-            policy: policy_of(&cx.store, self.organization).await?,
-        })
+        facts_of_own_directory(cx, self.organization, email).await
     }
 }
 

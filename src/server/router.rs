@@ -21,6 +21,7 @@ use crate::provider;
 use crate::scim;
 use crate::signin::{self, Signin};
 use crate::store::Batch;
+use crate::webhook;
 
 /// What is served where.
 pub struct Server {
@@ -48,7 +49,8 @@ impl Server {
             .with_state(world.clone())
             .merge(provider::http(world.clone(), app.keyring.clone()))
             .merge(signin::http(signin))
-            .merge(scim::http(world.clone(), app.keyring.clone()));
+            .merge(scim::http(world.clone(), app.keyring.clone()))
+            .merge(webhook::http(world.clone()));
         let routes = finish(shared.clone().merge(people));
         // A public URL with a path: a proxy may leave the path on, or take it off.
         let public = match url.path() {

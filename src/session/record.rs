@@ -170,7 +170,7 @@ pub struct Opened {
 
 impl Session {
     /// The value of the `member` index: one person in one organization.
-    pub(super) fn member(organization: OrganizationId, user: UserId) -> Vec<u8> {
+    pub fn member(organization: OrganizationId, user: UserId) -> Vec<u8> {
         [organization.bytes(), user.bytes()].concat()
     }
 

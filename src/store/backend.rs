@@ -309,8 +309,8 @@ pub trait Backend: Send + Sync + 'static {
         limit: usize,
         indexes: &dyn Fn(&Row) -> Result<Vec<Index>>,
     ) -> Result<Option<Key>>;
-    /// Removes the detail of a log row. False when there was none.
-    fn erase_detail(&self, seq: u64) -> Result<bool>;
+    /// Removes the details of log rows, in one transaction. Tells how many there were.
+    fn erase_details(&self, rows: &[u64]) -> Result<usize>;
     /// Keeps what `sign` makes of the head, unless the newest checkpoint covers it already.
     fn checkpoint(&self, sign: &dyn Fn(&Head) -> Checkpoint) -> Result<Option<Checkpoint>>;
     /// Removes at most `limit` rows from the log's beginning, none behind `until`, with all that belongs to them, and

@@ -258,10 +258,10 @@ impl Store {
         }
     }
 
-    /// Erases the detail of a log row; the chain still holds. False when there was none. The bytes may stay in free
-    /// pages of the file until it is compacted.
-    pub async fn erase_detail(&self, seq: u64) -> Result<bool> {
-        self.inner.writer.run(move |backend| backend.erase_detail(seq)).await
+    /// Erases the details of log rows, in one transaction; the chain still holds. Tells how many there were. The bytes may
+    /// stay in free pages of the file until these are used again.
+    pub async fn erase_details(&self, rows: Vec<u64>) -> Result<usize> {
+        self.inner.writer.run(move |backend| backend.erase_details(&rows)).await
     }
 
     /// Signs and checks checkpoints with the key of another seed from now on: what the first master key of a database

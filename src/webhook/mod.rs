@@ -1,7 +1,7 @@
 //! # webhook — a team's own servers are told what happens
 //!
-//! *Owns* endpoints with their secrets and subscriptions, the signature (Standard Webhooks), and the patience with
-//! endpoints that fail. *Gives* the composer of the outbox, and the operations on endpoints and deliveries.
+//! *Owns* endpoints with their secrets and subscriptions, the signature (Standard Webhooks), the patience with
+//! endpoints that fail, and (`inbound`) the other direction: services that tell authd of people. *Gives* the composer of the outbox, and the operations on endpoints and deliveries.
 //! *Needs* the log, the outbox, the one outbound client. *Never* delivers `webhook.delivery.*`: that would never end.
 //!
 //! ```text
@@ -15,6 +15,7 @@ mod composer;
 mod deliveries;
 mod endpoint;
 mod health;
+mod inbound;
 mod ops;
 mod replay;
 mod secret;
@@ -24,6 +25,10 @@ pub use composer::{KIND, Webhooks};
 pub use deliveries::{DeliveryView, GetDelivery, ListDeliveries, ReplayDelivery};
 pub use endpoint::{Endpoint, Standing};
 pub use health::Health;
+pub use inbound::{
+    CreateInbound, CreatedInbound, DeleteInbound, GetInbound, Heard, Inbound, InboundView, KnownPerson, ListInbound,
+    RotateInbound, http,
+};
 pub use ops::{
     CreateEndpoint, CreatedEndpoint, DeleteEndpoint, DisableEndpoint, EnableEndpoint, EndpointView, GetEndpoint,
     ListEndpoints, RotateSecret, TestEndpoint, UpdateEndpoint,
@@ -35,6 +40,11 @@ use crate::access::Catalogue;
 use crate::error::Result;
 use crate::outbox;
 use crate::store::{Query, Store};
+
+/// The number of the row of the log that a delivery of this kind sends.
+pub fn number(delivery: &outbox::Delivery) -> Result<u64> {
+    Ok(composer::Recipe::read(delivery)?.seq)
+}
 
 /// The number of the last row of the log that no endpoint has still to be sent: the log is pruned no further.
 pub async fn delivered(store: &Store) -> Result<u64> {
@@ -73,4 +83,9 @@ pub fn catalogue(catalogue: Catalogue) -> Catalogue {
         .with::<ListDeliveries>()
         .with::<GetDelivery>()
         .with::<ReplayDelivery>()
+        .with::<CreateInbound>()
+        .with::<ListInbound>()
+        .with::<GetInbound>()
+        .with::<RotateInbound>()
+        .with::<DeleteInbound>()
 }

@@ -95,7 +95,7 @@ fn event(cx: &Context, kind: EventKind, endpoint: &Endpoint) -> Event {
     }
 }
 
-fn named(name: Option<&str>) -> Result<Option<String>> {
+pub(super) fn named(name: Option<&str>) -> Result<Option<String>> {
     let name = name.map(str::trim).filter(|name| !name.is_empty());
     match name {
         Some(name) if name.len() > 200 || name.chars().any(char::is_control) => {
@@ -177,13 +177,7 @@ impl Operation for CreateEndpoint {
             return Err(Error::says(&codes::INVALID_INPUT, format!("An organization has at most {MOST} endpoints.")));
         }
         let id = EndpointId::new(&cx.env);
-        let (text, shown) = match &self.secret {
-            Some(own) => (own.clone(), None),
-            None => {
-                let fresh = secret::fresh(cx);
-                (fresh.clone(), Some(fresh))
-            }
-        };
+        let (text, shown) = secret::given_or_fresh(cx, self.secret.as_ref());
         let endpoint = Endpoint {
             id,
             organization,
@@ -191,7 +185,7 @@ impl Operation for CreateEndpoint {
             name: named(self.name.as_deref())?,
             url: address(cx, &self.url)?,
             subscriptions: subscription::read(&self.subscriptions)?,
-            secrets: vec![SigningSecret::new(cx, id, &text)?],
+            secrets: vec![SigningSecret::new(cx, &secret::place(id), &text)?],
             standing: Standing::Active,
             disabled_for: None,
             created_at: cx.env.now(),
@@ -424,23 +418,9 @@ impl Operation for RotateSecret {
         let Stored { value: mut endpoint, revision } = Endpoint::load(&cx.store, self.id).await?;
         let now = cx.env.now();
         let until = if self.now { now } else { now + secret::OVERLAP };
-        endpoint.secrets.retain(|secret| secret.good(now));
-        for secret in &mut endpoint.secrets {
-            secret.until = Some(secret.until.map_or(until, |earlier| earlier.min(until)));
-        }
-        endpoint.secrets.retain(|secret| secret.good(now));
-        if endpoint.secrets.len() >= secret::MOST {
-            return Err(Error::says(&codes::CONFLICT, "The endpoint has too many secrets that still sign.")
-                .help("Wait until one has run out, or end the old ones: `--now`."));
-        }
-        let (text, shown) = match &self.secret {
-            Some(own) => (own.clone(), None),
-            None => {
-                let fresh = secret::fresh(cx);
-                (fresh.clone(), Some(fresh))
-            }
-        };
-        endpoint.secrets.push(SigningSecret::new(cx, endpoint.id, &text)?);
+        endpoint.secrets = secret::aged(endpoint.secrets, now, until)?;
+        let (text, shown) = secret::given_or_fresh(cx, self.secret.as_ref());
+        endpoint.secrets.push(SigningSecret::new(cx, &secret::place(endpoint.id), &text)?);
         endpoint.updated_at = now;
         let told = event(cx, EventKind::WebhookSecretRotated, &endpoint);
         batch.update(&endpoint, revision).log(told.with("olderUntil", until.to_string()));

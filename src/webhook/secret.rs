@@ -56,10 +56,10 @@ pub fn key(text: &str) -> Result<Zeroizing<Vec<u8>>> {
 }
 
 impl SigningSecret {
-    /// From its text. Errors: `invalid_input`.
-    pub fn new(cx: &Context, endpoint: EndpointId, text: &Secret) -> Result<Self> {
+    /// From its text, sealed for a place. Errors: `invalid_input`.
+    pub fn new(cx: &Context, place: &str, text: &Secret) -> Result<Self> {
         let key = key(text.expose())?;
-        let sealed = cx.deployment.master_key.seal(&cx.env, &place(endpoint), &key)?;
+        let sealed = cx.deployment.master_key.seal(&cx.env, place, &key)?;
         Ok(Self { sealed, created_at: cx.env.now(), until: None })
     }
 
@@ -67,6 +67,30 @@ impl SigningSecret {
     pub fn good(&self, now: Timestamp) -> bool {
         self.until.is_none_or(|until| now < until)
     }
+}
+
+/// A secret's text: the one that was given, or a fresh one; and once more where it is to be shown.
+pub fn given_or_fresh(cx: &Context, given: Option<&Secret>) -> (Secret, Option<Secret>) {
+    match given {
+        Some(own) => (own.clone(), None),
+        None => {
+            let fresh = fresh(cx);
+            (fresh.clone(), Some(fresh))
+        }
+    }
+}
+
+/// The secrets once another is to take their place at `until`. Errors: `conflict` when too many are good still.
+pub fn aged(mut secrets: Vec<SigningSecret>, now: Timestamp, until: Timestamp) -> Result<Vec<SigningSecret>> {
+    for secret in &mut secrets {
+        secret.until = Some(secret.until.map_or(until, |earlier| earlier.min(until)));
+    }
+    secrets.retain(|secret| secret.good(now));
+    if secrets.len() >= MOST {
+        return Err(Error::says(&codes::CONFLICT, "There are too many secrets that are good still.")
+            .help("Wait until one has run out, or end the old ones: `--now`."));
+    }
+    Ok(secrets)
 }
 
 /// `v1,<base64>`: what the packages of Svix and of Standard Webhooks verify.

@@ -114,7 +114,8 @@ impl Show {
                 self.note(&format!("there is more: --cursor {}", escaped(cursor)));
             }
             if matches!(operation, "api_key.create" | "scim.token.create")
-                || (operation.starts_with("webhook.") && value.get("secret").is_some_and(Value::is_string))
+                || ((operation.starts_with("webhook.") || operation.starts_with("inbound."))
+                    && value.get("secret").is_some_and(Value::is_string))
                 || value.get("clientSecret").is_some_and(Value::is_string)
             {
                 self.note("keep the secret now: it is not shown again");

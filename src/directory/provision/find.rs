@@ -77,12 +77,20 @@ impl Found {
         Arrival {
             way: match proposal.source {
                 Source::SignIn(_) | Source::Issuer(_) => Way::SignIn(facts.protocol),
-                Source::Scim(_) | Source::Sync(_) | Source::Inbound(_) => Way::Directory(facts.protocol),
+                Source::Scim(_) | Source::Sync(_) | Source::Inbound(_) | Source::InboundAlone(_) => {
+                    Way::Directory(facts.protocol)
+                }
                 Source::Admin => Way::Administrator,
             },
             by_identity: if self.gone { Known::Ended } else { self.known(&self.member, proposal) },
             by_email: self.known(&self.by_email, proposal),
-            email: self.standing(facts),
+            email: match self.standing(facts) {
+                // An address that nobody has verified stands for nobody, in whatever domain it is.
+                EmailStanding::Owned if proposal.source.says_what_is_verified() && !proposal.email_verified => {
+                    EmailStanding::Unclaimed
+                }
+                standing => standing,
+            },
             email_verified: proposal.email_verified,
             connection_jit: facts.jit,
         }

@@ -116,7 +116,8 @@ fn email(
     let owned = found.standing(facts) == EmailStanding::Owned;
     let trusted = match proposal.source {
         Source::SignIn(_) | Source::Issuer(_) => owned && proposal.email_verified,
-        Source::Scim(_) | Source::Sync(_) | Source::Inbound(_) => owned,
+        Source::Scim(_) | Source::Sync(_) => owned,
+        Source::Inbound(_) | Source::InboundAlone(_) => owned && proposal.email_verified,
         Source::Admin => false,
     };
     let before = member.email.as_deref().and_then(|text| EmailAddress::parse(text).ok());

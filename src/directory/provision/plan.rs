@@ -183,7 +183,7 @@ fn stand(plan: &mut Plan, proposal: &PersonProposal, facts: &SourceFacts) -> Res
     let speaker = match proposal.source {
         Source::SignIn(_) | Source::Issuer(_) => Speaker::SignIn,
         Source::Admin => Speaker::Administrator { force: orders.force },
-        Source::Scim(_) | Source::Sync(_) | Source::Inbound(_) => Speaker::Directory,
+        Source::Scim(_) | Source::Sync(_) | Source::Inbound(_) | Source::InboundAlone(_) => Speaker::Directory,
     };
     let standing = match (plan.after.status, plan.after.ender()) {
         (Status::Active, _) => Standing::Active,
@@ -233,7 +233,8 @@ fn of_newcomer(cx: &Context, verdict: Verdict, found: &Found, proposal: &PersonP
             member.writers.insert(field, proposal.source);
         }
     }
-    let verified = proposal.source.is_directory() || proposal.email_verified;
+    let vouches = proposal.source.is_directory() && !proposal.source.says_what_is_verified();
+    let verified = vouches || proposal.email_verified;
     member.email_verified = trust_email && verified && found.email.is_some();
     member.source = match proposal.source {
         Source::Admin => proposal.orders.expected,

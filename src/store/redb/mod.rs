@@ -285,8 +285,8 @@ impl Backend for Redb {
         Ok(self.write(|tables| tables.reindex(kind, after, limit, indexes))?)
     }
 
-    fn erase_detail(&self, seq: u64) -> Result<bool> {
-        Ok(self.write(|tables| tables.erase_detail(seq).map(|erased| (erased, erased)))?)
+    fn erase_details(&self, rows: &[u64]) -> Result<usize> {
+        Ok(self.write(|tables| tables.erase_details(rows).map(|erased| (erased, erased > 0)))?)
     }
 
     fn checkpoint(&self, sign: &dyn Fn(&Head) -> Checkpoint) -> Result<Option<Checkpoint>> {

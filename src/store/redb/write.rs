@@ -244,9 +244,13 @@ impl<'t> Tables<'t> {
         Ok((last, changed))
     }
 
-    /// Removes the detail of a log row; its digest stays.
-    pub fn erase_detail(&mut self, seq: u64) -> Result<bool, Fault> {
-        Ok(self.detail.remove(seq)?.is_some())
+    /// Removes the details of log rows; their digests stay. Tells how many there were.
+    pub fn erase_details(&mut self, rows: &[u64]) -> Result<usize, Fault> {
+        let mut erased = 0;
+        for seq in rows {
+            erased += usize::from(self.detail.remove(seq)?.is_some());
+        }
+        Ok(erased)
     }
 
     /// Keeps what `sign` makes of the head, unless that is covered.
