@@ -1,4 +1,4 @@
-//! # care — what keeps a deployment well: its master key, and a look at its state
+//! # care — what keeps a deployment well: its master key, and a look at its state, and at what ends
 //!
 //! *Owns* the rotation of the master key (the one list of records with sealed values), and what a running authd
 //! knows that `authd doctor` asks about.
@@ -6,11 +6,13 @@
 //! *Needs* every module that keeps something sealed or something that ends. *Never* shows key material: a key is
 //! named by its fingerprint.
 
+mod ending;
 pub mod examine;
 mod ops;
 pub mod rotation;
 mod sealed;
 
+pub use ending::{Ending, ending};
 pub use examine::Examine;
 pub use ops::{RotateMasterKey, ShowMasterKey};
 pub use rotation::finish_rotation;
