@@ -18,6 +18,7 @@ use crate::connection::{Connection, domain, saml};
 use crate::error::Result;
 use crate::event::Origin;
 use crate::people;
+use crate::shipping;
 use crate::signin;
 use crate::store::Query;
 use crate::token::rotation;
@@ -48,7 +49,13 @@ const ERASE: Duration = Duration::from_secs(2);
 const KEYS: Duration = Duration::from_secs(60);
 
 /// Does the chores until `stop` is ready. A signing key hands over after `rotate_every`; none does by itself without one.
-pub async fn run(world: World, rotate_every: Option<Duration>, stop: impl Future<Output = ()>) {
+/// What has to go to `targets` besides stays in the log until they have it.
+pub async fn run(
+    world: World,
+    rotate_every: Option<Duration>,
+    targets: Vec<&'static str>,
+    stop: impl Future<Output = ()>,
+) {
     let ticks = |every: Duration| {
         // Not at once: a start is busy enough.
         let mut ticks = interval_at(tokio::time::Instant::now() + every, every);
@@ -75,7 +82,7 @@ pub async fn run(world: World, rotate_every: Option<Duration>, stop: impl Future
                     tracing::warn!(code = error.code(), "ended organizations were not swept: {}", error.log_line());
                 }
             }
-            _ = prune.tick() => if let Err(error) = pruned(&world).await {
+            _ = prune.tick() => if let Err(error) = pruned(&world, &targets).await {
                 tracing::warn!(code = error.code(), "the log was not pruned: {}", error.log_line());
             },
             _ = erase.tick() => if let Err(error) = erased(&world).await {
@@ -131,9 +138,10 @@ async fn erased(world: &World) -> Result<()> {
 }
 
 /// What is older than its retention; what has still to be sent stays.
-async fn pruned(world: &World) -> Result<()> {
+async fn pruned(world: &World, targets: &[&'static str]) -> Result<()> {
     let cx = world.context(Caller::System, Origin::internal(&world.env));
-    if let Some(until) = audit::prune(&cx, webhook::delivered(&world.store).await?).await? {
+    let sent = webhook::delivered(&world.store).await?.min(shipping::shipped(&world.store, targets).await?);
+    if let Some(until) = audit::prune(&cx, sent).await? {
         tracing::info!(until, "pruned the log");
     }
     Ok(())

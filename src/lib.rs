@@ -56,6 +56,8 @@ pub mod scim;
 pub mod server;
 /// Who is signed in where, and how that ends.
 pub mod session;
+/// Events go on to syslog and OpenTelemetry.
+pub mod shipping;
 /// A sign-in from the app's request to the app's code.
 pub mod signin;
 /// Records, batches, one log.

@@ -300,7 +300,8 @@ async fn settle(cx: &Context, now: &Throttle) -> Result<()> {
     cx.store.commit(batch).await.map(drop).map_err(Into::into)
 }
 
-fn refused(wait: Duration) -> Error {
+fn refused(cx: &Context, rule: Rule, wait: Duration) -> Error {
+    cx.env.meters().throttled.add(rule.name());
     Error::new(&codes::RATE_LIMITED).retry_after(wait)
 }
 
@@ -313,7 +314,7 @@ pub async fn check(cx: &Context, rule: Rule, subject: Subject) -> Result<()> {
     }
     match now.wait(cx, rule) {
         Duration::ZERO => Ok(()),
-        wait => Err(refused(wait)),
+        wait => Err(refused(cx, rule, wait)),
     }
 }
 
@@ -329,7 +330,7 @@ pub async fn count(cx: &Context, rule: Rule, subject: Subject, batch: &mut Batch
 /// Errors: `rate_limited`, with the longest time to wait.
 pub async fn take(cx: &Context, tries: &[(Rule, Subject)]) -> Result<()> {
     'again: for _ in 0..RETRIES {
-        let (mut batch, mut longest) = (Batch::new(), Duration::ZERO);
+        let (mut batch, mut longest) = (Batch::new(), (Duration::ZERO, None));
         for (rule, subject) in tries {
             let key = subject.key(*rule);
             let (mut now, kept, ahead) = load(cx, *rule, &key).await?;
@@ -337,15 +338,18 @@ pub async fn take(cx: &Context, tries: &[(Rule, Subject)]) -> Result<()> {
                 settle(cx, &now).await?;
                 continue 'again;
             }
-            longest = longest.max(now.wait(cx, *rule));
+            let wait = now.wait(cx, *rule);
+            if wait > longest.0 {
+                longest = (wait, Some(*rule));
+            }
             now.add();
             match kept {
                 Some(kept) => batch.update(&now, kept.revision),
                 None => batch.create(&now),
             };
         }
-        if !longest.is_zero() {
-            return Err(refused(longest));
+        if let (wait, Some(rule)) = longest {
+            return Err(refused(cx, rule, wait));
         }
         match cx.store.commit(batch).await {
             Ok(_) => return Ok(()),
@@ -354,7 +358,9 @@ pub async fn take(cx: &Context, tries: &[(Rule, Subject)]) -> Result<()> {
         }
     }
     // Sixty-four tries of others in a row at the same moment: that is too many in itself.
-    Err(refused(Duration::from_secs(1)))
+    Err(tries
+        .first()
+        .map_or_else(|| Error::new(&codes::RATE_LIMITED), |(rule, _)| refused(cx, *rule, Duration::from_secs(1))))
 }
 
 /// Adds to the batch that a take was right, and does not count.

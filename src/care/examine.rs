@@ -6,15 +6,14 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::ending::{Ending, each, ending};
 use super::ops::{MasterKeyView, view};
 use crate::access::{Access, Context, Method, Operation, Owner, Route};
 use crate::connection::domain::DomainCheck;
 use crate::connection::{Connection, Domain, Status};
 use crate::env::Timestamp;
 use crate::error::Result;
-use crate::provider;
-use crate::store::{Batch, Query, Record, Stored};
-use crate::token::ApiKey;
+use crate::store::Batch;
 
 /// What ends within this is told.
 pub const AHEAD: Duration = Duration::from_secs(60 * 24 * 3600);
@@ -70,20 +69,6 @@ pub struct Examined {
     pub losing: Vec<Losing>,
     /// Issuers of connections that are switched on: at most three, by https.
     pub issuers: Vec<String>,
-}
-
-/// Something that ends.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Ending {
-    /// `api_key`, or `app_secret` for the secret before the last of an app.
-    pub kind: String,
-    /// Its id, or that of its app.
-    pub id: String,
-    /// What people call it.
-    pub name: String,
-    /// When.
-    pub at: Timestamp,
 }
 
 /// A connection that is switched on and not well.
@@ -159,9 +144,9 @@ impl Operation for Examine {
             losing: Vec::new(),
             issuers: Vec::new(),
         };
-        each::<ApiKey>(cx, |key| found.ending.extend(ends(cx, &key))).await?;
-        each::<provider::App>(cx, |app| found.ending.extend(overlap(cx, &app))).await?;
-        found.ending.sort_by_key(|ending| ending.at);
+        found.ending = ending(cx, cx.env.now(), cx.env.now() + AHEAD).await?;
+        // Domains have a list of their own here.
+        found.ending.retain(|ending| ending.kind != "domain");
         found.ending.truncate(MOST);
         let mut active = std::collections::BTreeSet::new();
         each::<Connection>(cx, |connection| {
@@ -198,33 +183,6 @@ impl Operation for Examine {
         found.losing.truncate(MOST);
         Ok(found)
     }
-}
-
-/// Every record of a kind, page by page.
-async fn each<T: Record>(cx: &Context, mut see: impl FnMut(T) + Send) -> Result<()> {
-    let mut after = None;
-    loop {
-        let page = cx.store.page::<T>(Query::all().limit(1_000).after(after)).await?;
-        page.items.into_iter().for_each(|Stored { value, .. }| see(value));
-        after = page.next;
-        if after.is_none() {
-            return Ok(());
-        }
-    }
-}
-
-fn soon(cx: &Context, at: Timestamp) -> bool {
-    at > cx.env.now() && at <= cx.env.now() + AHEAD
-}
-
-fn ends(cx: &Context, key: &ApiKey) -> Option<Ending> {
-    let at = key.expires_at.filter(|at| key.revoked_at.is_none() && soon(cx, *at))?;
-    Some(Ending { kind: "api_key".to_owned(), id: key.id.to_string(), name: key.name.clone(), at })
-}
-
-fn overlap(cx: &Context, app: &provider::App) -> Option<Ending> {
-    let at = app.secret_ends_at().filter(|at| soon(cx, *at))?;
-    Some(Ending { kind: "app_secret".to_owned(), id: app.id.to_string(), name: app.name.clone(), at })
 }
 
 fn unwell(connection: &Connection) -> Option<Unwell> {

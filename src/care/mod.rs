@@ -1,11 +1,12 @@
-//! # care — what keeps a deployment well: its master key, the erasing of people, and a look at its state
+//! # care — what keeps a deployment well: its master key, the erasing of people, a look at its state, and at what ends
 //!
 //! *Owns* the rotation of the master key (the one list of records with sealed values), the erasing of what is kept of a
 //! person (the one list of what that is), and what a running authd knows that `authd doctor` asks about.
 //! *Gives* `finish_rotation` to a start, `erasure::turn` to the chores, the operations on the master key, `Examine` to
-//! the doctor. *Needs* every module that keeps something sealed, something personal or something that ends. *Never* shows key material: a key is
-//! named by its fingerprint.
+//! the doctor. *Needs* every module that keeps something sealed, something personal or something that ends. *Never*
+//! shows key material: a key is named by its fingerprint.
 
+mod ending;
 mod erase;
 pub mod erasure;
 pub mod examine;
@@ -13,6 +14,7 @@ mod ops;
 pub mod rotation;
 mod sealed;
 
+pub use ending::{Ending, ending};
 pub use erase::{EraseUser, ErasedUser};
 pub use erasure::Erasure;
 pub use examine::Examine;

@@ -4,7 +4,7 @@ use clap::builder::Styles;
 use clap::builder::styling::{AnsiColor, Style};
 use clap::{Arg, ArgAction, ColorChoice, Command};
 
-use super::{backup, doctor, examples, restore, serve, verb};
+use super::{backup, doctor, examples, health, restore, serve, verb};
 use crate::access::{AnyOperation, Catalogue};
 
 /// Where an operation stands besides, or instead of, `noun verb` by its name.
@@ -101,6 +101,7 @@ impl<'a> Tree<'a> {
             .args(shared())
             .subcommand(serve::command())
             .subcommand(doctor::command())
+            .subcommand(health::command())
             .subcommand(
                 Command::new("tui")
                     .about("Watch the running server in the terminal")

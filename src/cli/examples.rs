@@ -25,6 +25,13 @@ pub const DOCTOR: &str = "\
 Examples:
   authd doctor
   authd doctor --data-dir /var/lib/authd --json";
+/// For `authd health`.
+pub const HEALTH: &str = "\
+Examples:
+  authd health
+  authd health --json --data-dir /var/lib/authd
+
+By HTTP on the control socket: GET /readyz; what is measured is at GET /metrics there.";
 /// For `authd backup`.
 pub const BACKUP: &str = "\
 Examples:

@@ -1,4 +1,4 @@
-//! Where the log goes: to standard error, for people or as JSON.
+//! Where the log goes: to standard error (or standard output), for people or as JSON.
 //!
 //! A log must never be a reason for the server to fail or to wait. So lines are handed to a thread of their own: what
 //! standard error does not take is lost, and so is what comes while a full pipe is not read.
@@ -73,9 +73,10 @@ pub fn start(log: &Log, terminal: bool, color: bool) -> Result<Logging> {
     let level = if json || log.level != "info" { log.level.clone() } else { "info,authd::http::door=warn".to_owned() };
     let filter = EnvFilter::try_new(level).map_err(|e| Error::new(&codes::CONFIG_INVALID).because(e))?;
     let (lines, waiting) = sync_channel(WAITING);
+    let to_stdout = log.to_stdout;
     std::thread::Builder::new()
         .name("log".to_owned())
-        .spawn(move || write(&waiting, &mut show::log_sink()))
+        .spawn(move || write(&waiting, &mut show::log_sink(to_stdout)))
         .map_err(Error::bug)?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)

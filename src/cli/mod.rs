@@ -11,6 +11,7 @@ mod command;
 mod demo;
 mod doctor;
 mod examples;
+mod health;
 mod logging;
 mod missing;
 mod passphrase;
@@ -98,6 +99,7 @@ fn act(tree: &command::Tree<'_>, matches: &ArgMatches, environment: &Environment
     match matches.subcommand() {
         Some(("serve", given)) => serve::run(given, &shared, environment, show).map(|()| OK),
         Some(("doctor", _)) => doctor::run(&shared, environment, tree.catalogue(), show),
+        Some(("health", _)) => health::run(&shared, environment, show),
         Some(("backup", given)) => {
             let config = Config::load(environment, &shared)?;
             backup::run(given, &config, environment, show).map(|()| OK)

@@ -17,6 +17,7 @@ use crate::jobs;
 use crate::outbox;
 use crate::server::listen::{self, Limits, Listener, Shutdown, Tls};
 use crate::server::{self, Server};
+use crate::shipping::{self, Shipping};
 
 /// How long the database may be held by somebody who is about to let it go.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -128,21 +129,49 @@ impl Start<'_> {
         }
     }
 
+    /// The listener of `metrics.listen`; beyond loopback with TLS where the public address has it. Errors: `listen_failed`,
+    /// `config_invalid`.
+    fn measured(&self) -> Result<Option<Listener>> {
+        let Some(at) = self.config.metrics.listen else { return Ok(None) };
+        let tls = self.config.tls.as_ref().filter(|_| !at.ip().is_loopback());
+        let tls = tls.map(|tls| Tls::load(&tls.cert, &tls.key)).transpose()?;
+        Listener::tcp(at, tls).map(Some)
+    }
+
     async fn on(&self, app: &App, listener: Listener, demo: Option<demo::Places>) -> Result<()> {
         let Self { config, environment, show, shutdown, .. } = self;
         let world = &app.world;
         let at = listener.address().unwrap_or(config.listen);
         let socket = config.data_dir.place_socket(environment)?;
         let control = Listener::control(&socket, server::strangers(world.clone()))?;
+        let shipping = Shipping::new(&config.ship, world)?;
+        let measured = self.measured()?;
         let server = Server::new(app, config, &[at]);
+        let metrics = server.metrics;
         let limits = Limits { proxies: config.trusted_proxies.clone(), ..Limits::default() };
-        let serving = [
+        let mut serving = vec![
             tokio::spawn(listen::serve(listener, server.public, limits.clone(), shutdown.clone())),
-            tokio::spawn(listen::serve(control, server.control, limits, shutdown.clone())),
+            tokio::spawn(listen::serve(control, server.control, limits.clone(), shutdown.clone())),
         ];
+        if let Some(listener) = measured {
+            serving.push(tokio::spawn(listen::serve(listener, server.measured, limits, shutdown.clone())));
+        }
+        let counting = {
+            let stop = shutdown.clone();
+            tokio::spawn(async move { metrics.follow(async move { stop.begun().await }).await })
+        };
+        let ships = {
+            let stop = shutdown.clone();
+            tokio::spawn(shipping::run(shipping, world.clone(), async move { stop.begun().await }))
+        };
         let chores = {
             let stop = shutdown.clone();
-            tokio::spawn(jobs::run(world.clone(), config.keys.rotate_every, async move { stop.begun().await }))
+            tokio::spawn(jobs::run(
+                world.clone(),
+                config.keys.rotate_every,
+                Shipping::names(&config.ship),
+                async move { stop.begun().await },
+            ))
         };
         let calls = {
             let stop = shutdown.clone();
@@ -180,6 +209,8 @@ impl Start<'_> {
         }
         let _ = chores.await;
         let _ = calls.await;
+        let _ = counting.await;
+        let _ = ships.await;
         // The last thing that is written: whoever reads the log knows that it ended in order.
         server::note(world, EventKind::ServerStopped)
             .await

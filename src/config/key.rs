@@ -58,6 +58,7 @@ pub const KEYS: &[Key] = &[
     key!("trusted_proxies", Many, "NETWORK", "", "Proxies whose X-Forwarded-For is believed: an address or a network"),
     key!("log.level", One, "LEVEL", "info", "error, warn, info, debug, trace, or directives (info,authd::store=debug)"),
     key!("log.format", One, "FORMAT", "auto", "auto (for people on a terminal, else JSON), human or json"),
+    key!("log.to", One, "STREAM", "stderr", "stderr or stdout"),
     key!(
         "outbound.allow",
         Many,
@@ -74,6 +75,30 @@ pub const KEYS: &[Key] = &[
         "90",
         "A signing key hands over to the next after so many days; 0: only by hand"
     ),
+    key!(
+        "metrics.listen",
+        One,
+        "ADDRESS",
+        "",
+        "An address of its own for /metrics; one that is not loopback takes `metrics.token_file`"
+    ),
+    key!(
+        "metrics.token_file",
+        One,
+        "FILE",
+        "",
+        "A file with the token by which /metrics may be read; without it the public address does not have /metrics"
+    ),
+    key!(
+        "ship.syslog",
+        One,
+        "URL",
+        "",
+        "Send events as RFC 5424 messages: udp://host:514, tcp://host:601, tls://host:6514, unix:///dev/log"
+    ),
+    key!("ship.otlp", One, "URL", "", "Send events to an OpenTelemetry collector: https://host:4318/v1/logs"),
+    key!("ship.otlp_headers_file", One, "FILE", "", "A file with headers for the collector, one `Name: value` a line"),
+    key!("ship.events", Many, "KIND", "all", "Which events are sent: a kind, or a beginning of kinds (session.*)"),
 ];
 
 /// The key of that name.

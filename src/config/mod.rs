@@ -10,6 +10,7 @@ mod key;
 mod last_run;
 mod layers;
 mod master_key;
+mod observe;
 mod public_url;
 
 use std::net::{IpAddr, SocketAddr};
@@ -23,6 +24,7 @@ pub use environment::Environment;
 pub use key::{KEYS, Key, Shape, meant};
 pub use layers::{Flags, Given};
 pub use master_key::{keep_master_key, kept_master_key, master_key, master_keys_in, replace_master_keys};
+pub use observe::{Metrics, Otlp, Ship, Syslog};
 pub use public_url::PublicUrl;
 
 use crate::error::{Error, Result, codes};
@@ -49,6 +51,10 @@ pub struct Config {
     pub store: StoreConfig,
     /// How signing keys are kept fresh.
     pub keys: Keys,
+    /// Who may read what is measured.
+    pub metrics: Metrics,
+    /// Where events are sent besides.
+    pub ship: Ship,
     /// The file that was read, if there was one.
     pub file: Option<PathBuf>,
 }
@@ -69,6 +75,8 @@ pub struct Log {
     pub level: String,
     /// For people or for machines.
     pub format: LogFormat,
+    /// To standard output instead of standard error.
+    pub to_stdout: bool,
 }
 
 /// For whom the log is written.
@@ -154,6 +162,8 @@ impl Config {
             keys: Keys {
                 rotate_every: layers.text("keys.rotate_days").map_or(Ok(Some(days(90))), |given| rotation(&given))?,
             },
+            metrics: Metrics::read(&layers)?,
+            ship: Ship::read(&layers)?,
             file: layers.file,
         })
     }
@@ -247,7 +257,15 @@ fn log(layers: &Layers) -> Result<Log> {
             _ => return Err(given.wrong(format!("`{}` is none of auto, human, json", given.shown()))),
         },
     };
-    Ok(Log { level, format })
+    let to_stdout = match layers.text("log.to") {
+        None => false,
+        Some(given) => match given.value.as_str() {
+            "stderr" => false,
+            "stdout" => true,
+            _ => return Err(given.wrong(format!("`{}` is neither stderr nor stdout", given.shown()))),
+        },
+    };
+    Ok(Log { level, format, to_stdout })
 }
 
 /// `64 MiB`, `64MiB`, `67108864`.

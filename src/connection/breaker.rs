@@ -13,6 +13,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -116,6 +117,11 @@ impl Breaker {
 }
 
 impl Pass<'_> {
+    /// The verdict comes later.
+    fn hold(mut self) {
+        self.settled = true;
+    }
+
     fn settle(mut self, answered: bool, now: Duration) {
         self.settled = true;
         if answered { self.breaker.answered() } else { self.breaker.failed(now) }
@@ -135,6 +141,8 @@ struct Gate {
     outbound: Arc<dyn Outbound>,
     breaker: Arc<Breaker>,
     env: Env,
+    /// A connection of this beat came about: what else the same beat connects to belongs to it.
+    held: AtomicBool,
 }
 
 #[async_trait]
@@ -154,12 +162,30 @@ impl Outbound for Gate {
         self.outbound.permits(url)
     }
 
+    /// A connection that comes about is no answer yet: many a directory takes connections and says nothing. Who speaks on
+    /// it tells, by `heard`; until then a probe stays one.
     async fn connect(&self, host: &str, to: SocketAddr, ordinary: bool) -> Result<tokio::net::TcpStream> {
-        let pass = self.breaker.admit(self.env.monotonic())?;
+        let pass = match self.held.load(Ordering::Relaxed) {
+            true => Pass { breaker: &self.breaker, settled: true },
+            false => self.breaker.admit(self.env.monotonic())?,
+        };
         let answer = self.outbound.connect(host, to, ordinary).await;
-        let down = answer.as_ref().is_err_and(|error| error.is(&codes::UPSTREAM_UNAVAILABLE));
-        pass.settle(!down, self.env.monotonic());
+        match &answer {
+            Ok(_) => {
+                self.held.store(true, Ordering::Relaxed);
+                pass.hold();
+            }
+            Err(error) => pass.settle(!error.is(&codes::UPSTREAM_UNAVAILABLE), self.env.monotonic()),
+        }
         answer
+    }
+
+    fn heard(&self, answered: bool) {
+        if answered { self.breaker.answered() } else { self.breaker.failed(self.env.monotonic()) }
+    }
+
+    fn permits_socket(&self, host: &str, to: SocketAddr, ordinary: bool) -> Result<()> {
+        self.outbound.permits_socket(host, to, ordinary)
     }
 
     fn tls(&self) -> Option<rustls::ClientConfig> {
@@ -172,29 +198,43 @@ impl Outbound for Gate {
 pub struct Guarded {
     protocol: Box<dyn Protocol>,
     breaker: Arc<Breaker>,
+    /// For what is measured.
+    name: &'static str,
 }
 
 impl Guarded {
-    /// Around the protocol of a connection.
-    pub fn new(protocol: Box<dyn Protocol>, breaker: Arc<Breaker>) -> Self {
-        Self { protocol, breaker }
+    /// Around the protocol of a connection, which is called `name`.
+    pub fn new(protocol: Box<dyn Protocol>, breaker: Arc<Breaker>, name: &'static str) -> Self {
+        Self { protocol, breaker, name }
     }
 
     fn behind(&self, cx: &Context) -> Context {
         let (breaker, env) = (Arc::clone(&self.breaker), cx.env.clone());
-        let env = cx.env.clone().around_outbound(move |outbound| Arc::new(Gate { outbound, breaker, env }));
+        let env = cx
+            .env
+            .clone()
+            .around_outbound(move |outbound| Arc::new(Gate { outbound, breaker, env, held: AtomicBool::new(false) }));
         Context { env, ..cx.clone() }
     }
 
     /// Errors: `upstream_unavailable` when the time is over. A call that was cut off has failed.
-    async fn timely<T>(&self, cx: &Context, beat: impl Future<Output = Result<T>>) -> Result<T> {
-        match tokio::time::timeout(BEAT, beat).await {
+    async fn timely<T>(&self, cx: &Context, step: &'static str, beat: impl Future<Output = Result<T>>) -> Result<T> {
+        let begun = cx.env.monotonic();
+        let done = match tokio::time::timeout(BEAT, beat).await {
             Ok(done) => done,
             Err(_) => {
                 self.breaker.failed(cx.env.monotonic());
                 Err(Error::new(&codes::UPSTREAM_UNAVAILABLE).because("the beat of the sign-in took too long"))
             }
-        }
+        };
+        let ending = match &done {
+            Ok(_) => "ok",
+            Err(error) if error.is(&codes::UPSTREAM_UNAVAILABLE) => "unavailable",
+            Err(_) => "refused",
+        };
+        let took = cx.env.monotonic().saturating_sub(begun);
+        cx.env.meters().upstream.of([self.name, step, ending]).time(took);
+        done
     }
 }
 
@@ -202,7 +242,7 @@ impl Guarded {
 impl Protocol for Guarded {
     async fn begin(&self, cx: &Context, request: &BeginRequest) -> Result<Begin> {
         let behind = self.behind(cx);
-        self.timely(cx, self.protocol.begin(&behind, request)).await
+        self.timely(cx, "begin", self.protocol.begin(&behind, request)).await
     }
 
     fn screen(&self, answer: &Answer, checks: &mut Checks) -> Result<()> {
@@ -211,12 +251,12 @@ impl Protocol for Guarded {
 
     async fn complete(&self, cx: &Context, answer: &Answer, kept: &[u8], checks: &mut Checks) -> Result<Authenticated> {
         let behind = self.behind(cx);
-        self.timely(cx, self.protocol.complete(&behind, answer, kept, checks)).await
+        self.timely(cx, "complete", self.protocol.complete(&behind, answer, kept, checks)).await
     }
 
     async fn signed_out(&self, cx: &Context, word: &str, checks: &mut Checks) -> Result<SignedOut> {
         let behind = self.behind(cx);
-        self.timely(cx, self.protocol.signed_out(&behind, word, checks)).await
+        self.timely(cx, "signed_out", self.protocol.signed_out(&behind, word, checks)).await
     }
 
     /// Whoever asks wants to know how the provider is now; when it is well, so is everybody.

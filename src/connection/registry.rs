@@ -39,7 +39,7 @@ impl Registry {
                 let config = connection.oidc.clone().ok_or_else(|| Error::new(&codes::CONNECTION_NOT_READY))?;
                 let breaker = self.breakers.of(connection.id, &config);
                 let protocol = Box::new(oidc::Oidc::new(connection.id, config, Arc::clone(&self.oidc)));
-                Ok(Box::new(Guarded::new(protocol, breaker)))
+                Ok(Box::new(Guarded::new(protocol, breaker, connection.protocol.name())))
             }
             // No breaker: nothing is asked of the provider on the way, the browser goes there.
             ProtocolKind::Saml => Ok(Box::new(saml::Saml::of(connection)?)),
@@ -47,7 +47,7 @@ impl Registry {
                 let config = connection.ldap.clone().ok_or_else(|| Error::new(&codes::CONNECTION_NOT_READY))?;
                 let breaker = self.breakers.of(connection.id, &config);
                 let protocol = Box::new(ldap::Ldap::new(connection, config, Arc::clone(&self.ldap)));
-                Ok(Box::new(Guarded::new(protocol, breaker)))
+                Ok(Box::new(Guarded::new(protocol, breaker, connection.protocol.name())))
             }
         }
     }

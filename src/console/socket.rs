@@ -62,6 +62,14 @@ impl Socket {
         self.ask_within(LONG, method, target, body).await
     }
 
+    /// How the server is: also where it is not well. Errors: as `ask`.
+    pub async fn health(&self) -> Result<Value> {
+        let (status, bytes) =
+            tokio::time::timeout(PATIENCE, self.exchange("GET", "/readyz", None)).await.map_err(unreachable)??;
+        let value: Value = serde_json::from_slice(&bytes).map_err(unreachable)?;
+        if matches!(status, 200 | 503) && value["checks"].is_array() { Ok(value) } else { Err(refusal(status, &value)) }
+    }
+
     async fn ask_within(&self, patience: Duration, method: &str, target: &str, body: Option<Value>) -> Result<Value> {
         let (status, bytes) =
             tokio::time::timeout(patience, self.exchange(method, target, body)).await.map_err(unreachable)??;

@@ -1,10 +1,11 @@
 //! # env — the world comes in by the hand
 //!
-//! *Owns* `Env`: clock, random numbers, outbound HTTP, DNS; and `Timestamp`.
-//! *Gives* the same four to every module as a parameter; `Env::frozen()` to tests.
+//! *Owns* `Env`: clock, random numbers, outbound HTTP, DNS; `Timestamp`; and `Meters`, which take what is measured.
+//! *Gives* the same to every module as a parameter; `Env::frozen()` to tests.
 //! *Needs* errors only. *Never* lets anyone ask the operating system behind its back (clippy forbids it).
 
 mod frozen;
+pub mod meters;
 mod system;
 mod timestamp;
 
@@ -15,6 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use frozen::{FrozenClock, NoDns, NoOutbound, SeededRng};
+pub use meters::Meters;
 pub use system::{SystemClock, SystemRng};
 pub use timestamp::Timestamp;
 
@@ -113,6 +115,13 @@ pub trait Outbound: Send + Sync {
     async fn connect(&self, _host: &str, _to: SocketAddr, _ordinary: bool) -> Result<tokio::net::TcpStream> {
         Err(crate::error::Error::new(&crate::error::codes::OUTBOUND_NOT_ALLOWED))
     }
+    /// Whoever speaks a protocol of their own over `connect` says how it went on: whether the other side answered.
+    fn heard(&self, _answered: bool) {}
+    /// Whether an address that `host` resolved to could be sent datagrams; `ordinary` as in `connect`.
+    /// Errors: `url_not_allowed`, `outbound_not_allowed`.
+    fn permits_socket(&self, _host: &str, _to: SocketAddr, _ordinary: bool) -> Result<()> {
+        Err(crate::error::Error::new(&crate::error::codes::OUTBOUND_NOT_ALLOWED))
+    }
     /// Whose certificates are believed where a connection names no authority of its own.
     fn tls(&self) -> Option<rustls::ClientConfig> {
         None
@@ -136,6 +145,7 @@ pub struct Env {
     rng: Arc<dyn Rng>,
     outbound: Arc<dyn Outbound>,
     dns: Arc<dyn Dns>,
+    meters: Arc<Meters>,
     run: u64,
 }
 
@@ -148,7 +158,7 @@ fn new_run() -> u64 {
 impl Env {
     /// From its four parts.
     pub fn new(clock: Arc<dyn Clock>, rng: Arc<dyn Rng>, outbound: Arc<dyn Outbound>, dns: Arc<dyn Dns>) -> Self {
-        Self { clock, rng, outbound, dns, run: new_run() }
+        Self { clock, rng, outbound, dns, meters: Arc::default(), run: new_run() }
     }
 
     /// For tests: the clock stands at 2026-01-01T00:00:00Z until it is advanced, the random source is seeded,
@@ -211,6 +221,11 @@ impl Env {
         let mut bytes = [0; N];
         self.rng.fill(&mut bytes);
         bytes
+    }
+
+    /// What is measured in this process.
+    pub fn meters(&self) -> &Meters {
+        &self.meters
     }
 
     /// The outbound client.

@@ -13,7 +13,7 @@ use tracing::Instrument as _;
 
 use super::guard::Site;
 use super::request::{identify, shown};
-use super::{headers, limits, reply};
+use super::{class, headers, limits, reply};
 use crate::env::Env;
 use crate::error::{Error, Result};
 
@@ -64,6 +64,7 @@ async fn pass(State(door): State<Arc<Door>>, mut request: Request, next: Next) -
         // Without the query, which may hold codes and tokens.
         tracing::info_span!("request", request_id = %id, method = %request.method(), path = %shown(request.uri().path()))
     };
+    let route = class::route(request.uri().path());
     let started = door.env.monotonic();
     let mut response = match door.admits(&request) {
         // A panic is a bug of ours, and no reason to leave the client without an answer.
@@ -75,7 +76,10 @@ async fn pass(State(door): State<Arc<Door>>, mut request: Request, next: Next) -
         Err(error) => reply::problem(&error, id),
     };
     let status = response.status();
-    let ms = u64::try_from(door.env.monotonic().saturating_sub(started).as_millis()).unwrap_or(u64::MAX);
+    let took = door.env.monotonic().saturating_sub(started);
+    let name = if door.site.is_some() { "public" } else { "control" };
+    door.env.meters().requests.of([name, route, class::status(status)]).time(took);
+    let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     if safe && status.is_success() {
         tracing::debug!(parent: &span, status = status.as_u16(), ms, "answered");
     } else {

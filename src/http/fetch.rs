@@ -107,6 +107,10 @@ impl Outbound for Fetch {
         self.rules.permits(url)
     }
 
+    fn permits_socket(&self, host: &str, to: SocketAddr, ordinary: bool) -> Result<()> {
+        self.rules.permits_socket(host, to.ip(), to.port(), ordinary)
+    }
+
     async fn connect(&self, host: &str, to: SocketAddr, ordinary: bool) -> Result<tokio::net::TcpStream> {
         self.rules.permits_socket(host, to.ip(), to.port(), ordinary)?;
         let refused = |error| {

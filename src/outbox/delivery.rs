@@ -205,6 +205,46 @@ pub async fn oldest_waiting(store: &Store, kind: &str, receiver: &str) -> Result
     Ok(store.page::<Delivery>(query).await?.items.into_iter().next().map(|found| found.value))
 }
 
+/// What has still to arrive, of one kind of call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backlog {
+    /// The composer's name.
+    pub kind: String,
+    /// How many receivers are waited for.
+    pub receivers: u64,
+    /// How many calls.
+    pub waiting: u64,
+    /// When the oldest of them was made.
+    pub oldest: Option<Timestamp>,
+}
+
+/// What has still to arrive, of each kind of call. It walks what waits.
+pub async fn backlog(store: &Store) -> Result<Vec<Backlog>> {
+    let mut kinds: Vec<Backlog> = Vec::new();
+    let mut cursor = None;
+    loop {
+        let page = store.page::<Queue>(Query::all().limit(1_000).after(cursor)).await?;
+        for Queue { kind, receiver, .. } in page.items.iter().map(|queue| &queue.value) {
+            let waiting = waiting(store, kind, receiver).await?;
+            let oldest = oldest_waiting(store, kind, receiver).await?.map(|oldest| oldest.created_at);
+            let place = kinds.iter().position(|known| known.kind == *kind);
+            let place = place.unwrap_or_else(|| {
+                kinds.push(Backlog { kind: kind.clone(), receivers: 0, waiting: 0, oldest: None });
+                kinds.len() - 1
+            });
+            if let Some(known) = kinds.get_mut(place) {
+                known.receivers += u64::from(waiting > 0);
+                known.waiting += waiting;
+                known.oldest = known.oldest.into_iter().chain(oldest).min();
+            }
+        }
+        cursor = page.next;
+        if cursor.is_none() {
+            return Ok(kinds);
+        }
+    }
+}
+
 /// Adds to a batch that a call is made once more, now, with all its patience.
 pub fn again(env: &Env, delivery: &Stored<Delivery>, batch: &mut Batch) {
     let now = env.now();

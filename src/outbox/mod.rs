@@ -17,7 +17,9 @@ mod delivery;
 mod fill;
 mod run;
 
-pub use delivery::{Delivery, Outcome, State, again, in_state, of_receiver, of_subject, oldest_waiting, waiting};
+pub use delivery::{
+    Backlog, Delivery, Outcome, State, again, backlog, in_state, of_receiver, of_subject, oldest_waiting, waiting,
+};
 pub use run::{Outbox, run};
 
 /// The number of the last row of the log that was turned into calls; 0 before the first turn.

@@ -91,7 +91,18 @@ impl Outbox {
                 after.state = State::Dropped;
                 None
             }
-            Ok(Some(request)) => Some(call(cx, request).await),
+            Ok(Some(request)) => {
+                let begun = cx.env.monotonic();
+                let answer = call(cx, request).await;
+                let ending = match &answer {
+                    Ok((status, _)) if (200..300).contains(status) => "taken",
+                    Ok(_) => "refused",
+                    Err(_) => "unanswered",
+                };
+                let took = cx.env.monotonic().saturating_sub(begun);
+                cx.env.meters().calls.of([composer.kind(), ending]).time(took);
+                Some(answer)
+            }
             Err(error) => Some(Err(error.code().to_owned())),
         };
         let now = cx.env.now();

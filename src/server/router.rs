@@ -10,6 +10,8 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 
+use super::health::Health;
+use super::metrics::{self, Metrics, Readers};
 use super::{api, feed, health, live, openapi};
 use crate::access::{Caller, World};
 use crate::app::App;
@@ -29,6 +31,10 @@ pub struct Server {
     pub public: Router,
     /// For the control socket: operations and health.
     pub control: Router,
+    /// For the address of `metrics.listen`, if there is one.
+    pub measured: Router,
+    /// What is measured.
+    pub metrics: Arc<Metrics>,
 }
 
 impl Server {
@@ -37,10 +43,13 @@ impl Server {
         let (world, env) = (&app.world, app.world.env.clone());
         let url = &world.deployment.public_url;
         let site = Arc::new(Site::new(url, listening, config.trusted_proxies.clone()));
+        let health = Health::new(app, config);
+        let metrics = Metrics::new(Arc::clone(&health));
+        let token = config.metrics.token.clone();
         let shared = Router::new()
             .merge(api::router(app))
             .merge(feed::router(app))
-            .merge(health::router(world.clone(), app.keyring.clone()))
+            .merge(health::router(Arc::clone(&health)))
             .merge(description(app));
         let signin = Signin::new(world.clone(), app.registry.clone(), Arc::clone(&site));
         let people = Router::new()
@@ -51,7 +60,11 @@ impl Server {
             .merge(signin::http(signin))
             .merge(scim::http(world.clone(), app.keyring.clone()))
             .merge(webhook::http(world.clone()));
-        let routes = finish(shared.clone().merge(people));
+        let readable = match &token {
+            Some(token) => metrics::router(Arc::clone(&metrics), Readers::Holders(token.clone())),
+            None => Router::new(),
+        };
+        let routes = finish(shared.clone().merge(people).merge(readable));
         // A public URL with a path: a proxy may leave the path on, or take it off.
         let public = match url.path() {
             "" => routes,
@@ -59,9 +72,30 @@ impl Server {
         };
         Self {
             public: Door::public(env.clone(), site).guard(public),
-            control: Door::control(env).guard(finish(shared.merge(live::router(world.clone())))),
+            control: Door::control(env.clone()).guard(finish(
+                shared
+                    .merge(live::router(world.clone()))
+                    .merge(metrics::router(Arc::clone(&metrics), Readers::Everybody)),
+            )),
+            measured: measured(app, config, &metrics),
+            metrics,
         }
     }
+}
+
+/// What is served at `metrics.listen`. On loopback without a token only its own names are served, so that no page in a
+/// browser on this machine reads it by a name of its own.
+fn measured(app: &App, config: &Config, metrics: &Arc<Metrics>) -> Router {
+    let Some(at) = config.metrics.listen else { return Router::new() };
+    let env = app.world.env.clone();
+    let (readers, door) = match config.metrics.token.clone() {
+        Some(token) => (Readers::Holders(token), Door::control(env)),
+        None => {
+            let site = Site::new(&app.world.deployment.public_url, &[at], Vec::new());
+            (Readers::Everybody, Door::public(env, Arc::new(site)))
+        }
+    };
+    door.guard(finish(metrics::router(Arc::clone(metrics), readers)))
 }
 
 fn finish(routes: Router) -> Router {

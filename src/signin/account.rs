@@ -17,11 +17,11 @@ use crate::error::Result;
 use crate::event::{Actor, Event, EventKind};
 use crate::governance::admitted;
 use crate::http::extract::Params;
-use crate::http::page::{Account, AccountApp, AccountSession, SignedOut};
+use crate::http::page::{Account, AccountApp, AccountConsent, AccountSession, SignedOut};
 use crate::http::reply;
 use crate::id::{AppId, ConnectionId, SessionId};
 use crate::provider::logout::EndSession;
-use crate::provider::{App, held};
+use crate::provider::{App, Consent, consent, held};
 use crate::session::Session;
 use crate::store::Batch;
 
@@ -83,6 +83,14 @@ async fn page(signin: &Signin, cx: &Context, person: &Person) -> Result<Account>
     // The one that the person looks from comes first.
     sessions.sort_by_key(|other| !other.here);
     let apps = held::of(cx, session.organization, session.user).await?.into_iter().take(SHOWN);
+    let mut consents = Vec::new();
+    for agreed in Consent::of_member(&cx.store, session.organization, session.user).await?.into_iter().take(SHOWN) {
+        // What was agreed to with an app that is gone is swept; nobody can act on it meanwhile.
+        if let Some(name) = names.app(cx, agreed.app).await {
+            let (since, updated) = (agreed.created_at, agreed.updated_at);
+            consents.push(AccountConsent { id: agreed.app.to_string(), name, scope: agreed.scopes, since, updated });
+        }
+    }
     Ok(Account {
         name: member.name.clone().unwrap_or_default(),
         email: member.email.clone().unwrap_or_default(),
@@ -102,10 +110,12 @@ async fn page(signin: &Signin, cx: &Context, person: &Person) -> Result<Account>
                 scope: held.scope,
             })
             .collect(),
+        consents,
         sign_out_action: signin.path("/signin/sign-out"),
         end_session_action: signin.path("/signin/sessions/end"),
         end_others_action: signin.path("/signin/sessions/end-others"),
         end_app_action: signin.path("/signin/apps/end"),
+        end_consent_action: signin.path("/signin/consents/end"),
         request_id: cx.origin.request.to_string(),
     })
 }
@@ -213,6 +223,33 @@ pub(super) async fn end_app(signin: &Signin, cx: &Context, headers: &HeaderMap, 
                 held::take_back(cx, &held, (session.organization, session.user), &mut batch).await?;
             }
         }
+        match cx.store.commit(batch).await {
+            Ok(_) => return back(signin),
+            Err(refused) if refused.is_race() && tries < RETRIES => tries += 1,
+            Err(refused) => return Err(refused.into()),
+        }
+    }
+}
+
+/// Withdraws what the person has agreed to with an app, and with it all that the app was given.
+pub(super) async fn end_consent(
+    signin: &Signin,
+    cx: &Context,
+    headers: &HeaderMap,
+    params: &Params,
+) -> Result<Response> {
+    let Some(Person { session, .. }) = person(signin, cx, headers).await? else { return back(signin) };
+    let (organization, user) = (session.organization, session.user);
+    let Ok(app) = params.need("app")?.parse::<AppId>() else { return back(signin) };
+    let mut tries = 0;
+    loop {
+        // Nothing to withdraw: nothing ends, and no event says so.
+        if Consent::load(&cx.store, organization, user, app).await?.is_none() {
+            return back(signin);
+        }
+        let mut batch = Batch::new();
+        let event = Event::new(&cx.env, EventKind::ConsentRevoked, &Actor::User(user), &cx.origin);
+        consent::end(cx, (organization, user, app), event.with("reason", "ended_by_the_person"), &mut batch).await?;
         match cx.store.commit(batch).await {
             Ok(_) => return back(signin),
             Err(refused) if refused.is_race() && tries < RETRIES => tries += 1,

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::trace::{Ending, Trace};
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, Route};
 use crate::connection::protocol::Checks;
-use crate::connection::{Connection, ProtocolKind, oidc};
+use crate::connection::{Connection, ProtocolKind, ldap, oidc};
 use crate::directory::Profile;
 use crate::env::Timestamp;
 use crate::error::{Error, Kind, Result, codes};
@@ -19,7 +19,8 @@ use crate::store::{Batch, Key};
 /// Explain what would happen to somebody who signs in through a connection, on the people and settings of now. Nothing
 /// is written, and nobody is asked.
 ///
-/// Who arrives is told by `--input`: the claims, as the provider sends them. Or by `--attempt`: whoever came in a
+/// Who arrives is told by `--input`: the claims, as the provider sends them; or the attributes of a directory's entry,
+/// whose groups are then those of its `memberOf`. Or by `--attempt`: whoever came in a
 /// sign-in of the last 7 days. With `--set` a policy is tried that is not in force.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -27,11 +28,12 @@ pub struct ExplainPolicy {
     /// The connection that they come through; that of the attempt unless named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection: Option<ConnectionId>,
-    /// The claims, as the provider sends them; they go through the connection's mapping.
+    /// The claims, as the provider sends them; of a directory, the attributes of the entry. They go through the
+    /// connection's mapping.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-file" = "yes"))]
     pub input: Option<Map<String, Value>>,
-    /// The `sub` of the claims, where the input leaves it out.
+    /// The `sub` of the claims, or the attribute that never changes, where the input leaves it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
     /// A sign-in that was tried: its `att_…`, as `authd explain` shows it.
@@ -104,7 +106,7 @@ impl Operation for ExplainPolicy {
         let connection = Connection::load(&cx.store, id).await?.value;
         let arriving = match &trace {
             Some(trace) => self.of_trace(cx, trace, &connection)?,
-            None => self.of_claims(&connection)?,
+            None => self.of_claims(cx, &connection)?,
         };
         let kept = policy_of(&cx.store, connection.organization).await?;
         let policy = apply_patch(&kept, &self.patch)?;
@@ -143,29 +145,41 @@ impl ExplainPolicy {
         Ok(Arriving { subject: Some(arrived.subject), profile: arrived.profile, unusable: None, checks: Vec::new() })
     }
 
-    /// Who the claims are about. Errors: `invalid_input` when there are none.
-    fn of_claims(&self, connection: &Connection) -> Result<Arriving> {
+    /// Who the claims are about, or the attributes of an entry. Errors: `invalid_input` when there are none.
+    fn of_claims(&self, cx: &Context, connection: &Connection) -> Result<Arriving> {
         let mut claims = self.input.clone().unwrap_or_default();
         if let Some(subject) = &self.subject {
-            claims.insert("sub".to_owned(), Value::String(subject.clone()));
+            let name = match (&connection.protocol, &connection.ldap) {
+                (ProtocolKind::Ldap, Some(config)) => config.attribute(ldap::Attribute::Subject),
+                _ => "sub",
+            };
+            claims.insert(name.to_owned(), Value::String(subject.clone()));
         }
         if claims.is_empty() {
             return Err(Error::says(&codes::INVALID_INPUT, "Nobody arrives: neither `input`, `subject` nor `attempt` is there.")
-                .help("`--input FILE` has the claims as the provider sends them: {\"sub\": …, \"email\": …, \"email_verified\": true}."));
+                .help("`--input FILE` has the claims as the provider sends them: {\"sub\": …, \"email\": …, \"email_verified\": true}; of a directory the attributes of the entry: {\"uid\": …, \"mail\": …, \"memberOf\": […]}."));
         }
-        if connection.protocol != ProtocolKind::Oidc {
-            return Err(Error::says(
+        match connection.protocol {
+            ProtocolKind::Oidc => Self::of_token(connection, &claims),
+            ProtocolKind::Ldap => {
+                let mut checks = Checks::new();
+                let (subject, profile, ended) = ldap::read_entry(connection, cx.env.now(), &claims, &mut checks)?;
+                let unusable = ended.then_some(&codes::INVALID_CREDENTIALS);
+                Ok(Arriving { subject, profile, unusable, checks: checks.into_rows() })
+            }
+            ProtocolKind::Saml => Err(Error::says(
                 &codes::INVALID_INPUT,
-                "Only the claims of an OpenID provider can be given by `input`.",
+                "Only the claims of an OpenID provider, or the attributes of a directory's entry, can be given by `input`.",
             )
-            .help(
-                "`--attempt` has whoever came in a sign-in; `authd connection test --username` shows who is found.",
-            ));
+            .help("`--attempt` has whoever came in a sign-in.")),
         }
+    }
+
+    fn of_token(connection: &Connection, claims: &Map<String, Value>) -> Result<Arriving> {
         // Before the provider is set up, the default mapping tells.
         let config = connection.oidc.clone().unwrap_or_default();
         let mut checks = Checks::new();
-        let read = oidc::read_claims(&config, &claims, &mut checks);
+        let read = oidc::read_claims(&config, claims, &mut checks);
         let (subject, profile, unusable) = match read {
             Ok((subject, profile)) => (subject, profile, None),
             // A word that a sign-in refuses is an answer here.

@@ -198,6 +198,8 @@ pub(super) async fn finish(
                 return Err(Error::new(&codes::SAML_REPLAY));
             }
             Ok(_) => {
+                let took = cx.env.now().since(attempt.created_at);
+                cx.env.meters().sign_ins.of([connection.protocol.name()]).time(took);
                 let (member, created) = (provisioned.membership, provisioned.created);
                 return Ok(Finished { next, cookie, session, member, created });
             }

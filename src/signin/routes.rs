@@ -31,6 +31,7 @@ pub fn http(signin: Signin) -> Router {
         .route("/signin/sessions/end", post(end_session))
         .route("/signin/sessions/end-others", post(end_others))
         .route("/signin/apps/end", post(end_app))
+        .route("/signin/consents/end", post(end_consent))
         .route("/device", get(device_get).post(device_post))
         .route("/device/confirm", get(device_confirm).post(device_decide))
         .route("/oauth2/logout", get(logout_get).post(logout_post))
@@ -225,6 +226,10 @@ async fn end_others(Visit { signin, cx, headers }: Visit) -> Response {
 
 async fn end_app(Visit { signin, cx, headers }: Visit, Form(params): Form) -> Response {
     own_form(&signin, &cx, &headers, account::end_app(&signin, &cx, &headers, &params)).await
+}
+
+async fn end_consent(Visit { signin, cx, headers }: Visit, Form(params): Form) -> Response {
+    own_form(&signin, &cx, &headers, account::end_consent(&signin, &cx, &headers, &params)).await
 }
 
 async fn device_get(State(signin): State<Signin>, info: RequestInfo, Query(params): Query) -> Response {

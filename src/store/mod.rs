@@ -76,7 +76,8 @@ impl Store {
     }
 
     fn on(backend: Arc<dyn Backend>, env: Env, seed: &[u8; 32]) -> Result<Self> {
-        let (writer, signer) = (Writer::start(Arc::clone(&backend))?, RwLock::new(Arc::new(Signer::new(seed)?)));
+        let (writer, signer) =
+            (Writer::start(Arc::clone(&backend), env.clone())?, RwLock::new(Arc::new(Signer::new(seed)?)));
         let inner = Inner { env, backend, writer, signer, tallies: Mutex::default() };
         Ok(Self { inner: Arc::new(inner), upgraded: None })
     }

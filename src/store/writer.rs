@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::backend::{Backend, Fault, Nature};
 use super::batch::{Batch, Refused};
 use super::record::Seq;
+use crate::env::Env;
 use crate::error::{Error, Result, codes};
 
 /// The most batches that share one transaction.
@@ -40,14 +41,14 @@ pub struct Writer {
 
 impl Writer {
     /// Starts the thread.
-    pub fn start(backend: Arc<dyn Backend>) -> Result<Self> {
+    pub fn start(backend: Arc<dyn Backend>, env: Env) -> Result<Self> {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let (tell, log) = watch::channel(backend.log_seq());
         let trouble = Arc::new(Mutex::new(None));
         let noted = Arc::clone(&trouble);
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || work(&*backend, jobs, &tell, &noted))
+            .spawn(move || work(&*backend, &env, jobs, &tell, &noted))
             .map_err(|e| Error::new(&codes::STORAGE_ERROR).because(e))?;
         Ok(Self { queue: Some(queue), thread: Mutex::new(Some(thread)), log, trouble })
     }
@@ -114,6 +115,7 @@ impl Drop for Writer {
 
 fn work(
     backend: &dyn Backend,
+    env: &Env,
     mut jobs: mpsc::Receiver<Job>,
     tell: &watch::Sender<u64>,
     trouble: &Mutex<Option<Refused>>,
@@ -137,10 +139,17 @@ fn work(
                         }
                     }
                 }
+                let begun = env.monotonic();
                 let outcomes = backend.apply(&batches);
+                let meters = env.meters();
+                meters.commits.time(env.monotonic().saturating_sub(begun));
+                meters.batches.observe(u32::try_from(batches.len()).map_or(f64::MAX, f64::from));
                 publish(backend, tell);
                 let failed =
                     outcomes.iter().find_map(|o| o.as_ref().err().filter(|r| matches!(r, Refused::Storage { .. })));
+                if let Some(Refused::Storage { full, .. }) = failed {
+                    meters.commits_failed.add(if *full { codes::STORAGE_FULL.name } else { codes::STORAGE_ERROR.name });
+                }
                 *trouble.lock().unwrap_or_else(PoisonError::into_inner) = failed.cloned();
                 for (answer, outcome) in answers.into_iter().zip(outcomes) {
                     // The one who asked may have gone; the batch is written all the same.

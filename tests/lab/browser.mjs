@@ -92,7 +92,8 @@ export async function openTab({ out, name = 'tab', ...options } = {}) {
 
     /**
      * From `start` (an app's page with a link to sign in, or any address) through authd's e-mail page and the provider's pages
-     * to the app's result, which is returned. `onPage(kind)` is called on each page: app, email, login, consent, result.
+     * to the app's result, which is returned. `onPage(kind)` is called on each page: app, email, login, consent (the
+     * provider's), agree (authd's), result.
      */
     async signIn(start, { email, login = email, password = PASSWORD, onPage = async () => {} } = {}) {
       const look = async (kind) => {
@@ -116,6 +117,9 @@ export async function openTab({ out, name = 'tab', ...options } = {}) {
         } else if (await page.locator('button[value=ok]').count()) {
           await look('consent');
           await tab.press(page.locator('button[value=ok]'));
+        } else if (await page.locator('button[name=decision][value=allow]').count()) {
+          await look('agree');
+          await tab.press(page.locator('button[name=decision][value=allow]'));
         } else if (await page.locator('input[type=email]').count()) {
           await page.locator('input[type=email]').fill(email);
           await look('email');

@@ -64,7 +64,8 @@ cn: staff
 member: cn=engineers,${GROUPS}
 `;
 
-function certificates(dir) {
+/** A certificate for this machine, and the authority that it is of. */
+export function certificates(dir) {
   const openssl = (...args) => execFileSync('openssl', args, { cwd: dir, stdio: 'ignore' });
   openssl('req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-keyout', 'ca.key', '-out', 'ca.crt', '-subj', '/CN=lab',
     '-addext', 'basicConstraints=critical,CA:TRUE', '-addext', 'keyUsage=critical,keyCertSign,cRLSign');

@@ -2,7 +2,8 @@
 
 use super::Place;
 use super::finding::{Finding, Level, ends, in_days};
-use crate::care::examine::{Ending, Examined, Losing, Unproved, Unwell};
+use crate::care::Ending;
+use crate::care::examine::{Examined, Losing, Unproved, Unwell};
 use crate::env::Timestamp;
 
 /// A backup that is older is no backup of today's trouble.
@@ -23,6 +24,33 @@ pub fn judge(place: &Place, seen: &Examined) -> Vec<Finding> {
     findings.extend(domains(place, seen.now, &seen.unproved, &seen.losing));
     findings.extend(endings(place, seen.now, &seen.ending));
     findings
+}
+
+/// What of a running server's own checks nothing else here tells: whether what has to go out goes out, and its clock.
+pub fn running(place: &Place, told: &serde_json::Value) -> Vec<Finding> {
+    let checks = told["checks"].as_array().into_iter().flatten();
+    let name = |check: &serde_json::Value| match check["name"].as_str() {
+        Some("deliveries") => Some(("deliveries", "What has to be delivered is delivered.")),
+        Some("shipping") => Some(("shipping", "The log arrives where it is sent.")),
+        Some("storage_speed") => Some(("storage_speed", "Durable writes are fast enough.")),
+        Some("clock") => Some(("running_clock", "The clock goes evenly since authd started.")),
+        _ => None,
+    };
+    let judged = checks.filter_map(|check| {
+        let (name, well) = name(check)?;
+        if check["ok"].as_bool() == Some(true) {
+            return Some(Finding::ok(name, well));
+        }
+        let message = crate::console::escaped(check["message"].as_str().unwrap_or("It is not well."));
+        let remedy = match name {
+            "deliveries" => place.say("webhook list"),
+            "shipping" => "look at the receiver, and at `ship` in the configuration".to_owned(),
+            "running_clock" => "let one service set the clock: timedatectl".to_owned(),
+            _ => "look at the disk: iostat -x 1".to_owned(),
+        };
+        Some(Finding::warn(name, message, remedy))
+    });
+    judged.collect()
 }
 
 fn storage(trouble: Option<&str>) -> Finding {
@@ -153,6 +181,17 @@ fn endings(place: &Place, now: Timestamp, ending: &[Ending]) -> Vec<Finding> {
                     place.say(&format!("app rotate-secret {id}"))
                 ),
             ),
+            "scim_token" => (
+                format!("The SCIM token {name} ({id}) ends {when}: the directory's changes would not arrive any more."),
+                place.say("scim-token create --help"),
+            ),
+            "saml_certificate" => (
+                format!("A certificate of the identity provider of {name} ({id}) ends {when}."),
+                format!(
+                    "read its metadata again once it has a new one: {}",
+                    place.say(&format!("connection validate {id}"))
+                ),
+            ),
             _ => (
                 format!("The API key {name} ({id}) ends {when}."),
                 place.say("api-key create --name NAME --grant GRANT --org ORG"),
@@ -164,7 +203,8 @@ fn endings(place: &Place, now: Timestamp, ending: &[Ending]) -> Vec<Finding> {
         });
     }
     if findings.is_empty() {
-        findings.push(Finding::ok("expiring", "No API key and no app secret ends within 60 days."));
+        findings
+            .push(Finding::ok("expiring", "No key, secret, token or certificate of a provider ends within 60 days."));
     }
     findings
 }

@@ -117,6 +117,11 @@ async fn look(shared: &Flags, environment: &Environment, catalogue: &Catalogue) 
         }
     }
     findings.extend(seen.iter().flat_map(|seen| inside::judge(&place, seen)));
+    if let Ok(Some(socket)) = console::Socket::find(&config.data_dir).await
+        && let Ok(told) = socket.health().await
+    {
+        findings.extend(inside::running(&place, &told));
+    }
     findings
 }
 

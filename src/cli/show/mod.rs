@@ -31,9 +31,9 @@ pub struct Show {
     terminal: bool,
 }
 
-/// Where the log goes: standard error, unbuffered. Its lock is held for a line only.
-pub fn log_sink() -> impl std::io::Write {
-    std::io::stderr()
+/// Where the log goes: standard error, unbuffered, or standard output. Its lock is held for a line only.
+pub fn log_sink(to_stdout: bool) -> Box<dyn std::io::Write> {
+    if to_stdout { Box::new(std::io::stdout()) } else { Box::new(std::io::stderr()) }
 }
 
 impl Show {

@@ -9,7 +9,6 @@ use crate::error::{Error, Result, codes};
 const MAX_TEXT: usize = 1024;
 const MAX_PEM: usize = 64 * 1024;
 const MAX_URLS: usize = 8;
-const MAX_ENTRIES: usize = 100;
 
 fn wrong(field: &str, why: &str) -> Error {
     Error::says(&codes::INVALID_INPUT, format!("`{field}` cannot be used: {why}."))
@@ -110,18 +109,7 @@ impl Config {
             plain("profile.extraFields", field)?;
             attribute("profile.extraFields", name)?;
         }
-        let groups = &self.groups;
-        if groups.scopes.len() > MAX_ENTRIES || groups.default_scopes.len() > MAX_ENTRIES {
-            return Err(wrong("groups.scopes", "there are more than 100"));
-        }
-        for scope in groups.scopes.values().flatten().chain(&groups.default_scopes) {
-            // RFC 6749 §3.3.
-            let fits = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
-            if scope.is_empty() || scope.len() > 255 || !scope.bytes().all(fits) {
-                return Err(wrong("groups.scopes", "a scope has 1 to 255 plain characters, and no blank"));
-            }
-        }
-        groups.scopes.keys().try_for_each(|name| plain("groups.scopes", name))
+        Ok(())
     }
 
     /// Whether everything is set that a sign-in needs. Errors: `connection_not_ready`, naming what is missing.

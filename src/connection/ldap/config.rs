@@ -157,12 +157,6 @@ pub struct Groups {
     /// The attribute that a group is called by.
     #[n(4)]
     pub name_attribute: Option<String>,
-    /// Groups, by name or by distinguished name, and the scopes that follow from each.
-    #[n(5)]
-    pub scopes: BTreeMap<String, Vec<String>>,
-    /// The scopes of whoever is in none of them.
-    #[n(6)]
-    pub default_scopes: Vec<String>,
 }
 
 /// What the attributes mean.

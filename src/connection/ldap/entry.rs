@@ -91,6 +91,16 @@ fn guid(bytes: &[u8]) -> Option<String> {
     Some(format!("{}-{}-{}-{}-{}", hex(&[d, c, b, a]), hex(&[f, e]), hex(&[h, g]), hex(high), hex(low)))
 }
 
+/// The sixteen bytes of an `objectGUID` that is written so.
+pub fn guid_bytes(text: &str) -> Option<Vec<u8>> {
+    let digits: String = text.split('-').collect();
+    if digits.len() != 32 || text.len() != 36 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let byte = |place: usize| u8::from_str_radix(digits.get(2 * place..2 * place + 2)?, 16).ok();
+    [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15].into_iter().map(byte).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

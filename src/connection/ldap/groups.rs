@@ -11,6 +11,7 @@ use super::entry::Entry;
 use super::filter::{self, Values};
 use super::session::{Search, Session};
 use super::trouble::{Step, Trouble};
+use crate::connection::ScopeMapping;
 
 /// Groups of groups of groups: so far, and no further.
 pub const MAX_LEVELS: usize = 10;
@@ -49,13 +50,18 @@ struct Walk<'a> {
     searches: usize,
 }
 
-/// The groups of an entry.
-pub async fn of(session: &Session, config: &Config, entry: &Entry) -> Result<Found, Trouble> {
-    let within = match &config.groups.base {
+/// Below which name groups count.
+pub fn within(config: &Config) -> Option<Dn> {
+    match &config.groups.base {
         Some(base) => Dn::parse(base),
         // Not named: then at least of the same tree as the people.
         None => config.users.base.as_deref().and_then(Dn::parse).map(|base| base.tree()),
-    };
+    }
+}
+
+/// The groups of an entry.
+pub async fn of(session: &Session, config: &Config, entry: &Entry) -> Result<Found, Trouble> {
+    let within = within(config);
     let (seen, found) = (BTreeSet::new(), Found::default());
     let mut walk = Walk { session, config, within, seen, found, searches: 0 };
     match config.group_mode() {
@@ -206,11 +212,11 @@ pub fn told(groups: &[Group], mapped: &[String]) -> Vec<String> {
     all
 }
 
-/// The scopes that follow from groups: of all that match, or else the default ones.
-pub fn scopes(config: &Config, groups: &[Group]) -> Vec<String> {
+/// The scopes that a connection gives for groups: of all that match, or else the default ones.
+pub fn scopes(mapping: &ScopeMapping, default: &[String], groups: &[Group]) -> Vec<String> {
     let mut matched = false;
     let mut scopes: Vec<String> = Vec::new();
-    for (key, given) in &config.groups.scopes {
+    for (key, given) in mapping {
         let named = Dn::parse(key).filter(|_| key.contains('='));
         if groups.iter().any(|group| group.name == *key || named.as_ref() == Some(&group.dn)) {
             matched = true;
@@ -218,7 +224,7 @@ pub fn scopes(config: &Config, groups: &[Group]) -> Vec<String> {
         }
     }
     if !matched {
-        scopes.clone_from(&config.groups.default_scopes);
+        scopes.extend_from_slice(default);
     }
     let mut once = BTreeSet::new();
     scopes.retain(|scope| once.insert(scope.clone()));
@@ -227,8 +233,6 @@ pub fn scopes(config: &Config, groups: &[Group]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     fn group(dn: &str, name: &str) -> Group {
@@ -245,14 +249,13 @@ mod tests {
 
     #[test]
     fn scopes_are_those_of_every_group_that_matches_or_the_default_ones() {
-        let mut config = Config::default();
-        config.groups.scopes = BTreeMap::from([
+        let mapping = ScopeMapping::from([
             ("staff".to_owned(), vec!["read".to_owned(), "mail".to_owned()]),
             ("CN=Admins,OU=groups,DC=x".to_owned(), vec!["write".to_owned(), "read".to_owned()]),
         ]);
-        config.groups.default_scopes = vec!["guest".to_owned()];
+        let guest = ["guest".to_owned()];
         let both = [group("cn=admins,ou=groups,dc=x", "Admins"), group("cn=staff,ou=groups,dc=x", "staff")];
-        assert_eq!(scopes(&config, &both), ["write", "read", "mail"]);
-        assert_eq!(scopes(&config, &[group("cn=admins,ou=other,dc=x", "admins")]), ["guest"]);
+        assert_eq!(scopes(&mapping, &guest, &both), ["write", "read", "mail"]);
+        assert_eq!(scopes(&mapping, &guest, &[group("cn=admins,ou=other,dc=x", "admins")]), ["guest"]);
     }
 }

@@ -21,6 +21,7 @@ mod connect;
 mod dn;
 mod entry;
 mod filter;
+mod given;
 mod groups;
 mod guard;
 mod name;
@@ -42,8 +43,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub use config::{
-    Bind, BindMode, Config, GroupMode, Groups, Mapping, Preset, ProfileConfig, Servers, SyncConfig, Users, secret_place,
+    Attribute, Bind, BindMode, Config, GroupMode, Groups, Mapping, Preset, ProfileConfig, Servers, SyncConfig, Users,
+    secret_place,
 };
+pub use given::read_entry;
 pub use pool::Directories;
 pub use read::{Listed, Page, Reading};
 pub use report::{FoundGroup, FoundPerson, examine, reach, validate};
@@ -55,7 +58,7 @@ pub use settings::{
 pub use trouble::Trouble;
 
 use super::protocol::{Answer, Authenticated, Begin, BeginRequest, Checks, Protocol};
-use super::record::Connection;
+use super::record::{Connection, ScopeMapping};
 use super::report::Report;
 use crate::access::Context;
 use crate::error::{Error, Result, codes};
@@ -71,20 +74,32 @@ pub struct Ldap {
     config: Arc<Config>,
     /// Names of groups that somebody has mapped to something.
     mapped: Vec<String>,
+    /// What follows from groups, and from none of them.
+    scopes: (ScopeMapping, Vec<String>),
     directories: Arc<Directories>,
 }
 
 impl Ldap {
     /// For a connection with that configuration; what is kept of its directory is in `directories`.
     pub fn new(connection: &Connection, config: Config, directories: Arc<Directories>) -> Self {
-        let roles = connection.group_mapping.iter().flat_map(|mapping| mapping.keys());
-        let mapped = roles.chain(config.groups.scopes.keys()).cloned().collect();
-        Self { connection: connection.id, config: Arc::new(config), mapped, directories }
+        let mapped = groups_mapped(connection);
+        let scopes = (
+            connection.scope_mapping.clone().unwrap_or_default(),
+            connection.default_scopes.clone().unwrap_or_default(),
+        );
+        Self { connection: connection.id, config: Arc::new(config), mapped, scopes, directories }
     }
 
     fn directory(&self, cx: &Context) -> Arc<pool::Directory> {
         self.directories.of(cx, self.connection, &self.config)
     }
+}
+
+/// The groups that a connection maps to roles or scopes, by name or by distinguished name.
+fn groups_mapped(connection: &Connection) -> Vec<String> {
+    let roles = connection.group_mapping.iter().flat_map(|mapping| mapping.keys());
+    let scopes = connection.scope_mapping.iter().flat_map(|mapping| mapping.keys());
+    roles.chain(scopes).cloned().collect()
 }
 
 /// Whether a text is no password: with one that is empty, a bind is anonymous and succeeds (RFC 4513 §5.1.2); blanks are

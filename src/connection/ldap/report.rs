@@ -234,7 +234,7 @@ impl Look<'_> {
                 .collect(),
             told,
             roles: None,
-            scopes: groups::scopes(self.config, found),
+            scopes: groups::scopes(&self.ldap.scopes.0, &self.ldap.scopes.1, found),
             refused: entry.ended(self.cx.env.now()).map(|reason| reason.says.to_owned()),
         }
     }

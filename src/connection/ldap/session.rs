@@ -112,10 +112,11 @@ impl Session {
 
     fn failed(&self, step: Step, error: &LdapError) -> Trouble {
         match (self.cut.get(), error) {
+            (Some(ber::Fault::Closing), _) => Trouble::silent(step, ber::Fault::Closing.says()),
             (Some(fault), _) => Trouble::unavailable(step, fault.says()),
             (None, LdapError::Timeout { .. }) => Trouble::late(step),
             (None, LdapError::FilterParsing) => Trouble::unavailable(step, "the filter cannot be read"),
-            (None, _) => Trouble::unavailable(step, ber::Fault::Closing.says()),
+            (None, _) => Trouble::silent(step, ber::Fault::Closing.says()),
         }
     }
 

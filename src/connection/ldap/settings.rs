@@ -30,7 +30,7 @@ pub struct LdapSettings {
     /// Where people are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub users: Option<LdapUserSettings>,
-    /// Where groups are, and what follows from them.
+    /// Where groups are. What follows from them stands on the connection: `groupMapping`, `scopeMapping`, `defaultScopes`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub groups: Option<LdapGroupSettings>,
     /// What the attributes mean.
@@ -107,12 +107,6 @@ pub struct LdapGroupSettings {
     /// The attribute that a group is called by; `cn` unless set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name_attribute: Option<String>,
-    /// Groups, by name or by distinguished name, and the scopes that follow from each.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scopes: Option<BTreeMap<String, Vec<String>>>,
-    /// The scopes of whoever is in none of them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub default_scopes: Option<Vec<String>>,
 }
 
 /// What the attributes mean.
@@ -265,9 +259,6 @@ impl LdapSettings {
             set_text(&mut config.groups.filter, groups.filter);
             config.groups.nested = groups.nested.or(config.groups.nested);
             set_text(&mut config.groups.name_attribute, groups.name_attribute);
-            config.groups.scopes = groups.scopes.unwrap_or(std::mem::take(&mut config.groups.scopes));
-            config.groups.default_scopes =
-                groups.default_scopes.unwrap_or(std::mem::take(&mut config.groups.default_scopes));
         }
         if let Some(profile) = self.profile {
             if let Some(mapping) = profile.mapping {
@@ -361,8 +352,6 @@ impl From<&Config> for LdapView {
                 filter: Some(config.group_filter().to_owned()),
                 nested: Some(config.nested()),
                 name_attribute: Some(config.group_name().to_owned()),
-                scopes: Some(config.groups.scopes.clone()),
-                default_scopes: Some(config.groups.default_scopes.clone()),
             },
             profile: LdapProfileSettings {
                 mapping: Some(LdapMappingSettings {

@@ -93,10 +93,26 @@ pub async fn sign_in(cx: &Context, ldap: &Ldap, given: &Credentials, checks: &mu
     let stand = Stand(AtomicUsize::new(0));
     let talk = Talk { cx, ldap, config: &ldap.config, directory: &ldap.directory(cx), until, stand: &stand };
     let ended = timeout_at(until, talk.converse(given, checks)).await;
+    if let Some(answered) = answered(&ended, &stand) {
+        cx.env.outbound().heard(answered);
+    }
     match ended {
         Ok(Ok(person)) => Ok(person),
         Ok(Err(denied)) => Err(denied.told(checks)),
         Err(_) => Err(Denied::Trouble(Trouble::late(stand.step())).told(checks)),
+    }
+}
+
+/// Whether the directory answers, as far as a sign-in tells: one word for the whole of it, or a directory whose searches work
+/// and whose binds hang would be well again and again. What is the person's own matter (a wrong password, nobody) is an answer.
+fn answered<T, E>(ended: &Result<Result<T, Denied>, E>, stand: &Stand) -> Option<bool> {
+    match ended {
+        Ok(Ok(_)) => Some(true),
+        Ok(Err(Denied::Trouble(trouble))) => trouble.silent.then_some(false),
+        // Where nothing was asked yet, nothing was answered.
+        Ok(Err(Denied::Person(..))) => (stand.step() != Step::ServiceBind).then_some(true),
+        Ok(Err(Denied::Error(_))) => None,
+        Err(_) => Some(false),
     }
 }
 
@@ -150,7 +166,7 @@ impl Talk<'_> {
             upstream_subject: None,
             saml: None,
             account,
-            scopes: groups::scopes(self.config, &found.groups),
+            scopes: groups::scopes(&self.ldap.scopes.0, &self.ldap.scopes.1, &found.groups),
             once: None,
             until: None,
         })

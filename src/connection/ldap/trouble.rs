@@ -51,12 +51,14 @@ pub struct Trouble {
     pub detail: String,
     /// The result code, where the directory gave one.
     pub code: Option<u32>,
+    /// The other side did not answer: nobody's name or password is the reason.
+    pub silent: bool,
 }
 
 impl Trouble {
     fn new(step: Step, code: &'static Code, detail: impl Into<String>) -> Self {
         let detail = detail.into();
-        Self { step, error: Box::new(Error::new(code).because(detail.clone())), detail, code: None }
+        Self { step, error: Box::new(Error::new(code).because(detail.clone())), detail, code: None, silent: false }
     }
 
     /// Whether the directory says that what was asked about is not there.
@@ -67,6 +69,11 @@ impl Trouble {
     /// The directory does not answer, or not as a directory does.
     pub fn unavailable(step: Step, detail: impl Into<String>) -> Self {
         Self::new(step, &codes::LDAP_UNAVAILABLE, detail)
+    }
+
+    /// Nothing comes from the other side.
+    pub fn silent(step: Step, detail: impl Into<String>) -> Self {
+        Self { silent: true, ..Self::unavailable(step, detail) }
     }
 
     /// No encryption that holds.
@@ -84,7 +91,8 @@ impl Trouble {
         let text: String = text.chars().filter(|c| !c.is_control()).take(160).collect();
         let words = if text.is_empty() { String::new() } else { format!(" ({text})") };
         let trouble = Self::new(step, what, format!("{}: result code {code}{words}", reason::says(code)));
-        Self { code: Some(code), ..trouble }
+        // Busy, unavailable: an answer that says that there is none.
+        Self { code: Some(code), silent: matches!(code, 51 | 52), ..trouble }
     }
 
     /// What another part of authd refused, or found.
@@ -95,11 +103,11 @@ impl Trouble {
         } else {
             error
         };
-        Self { step, error: Box::new(error), detail, code: None }
+        Self { step, error: Box::new(error), detail, code: None, silent: false }
     }
 
     /// The time is over.
     pub fn late(step: Step) -> Self {
-        Self::unavailable(step, "the server did not answer in time")
+        Self::silent(step, "the server did not answer in time")
     }
 }

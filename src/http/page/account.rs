@@ -28,6 +28,8 @@ pub struct Account {
     pub others: bool,
     /// The apps that can act in the person's name.
     pub apps: Vec<AccountApp>,
+    /// What the person has agreed to.
+    pub consents: Vec<AccountConsent>,
     /// Where the sign-out form is posted to: a path of this site.
     pub sign_out_action: String,
     /// Where the form is posted to that ends one session.
@@ -36,6 +38,8 @@ pub struct Account {
     pub end_others_action: String,
     /// Where the form is posted to that ends an app's access.
     pub end_app_action: String,
+    /// Where the form is posted to that withdraws what was agreed to.
+    pub end_consent_action: String,
     /// The id of this request.
     pub request_id: String,
 }
@@ -76,6 +80,21 @@ pub struct AccountApp {
     pub until: Timestamp,
     /// What it was granted.
     pub scope: Vec<String>,
+}
+
+/// What the person has agreed to with one app, on `Account`.
+#[derive(Clone, Debug)]
+pub struct AccountConsent {
+    /// The value posted as `app`.
+    pub id: String,
+    /// What the app is called.
+    pub name: String,
+    /// What it may know and do.
+    pub scope: Vec<String>,
+    /// When the person agreed first.
+    pub since: Timestamp,
+    /// When the person agreed last.
+    pub updated: Timestamp,
 }
 
 renders!(Account);

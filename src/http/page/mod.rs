@@ -19,7 +19,7 @@ mod simulator;
 mod to_app;
 mod visitor;
 
-pub use account::{Account, AccountApp, AccountSession};
+pub use account::{Account, AccountApp, AccountConsent, AccountSession};
 pub use asset::{ASSET_CACHE, asset, asset_names, asset_url};
 pub use demo::{Check, Claim, DemoHome, DemoToken};
 pub use device::{DeviceConfirm, DeviceDone, DeviceEnter};

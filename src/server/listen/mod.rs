@@ -25,7 +25,7 @@ use tokio_util::task::TaskTracker;
 
 pub use control::{Control, private_directory};
 pub use shutdown::Shutdown;
-pub use tls::Tls;
+pub use tls::{Tls, certificate_ends};
 
 use self::connection::Context;
 use self::slots::Slots;

@@ -13,6 +13,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::Shutdown;
+use crate::env::Timestamp;
 use crate::error::{Error, Result, codes};
 
 /// When and how long: what tells a changed file.
@@ -25,6 +26,13 @@ pub struct Tls {
     key: PathBuf,
     config: RwLock<Arc<ServerConfig>>,
     seen: Mutex<Stamp>,
+}
+
+/// When the first certificate of a PEM file ends; `None` where there is none that can be read.
+pub fn certificate_ends(file: &Path) -> Option<Timestamp> {
+    let certificate = CertificateDer::pem_file_iter(file).ok()?.next()?.ok()?;
+    let (_, certificate) = x509_parser::parse_x509_certificate(&certificate).ok()?;
+    Some(Timestamp::from_seconds(certificate.validity().not_after.timestamp()))
 }
 
 impl Tls {

@@ -1,9 +1,11 @@
 //! Sign-in through a directory: over the real routes, against OpenLDAP, and against directories that mean harm.
 
 mod attacks;
+mod given;
 mod hostile;
 mod openldap;
 mod setup;
+mod silence;
 mod simulated;
 mod sync;
 mod windows;

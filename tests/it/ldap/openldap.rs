@@ -123,12 +123,13 @@ async fn ldap_08_groups_are_those_below_the_base_also_in_a_circle_and_mapped_by_
     assert!(groups(json!({"groups": {"mode": "none"}})).await.is_empty());
 
     let scene = Scene::new().await;
-    let scopes = json!({"groups": {"scopes": {
+    let scoped = scene.connect(real(&slapd, json!({}))).await;
+    let scopes = json!({"id": scoped, "scopeMapping": {
         "CN=Engineers, OU=groups,DC=example,DC=test": ["deploy"],
         "cn=admins,ou=elsewhere,dc=example,dc=test": ["everything"],
         "staff": ["read", "deploy"],
-    }, "defaultScopes": ["guest"]}});
-    let scoped = scene.connect(real(&slapd, scopes)).await;
+    }, "defaultScopes": ["guest"]});
+    scene.authd.operate("connection.update", scopes).await;
     let role = json!({"id": scoped, "groupMapping": {"cn=ENGINEERS,ou=groups,dc=example,dc=test": ["viewer"], "admins": ["owner"]}});
     scene.authd.operate("connection.update", role).await;
     let (status, body) = scene.relay(&scoped, "ada", ADA).await;

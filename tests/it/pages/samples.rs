@@ -282,10 +282,18 @@ pub fn full(x: &Text) -> Vec<(&'static str, String)> {
                 sessions: vec![session("ses_1", true), session("ses_2", false)],
                 others: true,
                 apps: vec![app("app_1", true), app("app_2", false)],
+                consents: vec![AccountConsent {
+                    id: x.t("app_1"),
+                    name: x.t("Orchard Notes"),
+                    scope: vec![x.t("openid"), x.t("email")],
+                    since: moment(1),
+                    updated: moment(16),
+                }],
                 sign_out_action: x.h("/signin/out"),
                 end_session_action: x.h("/signin/sessions/end"),
                 end_others_action: x.h("/signin/sessions/end-others"),
                 end_app_action: x.h("/signin/apps/end"),
+                end_consent_action: x.h("/signin/consents/end"),
                 request_id: request(),
             }
             .render(),
@@ -423,10 +431,12 @@ pub fn bare() -> Vec<(&'static str, String)> {
         sessions: Vec::new(),
         others: false,
         apps: Vec::new(),
+        consents: Vec::new(),
         sign_out_action: "/signin/out".into(),
         end_session_action: "/signin/sessions/end".into(),
         end_others_action: "/signin/sessions/end-others".into(),
         end_app_action: "/signin/apps/end".into(),
+        end_consent_action: "/signin/consents/end".into(),
         request_id: String::new(),
     };
     let device = DeviceConfirm {

@@ -253,3 +253,48 @@ async fn no_code_is_minted_for_a_third_party_without_the_persons_word() {
     let refused = code::mint(&cx, &asked, &session, None, &mut Batch::new()).await.unwrap_err();
     assert_eq!(refused.code(), "consent_required");
 }
+
+#[tokio::test]
+async fn the_persons_own_page_shows_what_they_agreed_to_and_takes_it_back() {
+    let scene = Scene::third_party().await;
+    let mut browser = scene.authd.browser();
+    let page = scene.asked(&mut browser).await;
+    assert!(!browser.get("/signin").await.body.contains("What you have agreed to"));
+    let landed = say(&mut browser, &page, "allow").await;
+    let tokens = scene.redeem(&landed.query("code").unwrap()).await.json();
+    let access = tokens["access_token"].as_str().unwrap();
+    let page = browser.get("/signin").await.body;
+    let (_, part) = page.split_once("What you have agreed to").unwrap();
+    for shown in ["Wiki", "<code>email</code>", "<code>groups</code>", &scene.app, "/signin/consents/end"] {
+        assert!(part.contains(shown), "{shown}: {part}");
+    }
+
+    // Neither a foreign page, nor another person, nor nobody.
+    let form = [("app", &*scene.app)];
+    let cross = [("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")];
+    let foreign = browser.clone().send(Method::POST, "/signin/consents/end", &cross, Some(&form)).await;
+    assert_eq!(foreign.status, StatusCode::FORBIDDEN);
+    scene.op.person(|person| {
+        person.insert("sub".into(), "bob".into());
+        person.insert("email".into(), "bob@corp.example".into());
+    });
+    let mut bob = scene.authd.browser();
+    scene.asked(&mut bob).await;
+    bob.post("/signin/consents/end", &form).await;
+    scene.authd.browser().post("/signin/consents/end", &form).await;
+    browser.post("/signin/consents/end", &[("app", "no app")]).await;
+    assert_eq!(scene.userinfo(access).await.status, StatusCode::OK);
+    assert_eq!((scene.consents().await.len(), scene.told(EventKind::ConsentRevoked).await), (1, 0));
+
+    let ended = browser.post("/signin/consents/end", &form).await;
+    assert_eq!(ended.status, StatusCode::SEE_OTHER);
+    assert!(scene.consents().await.is_empty());
+    assert_eq!(scene.userinfo(access).await.status, StatusCode::UNAUTHORIZED, "what it was given has ended");
+    assert!(!browser.get("/signin").await.body.contains("What you have agreed to"));
+    let told = scene.authd.events().await;
+    let told = told.iter().rfind(|event| event.kind == EventKind::ConsentRevoked).unwrap();
+    assert_eq!(told.actor_type, "user");
+    // The session goes on, and the app has to ask anew.
+    let silent = browser.get(&scene.authorize(&[SILENT])).await;
+    assert_eq!(silent.query("error").as_deref(), Some("consent_required"));
+}
