@@ -386,7 +386,7 @@ async fn a_refused_sign_in_through_the_wrong_connection_leaves_nothing() {
     let world = World::new().await;
     world.says(&world.scene.connection, json!(true)).await;
     let counts = world.scene.authd.counts().await;
-    let page = world.sign_in(&world.second, "new@corp.example").await.unwrap_err();
+    let page = world.sign_in(&world.second, "new@corp.example").await.err().unwrap();
     assert_eq!(page.status, StatusCode::FORBIDDEN);
     assert_eq!(world.scene.authd.counts().await, counts, "nobody became known");
     let trace = world.scene.authd.operate("signin.explain", json!({"id": page.request_id()})).await;
