@@ -14,7 +14,8 @@ use crate::world::saml::{Idp, Key, metadata};
 async fn published(scene: &Scene) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
     let page = scene.authd.browser().get(&scene.path("metadata")).await;
     let of = |usage: &str| {
-        let parts = page.body.split(&format!("use=\"{usage}\"")).skip(1);
+        let mark = format!("use=\"{usage}\"");
+        let parts = page.body.split(&mark).skip(1);
         parts
             .map(|part| {
                 let at = part.find("X509Certificate>").unwrap() + "X509Certificate>".len();
@@ -187,6 +188,13 @@ async fn an_entity_id_of_ours_belongs_to_one_organization_and_to_one_connection_
     assert_eq!(scene.refused("connection.create", wish(&other, same)).await, "taken");
     assert_eq!(scene.refused("connection.create", wish(&json!(scene.organization), same)).await, "taken");
     scene.authd.operate("connection.create", wish(&json!(scene.organization), &another)).await;
+    // A deleted connection keeps it from nobody; it comes back if nobody has taken it.
+    let (gone, id) = (&*scene.connection, |id: &str| json!({"id": id}));
+    scene.authd.operate("connection.delete", id(gone)).await;
+    let again = scene.authd.operate("connection.create", wish(&json!(scene.organization), same)).await;
+    assert_eq!(scene.refused("connection.restore", id(gone)).await, "taken");
+    scene.authd.operate("connection.delete", id(again["id"].as_str().unwrap())).await;
+    scene.authd.operate("connection.restore", id(gone)).await;
     // An id that is given is the one in every address.
     let id = "conn_01jgg5d400e2mv1n3x7p9q5r8s";
     let mut own = wish(&other, same);
