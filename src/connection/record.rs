@@ -173,8 +173,8 @@ impl Record for Connection {
             all.push(Index::unique("slug", Self::slug_of(self.organization, slug)));
         }
         // One audience of one identity provider for two connections, and an answer for one of them would be one for the
-        // other.
-        if let Some(saml) = &self.saml {
+        // other. A deleted connection takes no answer, so the name is free: people make a connection again.
+        if let Some(saml) = self.saml.as_ref().filter(|_| self.deleted_at.is_none()) {
             all.push(Index::many("saml_entity_id", saml.service.entity_id.as_bytes()));
             all.push(Index::unique("saml_pair", Self::saml_pair(saml)));
         }

@@ -43,7 +43,10 @@ const COMMITS: &[(&str, &str)] = &[
     ("access/refusal.rs", "the count of a flood that has ended"),
     ("audit/retention.rs", "that the log is pruned, before it is"),
     ("jobs/ended.rs", "what an ended organization leaves, in chunks"),
-    ("connection/saml/tend.rs", "what metadata says that is read again by itself, and that it is about to be asked for"),
+    (
+        "connection/saml/tend.rs",
+        "what metadata says that is read again by itself, and that it is about to be asked for",
+    ),
     ("care/", "the rotation of the master key: each chunk, and its end"),
     (
         "access/throttle.rs",

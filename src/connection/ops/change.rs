@@ -9,8 +9,8 @@ use super::super::record::{Connection, Mapping, ScopeMapping, Status, TOMBSTONE}
 use super::super::settings;
 use super::super::view::ConnectionView;
 use super::{
-    Looked, enforcing, event, given, look_through, must_answer, name_of, owner_of, scopes_are_words, slug_is_free,
-    slug_of,
+    Looked, enforcing, entity_id_is_free, event, given, look_through, must_answer, name_of, owner_of,
+    scopes_are_words, slug_is_free, slug_of,
 };
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, RoleName, Route, may_give};
 use crate::error::{Error, Result, codes};
@@ -297,6 +297,7 @@ impl Operation for RestoreConnection {
         if connection.deleted_at.take().is_none() {
             return ConnectionView::of(cx, &connection).await;
         }
+        entity_id_is_free(cx, &connection).await?;
         connection.updated_at = cx.env.now();
         let restored = event(cx, EventKind::ConnectionUpdated, &connection).with("restored", true);
         batch.update(&connection, revision).log(restored);

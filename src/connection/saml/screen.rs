@@ -14,8 +14,7 @@ use crate::error::{Error, Result, codes};
 
 /// Prefixes that one `InclusiveNamespaces` may name.
 const MAX_PREFIXES: usize = 16;
-/// How much of namespace names canonicalization may have to write out: a long one declared once on top is written
-/// again at every element that uses it.
+/// Namespace names that canonicalization may have to write out: each again at every element that uses it.
 const MAX_NAMESPACE_TEXT: usize = 512 * 1024;
 /// Characters of an ID.
 const MAX_ID: usize = 256;
@@ -26,8 +25,7 @@ pub(super) enum Kind {
     Response,
     LogoutRequest,
     LogoutResponse,
-    /// An assertion that was decrypted. It has an element of ours around it, which declares the prefixes that were
-    /// in scope where its ciphertext stood.
+    /// An assertion that was decrypted, in an element of ours that declares the prefixes of where its ciphertext stood.
     Decrypted,
 }
 
@@ -270,7 +268,7 @@ pub(super) fn identities(
     Ok(())
 }
 
-/// A name without a colon. Some providers begin theirs with a digit, which XML forbids and nobody minds.
+/// A name without a colon. Some begin theirs with a digit, which XML forbids and nobody minds.
 fn is_id(text: &str) -> bool {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
     (1..=MAX_ID).contains(&text.len()) && text.chars().all(plain)

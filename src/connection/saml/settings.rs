@@ -42,7 +42,8 @@ pub struct SamlSettings {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SamlMetadataSettings {
-    /// Where the provider's metadata is; it is read at once, and again by `connection.refresh_saml`.
+    /// Where the provider's metadata is. It is read at once, and again by itself: as often as it says, every six hours if it
+    /// says nothing, and when a signature fits none of its certificates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// The provider's metadata itself, as XML.

@@ -54,7 +54,7 @@ async fn an_encrypted_assertion_is_opened_with_the_connections_own_key() {
 }
 
 /// An answer whose assertion is signed, and then encrypted to that certificate.
-fn encrypted(idp: &Idp, person: &str, certificate: &[u8]) -> String {
+pub(super) fn encrypted(idp: &Idp, person: &str, certificate: &[u8]) -> String {
     let answer = idp.answer(person);
     let (key, how) = (&idp.key, Signing::with(&idp.key));
     let assertion = rename(&answer.assertion, &answer.prefixes);

@@ -1,12 +1,13 @@
 //! The SAML service provider against an identity provider that does whatever it is told.
 
 mod attributes;
+mod command_line;
 mod corpora;
 mod encrypted;
 mod flow;
 mod genuine;
-mod logout;
 mod lean;
+mod logout;
 mod meant;
 mod metadata;
 mod mutation;

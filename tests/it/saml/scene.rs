@@ -164,7 +164,11 @@ impl Scene {
     /// The events of that kind.
     pub async fn told(&self, kind: &str) -> Vec<Value> {
         let events = self.authd.events().await;
-        events.iter().filter(|event| event.kind.name() == kind).map(|event| serde_json::to_value(event).unwrap()).collect()
+        events
+            .iter()
+            .filter(|event| event.kind.name() == kind)
+            .map(|event| serde_json::to_value(event).unwrap())
+            .collect()
     }
 
     /// What an operation is refused with.
