@@ -42,7 +42,7 @@ const COMMITS: &[(&str, &str)] = &[
     ("access/refusal.rs", "the count of a flood that has ended"),
     ("audit/retention.rs", "that the log is pruned, before it is"),
     ("jobs/ended.rs", "what an ended organization leaves, in chunks"),
-    ("care/", "the rotation of the master key: each chunk, and its end"),
+    ("care/", "the rotation of the master key, and the erasing of a person: each chunk, and its end"),
     (
         "access/throttle.rs",
         "a try that is taken before what it tries is looked at; a count from before the clock was set back",
@@ -63,6 +63,7 @@ const COMMITS: &[(&str, &str)] = &[
     ("server/router.rs", "the server's own start and stop"),
     ("signin/", "claim and finish of a sign-in, its refusals, its sign-out"),
     ("store/", "the store itself"),
+    ("webhook/inbound/", "what a message of another service changes; each refusal"),
     ("token/last_used.rs", "when a bearer was last used, beside the request"),
     ("token/keyring.rs", "the first signing keys"),
     ("token/rotation.rs", "the steps of signing keys that the clock brings"),
