@@ -32,7 +32,7 @@ pub struct EraseUser {
     pub addresses: Vec<String>,
 }
 
-/// Who is being erased.
+/// Who is being erased. `user.erasure_completed` tells when it is done.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ErasedUser {
@@ -40,8 +40,6 @@ pub struct ErasedUser {
     pub id: UserId,
     /// From which organization.
     pub organization: OrganizationId,
-    /// Rows of the log that are looked through for them now. `user.erasure_completed` tells when it is done.
-    pub rows: u64,
 }
 
 impl EraseUser {
@@ -95,6 +93,6 @@ impl Operation for EraseUser {
         }
         batch.put(&Erasure::begin(organization, self.id, ids, words, subjects));
         batch.log(cx.event(EventKind::UserErased).within(organization).about("user", self.id));
-        Ok(ErasedUser { id: self.id, organization, rows: cx.store.log_seq() })
+        Ok(ErasedUser { id: self.id, organization })
     }
 }

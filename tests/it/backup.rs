@@ -238,4 +238,13 @@ fn r_05_a_server_on_a_full_disk_reads_on_and_writes_again_when_there_is_space() 
     assert_eq!(server.stop(), 0);
     let listed = place.run(&["org", "list", "--limit", "1000"]);
     assert!(acked.iter().all(|org| listed.out.contains(org)), "nothing that was acknowledged is lost");
+    // R-18, both ways: what could not be told was not done, and what was not done is not told.
+    let log = place.run(&["audit", "export", "--kind", "organization.created"]);
+    let told: std::collections::BTreeSet<String> = log
+        .out
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["organizationId"].as_str().unwrap().to_owned())
+        .collect();
+    let counts = place.run(&["counts", "--json"]).json();
+    assert_eq!(told, acked.into_iter().collect(), "one event for each organization, and none besides: {counts}");
 }

@@ -5,6 +5,7 @@
 
 mod sample;
 mod scene;
+mod secrets;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

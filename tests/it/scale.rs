@@ -214,3 +214,47 @@ async fn an_organization_with_a_hundred_thousand_sessions_ends_with_one_small_co
     place.operate("organization.delete", json!({"id": org, "confirm": "Crowd"})).await;
     eprintln!("deleted in {:?}", begun.elapsed());
 }
+
+/// A log of a million rows is walked piece by piece, as the command does, and the one row that was changed is named.
+#[tokio::test]
+async fn adm_09_a_long_log_is_verified_in_pieces_with_what_a_bar_needs() {
+    use authd::event::EventKind;
+    let rows: u64 = if full() { 1_000_000 } else { 100_000 };
+    let place = Place::new().await;
+    let store = &place.app.world.store;
+    let cx = place.app.context(authd::access::Caller::System, place.origin());
+    while store.log_seq() < rows {
+        let mut batch = Batch::new();
+        for _ in 0..1_000 {
+            let event = cx.event(EventKind::SigninRefused).within(place.organization);
+            batch.log(event.failed("person_disabled").with("email", "somebody@example.test"));
+        }
+        store.commit(batch).await.unwrap();
+        if store.log_seq() % 10_000 < 1_000 {
+            store.checkpoint().await.unwrap();
+        }
+    }
+    store.erase_details(vec![17, 18, rows / 2]).await.unwrap();
+    let begin = Instant::now();
+    let (mut done, mut erased, mut checkpoints, mut steps) = (0, 0, 0, 0);
+    let mut input = json!({"most": 20_000});
+    loop {
+        let piece = place.operate("audit.verify", input.clone()).await;
+        assert_eq!(piece["ok"], true, "{piece}");
+        let before = done;
+        done += piece["rows"].as_u64().unwrap();
+        erased += piece["erased"].as_u64().unwrap();
+        checkpoints += piece["checkpoints"].as_u64().unwrap();
+        steps += 1;
+        assert!(done > before && done <= piece["of"].as_u64().unwrap(), "a bar only grows, and ends");
+        match piece.get("next") {
+            Some(next) => input["after"] = next.clone(),
+            None => break,
+        }
+    }
+    let took = begin.elapsed();
+    assert_eq!((done, erased), (store.log_seq(), 3));
+    assert!(checkpoints >= 9 && steps >= 5);
+    println!("{done} rows, {checkpoints} checkpoints, {steps} pieces in {took:?}, {} KiB resident", resident());
+    assert!(took < Duration::from_secs(600), "{took:?}");
+}

@@ -47,7 +47,7 @@ const COMMITS: &[(&str, &str)] = &[
         "connection/saml/tend.rs",
         "what metadata says that is read again by itself, and that it is about to be asked for",
     ),
-    ("care/", "the rotation of the master key: each chunk, and its end"),
+    ("care/", "the rotation of the master key, and the erasing of a person: each chunk, and its end"),
     (
         "access/throttle.rs",
         "a try that is taken before what it tries is looked at; a count from before the clock was set back",
@@ -69,6 +69,7 @@ const COMMITS: &[(&str, &str)] = &[
     ("shipping/", "the cursor of a target, after it has taken a piece"),
     ("signin/", "claim and finish of a sign-in, its refusals, its sign-out"),
     ("store/", "the store itself"),
+    ("webhook/inbound/", "what a message of another service changes; each refusal"),
     ("token/last_used.rs", "when a bearer was last used, beside the request"),
     ("token/keyring.rs", "the first signing keys"),
     ("token/rotation.rs", "the steps of signing keys that the clock brings"),

@@ -45,6 +45,12 @@ impl Scene {
             | "webhook.rotate_secret" => json!({"id": self.endpoint().await}),
             "webhook.update" => json!({"id": self.endpoint().await, "name": CANARY}),
             "webhook.replay" => json!({"id": self.endpoint().await, "since": "2026-01-01T00:00:00Z"}),
+            "inbound.create" => json!({"organization": acme, "name": CANARY}),
+            "inbound.list" => json!({"organization": acme}),
+            "inbound.get" | "inbound.rotate_secret" | "inbound.delete" => {
+                let wish = json!({"organization": acme, "name": CANARY});
+                json!({"id": id(&self.authd.operate("inbound.create", wish).await, "id")})
+            }
             "delivery.list" => json!({"endpoint": self.endpoint().await}),
             "delivery.get" | "delivery.replay" => {
                 let endpoint = self.endpoint().await;
@@ -61,7 +67,7 @@ impl Scene {
 
             "user.create" => json!({"organization": acme, "email": format!("new-{CANARY}@example.test")}),
             "user.update" => json!({"organization": acme, "id": self.somebody().await, "name": "Ada"}),
-            "user.suspend" | "user.delete" => json!({"organization": acme, "id": self.somebody().await}),
+            "user.suspend" | "user.delete" | "user.erase" => json!({"organization": acme, "id": self.somebody().await}),
             "user.reactivate" => {
                 let them = json!({"organization": acme, "id": self.somebody().await});
                 self.authd.operate("user.suspend", them.clone()).await;

@@ -1,6 +1,9 @@
 //! What happens is told to a team's own servers: signed, in order, at least once, to nobody else.
 
 mod endpoints;
+mod inbound;
+mod long;
+pub mod secrets;
 mod sending;
 
 use std::collections::BTreeMap;
