@@ -98,7 +98,13 @@ pub const KEYS: &[Key] = &[
     ),
     key!("ship.otlp", One, "URL", "", "Send events to an OpenTelemetry collector: https://host:4318/v1/logs"),
     key!("ship.otlp_headers_file", One, "FILE", "", "A file with headers for the collector, one `Name: value` a line"),
-    key!("ship.events", Many, "KIND", "all", "Which events are sent: a kind, or a beginning of kinds (session.*)"),
+    key!(
+        "ship.events",
+        Many,
+        "KIND",
+        "",
+        "Which events are sent, unless all: a kind, or a beginning of kinds (session.*)"
+    ),
 ];
 
 /// The key of that name.
