@@ -37,6 +37,7 @@ mod consent;
 mod device;
 mod explain;
 mod explain_policy;
+mod explain_saml;
 mod finish;
 mod http;
 mod logout;
@@ -56,6 +57,7 @@ pub use attempt::Attempt;
 pub use bounds::Bounds;
 pub use explain::{ExplainSignin, TraceView};
 pub use explain_policy::{ExplainPolicy, PolicyExplanation};
+pub use explain_saml::{ExplainSaml, SamlExplanation};
 pub use http::Signin;
 pub use routes::http;
 pub use trace::{Trace, trim};
@@ -64,5 +66,5 @@ use crate::access::Catalogue;
 
 /// Adds the operations of this module.
 pub fn catalogue(catalogue: Catalogue) -> Catalogue {
-    catalogue.with::<ExplainSignin>().with::<ExplainPolicy>()
+    catalogue.with::<ExplainSignin>().with::<ExplainPolicy>().with::<ExplainSaml>()
 }

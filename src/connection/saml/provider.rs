@@ -7,13 +7,14 @@ use async_trait::async_trait;
 use minicbor::{Decode, Encode};
 
 use super::config::{Config, Idp, acs_url, key_place, metadata_url, slo_url};
+use super::held::Held;
 use super::logout::{LogoutExpect, LogoutMessage, LogoutRequest};
 use super::names::SUCCESS;
 use super::peek::peek;
 use super::request::{
     AuthnRequest, Form, LogoutAnswer, Message, authn_request, logout_response, new_id, post_form, redirect_url,
 };
-use super::response::{Expect, read};
+use super::response::read;
 use super::sp_key::SpKey;
 use super::sp_metadata::{SpMetadata, write};
 use super::{person, read_post, read_redirect, report};
@@ -150,26 +151,32 @@ impl Saml {
         max_age: Option<Duration>,
         checks: &mut Checks,
     ) -> Result<Authenticated> {
-        let idp = self.config.provider()?;
         let text = given(answer)?;
-        let decryption = vec![self.key(cx)?.decryption()?];
-        let expect = Expect {
-            idp_entity_id: &idp.entity_id,
-            certificates: &idp.keys(),
-            sp_entity_id: &self.entity_id(cx),
-            acs_url: &acs_url(&cx.deployment.public_url, self.connection),
-            now: cx.env.now(),
-            skew: self.config.security.skew(),
-            request_id,
-            want: self.config.security.want(),
-            algorithms: &[],
-            decryption_keys: &decryption,
-            requested_acr: &self.config.request.class_refs,
-            max_age,
-            max_size: self.config.security.response_size(),
-        };
+        let held = self.held(cx)?;
+        let expect = held.expect(request_id, max_age);
         let verified = read(text, &expect, checks)?;
         person::person(&self.config, &verified, checks)
+    }
+
+    /// What answers are held against now.
+    pub(super) fn held(&self, cx: &Context) -> Result<Held> {
+        let idp = self.config.provider()?;
+        Ok(Held {
+            idp_entity_id: idp.entity_id.clone(),
+            certificates: idp.keys(),
+            sp_entity_id: self.entity_id(cx),
+            acs_url: acs_url(&cx.deployment.public_url, self.connection),
+            now: cx.env.now(),
+            skew: self.config.security.skew(),
+            want: self.config.security.want(),
+            decryption: vec![self.key(cx)?.decryption()?],
+            requested_acr: self.config.request.class_refs.clone(),
+            max_size: self.config.security.response_size(),
+        })
+    }
+
+    pub(super) fn config(&self) -> &Config {
+        &self.config
     }
 
     /// Reads a logout message: `query` as it came, or the posted text. Errors: those of the reader; `saml_structure` for an

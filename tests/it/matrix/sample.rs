@@ -161,6 +161,12 @@ impl Scene {
                 let at = self.saml_metadata().await;
                 json!({"id": self.saml(Some(at)).await})
             }
+            "saml.explain" => {
+                let wish = json!({"id": self.saml(None).await, "idpEntityId": "https://idp.example", "idpSsoUrl": "https://idp.example/sso",
+                    "idpCertificate": crate::world::saml::pem(&crate::world::saml::Key::rsa().certificate)});
+                self.authd.operate("connection.set_saml", wish.clone()).await;
+                json!({"connection": wish["id"], "message": "PGE+"})
+            }
             "connection.restore" => {
                 let connection = self.connection().await;
                 self.authd.operate("connection.delete", json!({"id": connection})).await;

@@ -3,6 +3,7 @@
 mod attributes;
 mod corpora;
 mod encrypted;
+mod explained;
 mod flow;
 mod genuine;
 mod logout;
@@ -13,4 +14,5 @@ mod oracle;
 mod parser;
 mod requests;
 mod signature;
+mod simulated;
 mod wrapping;
