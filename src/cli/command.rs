@@ -12,6 +12,7 @@ const PLACES: &[(&str, &[&[&str]])] = &[
     ("counts.show", &[&["counts"], &["admin", "counts"]]),
     ("signin.explain", &[&["explain"], &["signin", "explain"]]),
     ("token.explain", &[&["explain", "token"], &["token", "explain"]]),
+    ("saml.explain", &[&["explain", "saml"], &["saml", "explain"]]),
     // `authd doctor` asks it, and looks around by itself.
     ("doctor.examine", &[]),
     ("break_glass.create", &[&["break-glass"]]),
@@ -45,6 +46,7 @@ const NOUNS: &[(&str, &str)] = &[
     ("signin", "Sign-ins, looked at afterwards"),
     ("key", "The keys that tokens are signed with"),
     ("master-key", "The key that everything kept secret is sealed under"),
+    ("saml", "Answers of SAML providers, looked at afterwards"),
     ("scim", "Provisioning by SCIM"),
     ("scim token", "Tokens by which directories speak"),
     ("admin", "The whole deployment"),

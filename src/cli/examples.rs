@@ -71,6 +71,10 @@ const EXAMPLES: &[(&str, &str)] = &[
         "  authd issuer create --org org_… --kind oidc --domain acme.eu.auth0.com --application-id my-app\n  authd issuer create --org org_… --kind customJwt --issuer https://app.example --jwks https://app.example/jwks.json --algorithm ES256 --application-id my-app",
     ),
     ("issuer.validate", "  authd issuer validate iss_…"),
+    (
+        "saml.explain",
+        "  authd explain saml answer.txt --connection conn_…\n  pbpaste | authd explain saml - --connection conn_… --at 2026-01-31T09:00:00Z\n  authd explain saml answer.xml --connection conn_… --json",
+    ),
     ("token.explain", "  authd explain token eyJ…\n  pbpaste | authd explain token - --json"),
     ("app.convex_config", "  authd app convex-config app_… > convex/auth.config.ts"),
     (

@@ -117,7 +117,7 @@ fn act(tree: &command::Tree<'_>, matches: &ArgMatches, environment: &Environment
             let operation = tree.operation(&path).ok_or_else(|| Error::bug(format!("no verb `{}`", path.join(" "))))?;
             let input = verb::input(operation, given, environment, show)?;
             let config = Config::load(environment, &shared)?;
-            let looks = operation.name() == "token.explain";
+            let looks = matches!(operation.name(), "token.explain" | "saml.explain");
             let reads = looks || operation.route().method == crate::access::Method::Get;
             // Looking makes nothing: a mistyped directory must not become a new, empty authd.
             if reads && !config.data_dir.path().exists() {
@@ -152,6 +152,7 @@ fn act(tree: &command::Tree<'_>, matches: &ArgMatches, environment: &Environment
                 "policy.validate",
                 "issuer.validate",
                 "token.explain",
+                "saml.explain",
                 "audit.verify",
             ];
             let judges = judges.contains(&operation.name());

@@ -197,6 +197,8 @@ pub fn input(
             if let Some(secret) = secret(flag, texts.into_iter().next(), given, environment, show)? {
                 input.insert(name.to_owned(), Value::String(secret));
             }
+        } else if let Some(path) = named_file(flag, &texts) {
+            input.insert(name.to_owned(), Value::String(read(path)?));
         } else if !texts.is_empty() {
             let value = nested(flag, &texts)?.map_or_else(|| flag.field.read(&texts), Ok).map_err(|error| {
                 let help = error.next_step().unwrap_or_default().to_owned();
@@ -215,6 +217,12 @@ pub fn input(
         }
     }
     Ok(Value::Object(input))
+}
+
+/// The file that a text of people's files is named by: `authd explain saml answer.txt`, and `-`.
+fn named_file<'t>(flag: &Flag, texts: &'t [String]) -> Option<&'t str> {
+    let text = texts.first().filter(|_| flag.positional && flag.field.extension("x-text-file").is_some())?;
+    (text == "-" || std::path::Path::new(text).is_file()).then_some(text)
 }
 
 fn given_text(given: &ArgMatches, name: &str) -> Option<String> {

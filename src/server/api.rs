@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use serde_json::{Map, Value};
@@ -47,7 +48,12 @@ pub fn router(app: &App) -> Router {
             done: if operation.creates() { StatusCode::CREATED } else { StatusCode::OK },
             lenient: operation.input().get("additionalProperties") != Some(&Value::Bool(false)),
         };
-        let handler: MethodRouter = on(filter, serve).with_state(Arc::new(entry));
+        let longest =
+            operation.input().get("x-max-body").and_then(Value::as_u64).and_then(|max| usize::try_from(max).ok());
+        let mut handler: MethodRouter = on(filter, serve).with_state(Arc::new(entry));
+        if let Some(longest) = longest {
+            handler = handler.layer(from_fn_with_state(longest, limits::body));
+        }
         router = router.route(route.path, handler);
     }
     router.method_not_allowed_fallback(wrong_method)

@@ -161,7 +161,9 @@ async fn send(
         Begin::Redirect { url, kept } => (reply::see_other(&url)?, kept),
         Begin::Form { action, fields, kept } => {
             let page = FormPost { action: action.clone(), fields, request_id: cx.origin.request.to_string() };
-            (reply::form_post(&page.render(), &[&action])?, kept)
+            // Where the provider sends on from there, nobody here knows: its page to sign in has often another host.
+            let anywhere = if action.starts_with("http:") { "http:" } else { "https:" };
+            (reply::form_post(&page.render(), &[anywhere])?, kept)
         }
         Begin::Credentials { username } => {
             let username = username.unwrap_or_default();

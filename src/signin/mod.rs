@@ -38,6 +38,7 @@ mod consent;
 mod device;
 mod explain;
 mod explain_policy;
+mod explain_saml;
 mod finish;
 mod http;
 mod logout;
@@ -58,6 +59,7 @@ pub use attempt::Attempt;
 pub use bounds::Bounds;
 pub use explain::{ExplainSignin, TraceView};
 pub use explain_policy::{ExplainPolicy, PolicyExplanation};
+pub use explain_saml::{ExplainSaml, SamlExplanation};
 pub use http::Signin;
 pub use routes::http;
 pub use trace::{Trace, trim};
@@ -66,5 +68,5 @@ use crate::access::Catalogue;
 
 /// Adds the operations of this module.
 pub fn catalogue(catalogue: Catalogue) -> Catalogue {
-    catalogue.with::<ExplainSignin>().with::<ExplainPolicy>()
+    catalogue.with::<ExplainSignin>().with::<ExplainPolicy>().with::<ExplainSaml>()
 }

@@ -146,6 +146,12 @@ export async function startSamlp({ domain, wantSigned = false, bindings = ['redi
       logoutEndpointPaths: { redirect: '/slo', post: '/slo' },
     })(request, response, next);
   });
+  // many a provider answers the form by sending on to a page to sign in on another host
+  app.post('/sso', (request, response, next) => {
+    if (!idp.flags.moves) return next();
+    idp.asked.push({ method: 'POST', moved: true });
+    return response.redirect(303, `http://127.0.0.1:${port}/sso?${new URLSearchParams(request.body)}`);
+  });
   app.all('/sso', (request, response, next) => {
     const fields = request.method === 'GET' ? request.query : request.body;
     const signed = request.method === 'GET' ? 'Signature' in fields : /<\w+:Signature\b/.test(Buffer.from(fields.SAMLRequest, 'base64'));

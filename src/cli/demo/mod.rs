@@ -8,6 +8,7 @@
 //! on the same ports while they are free.
 
 mod directory;
+mod saml;
 mod sample;
 mod setup;
 mod verify;
@@ -162,7 +163,7 @@ impl Demo {
         let who = |person: &Person| format!("{:<26} {}", person.email, paint.dim(&person.name()));
         let people: Vec<String> = PEOPLE.iter().map(who).collect();
         show.line(&format!(
-            "  {}\n\n  1. Open {}\n  2. Click {}, and enter {}\n  3. At the test identity provider, click {}\n  4. The app shows its token, verified and decoded\n\n  {}\n    {}\n\n  {}\n    {:<26} {}\n",
+            "  {}\n\n  1. Open {}\n  2. Click {}, and enter {}\n  3. At the test identity provider, click {}\n  4. The app shows its token, verified and decoded\n\n  {}\n    {}\n\n  {}\n    {:<26} {}\n    {:<26} {}\n",
             paint.bold("The demo is ready"),
             paint.cyan(&self.app_url),
             paint.bold("Sign in"),
@@ -170,9 +171,11 @@ impl Demo {
             paint.bold("Ada Lovelace"),
             paint.dim("who one can be there, and which fault to simulate, is chosen on its page:"),
             people.join("\n    "),
-            paint.dim("or with a password, at the test directory:"),
+            paint.dim("or with a password at the test directory, or by SAML:"),
             format!("ada@{}", simulated::DOMAIN),
             paint.dim(&format!("password: {}; `locked`, `expired`, `slow` show what goes wrong", simulated::PASSWORD)),
+            format!("ada@{}", saml::DOMAIN),
+            paint.dim("the same people, and faults of SAML answers"),
         ))
     }
 
@@ -181,7 +184,8 @@ impl Demo {
             PEOPLE.iter().map(|person| json!({"name": person.name(), "email": person.email})).collect();
         json!({"event": "demo", "appUrl": self.app_url, "simulatorUrl": self.simulator_url,
                "organization": self.organization, "tryEmail": try_email(), "people": people,
-               "directory": {"tryEmail": format!("ada@{}", simulated::DOMAIN), "password": simulated::PASSWORD}})
+               "directory": {"tryEmail": format!("ada@{}", simulated::DOMAIN), "password": simulated::PASSWORD},
+               "saml": {"tryEmail": format!("ada@{}", saml::DOMAIN)}})
     }
 }
 

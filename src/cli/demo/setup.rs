@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::directory;
+use super::{directory, saml};
 use crate::access::{Caller, Context};
 use crate::app::App;
 use crate::connection::callback_url;
@@ -90,6 +90,7 @@ pub(super) async fn everything(
     let connection = connection(&hands, &organization, simulator).await?;
     hands.own(&connection, DOMAINS).await?;
     directory::set_up(&hands, &organization, listener).await?;
+    saml::set_up(&hands, &organization, simulator).await?;
     client(&hands, &organization, app_url).await
 }
 
@@ -100,7 +101,9 @@ pub(super) async fn remains(app: &App) -> Result<Option<String>> {
     let Some(organization) = hands.find("organization.list", json!({}), |it| it["name"] == ORGANIZATION).await? else {
         return Ok(None);
     };
-    let ours = |it: &Value| [SLUG, directory::SLUG].iter().any(|slug| it["slug"] == *slug) && it["status"] == "active";
+    let ours = |it: &Value| {
+        [SLUG, directory::SLUG, saml::SLUG].iter().any(|slug| it["slug"] == *slug) && it["status"] == "active"
+    };
     let found = hands.find("connection.list", json!({"organization": organization["id"]}), ours).await?;
     Ok(found.and_then(|found| found["id"].as_str().map(str::to_owned)))
 }

@@ -7,9 +7,10 @@ use async_trait::async_trait;
 use minicbor::{Decode, Encode};
 
 use super::config::{Config, Idp};
+use super::held::Held;
 use super::peek::peek;
 use super::request::{AuthnRequest, Form, Message, authn_request, new_id, post_form, redirect_url};
-use super::response::{Expect, read};
+use super::response::read;
 use super::service::metadata_url;
 use super::sp_key::SpKey;
 use super::sp_metadata::{SpMetadata, write};
@@ -135,27 +136,33 @@ impl Saml {
         max_age: Option<Duration>,
         checks: &mut Checks,
     ) -> Result<Authenticated> {
-        let idp = self.config.provider()?;
         self.config.holds(cx.env.now())?;
         let text = given(answer)?;
-        let decryption = self.config.service.decryption(cx, self.connection)?;
-        let expect = Expect {
-            idp_entity_id: &idp.entity_id,
-            certificates: &idp.keys(),
-            sp_entity_id: &self.entity_id(cx),
-            acs_url: &self.acs_url(cx),
-            now: cx.env.now(),
-            skew: self.config.security.skew(),
-            request_id,
-            want: self.config.security.want(),
-            algorithms: &[],
-            decryption_keys: &decryption,
-            requested_acr: &self.config.request.class_refs,
-            max_age,
-            max_size: self.config.security.response_size(),
-        };
+        let held = self.held(cx)?;
+        let expect = held.expect(request_id, max_age);
         let verified = read(text, &expect, checks)?;
         person::person(&self.config, &verified, checks)
+    }
+
+    /// What answers are held against now.
+    pub(super) fn held(&self, cx: &Context) -> Result<Held> {
+        let idp = self.config.provider()?;
+        Ok(Held {
+            idp_entity_id: idp.entity_id.clone(),
+            certificates: idp.keys(),
+            sp_entity_id: self.entity_id(cx),
+            acs_url: self.acs_url(cx),
+            now: cx.env.now(),
+            skew: self.config.security.skew(),
+            want: self.config.security.want(),
+            decryption: self.config.service.decryption(cx, self.connection)?,
+            requested_acr: self.config.request.class_refs.clone(),
+            max_size: self.config.security.response_size(),
+        })
+    }
+
+    pub(super) fn config(&self) -> &Config {
+        &self.config
     }
 
     fn ask(&self, cx: &Context, idp: &Idp, request: &BeginRequest) -> Result<Begin> {

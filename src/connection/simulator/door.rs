@@ -35,6 +35,7 @@ impl Simulator {
             .route("/token", post(token))
             .route("/userinfo", get(userinfo))
             .route("/static/{*path}", get(file))
+            .merge(super::saml::routes())
             .with_state(self.clone());
         let site = Site::new(&self.0.issuer, &[at], Vec::new());
         Door::public(self.0.env.clone(), Arc::new(site)).guard(routes)

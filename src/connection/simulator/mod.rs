@@ -1,6 +1,6 @@
 //! # connection::simulator — a test identity provider
 //!
-//! *Owns* a whole OpenID provider with named people and faults that can be chosen for each sign-in.
+//! *Owns* a whole OpenID provider and SAML identity provider with named people and faults that can be chosen for each sign-in.
 //! *Gives* `Simulator::router` for a listener on loopback; to `serve --demo`, to tests, to a developer's machine.
 //! *Needs* what every HTTP door shares. *Never* runs unless asked for, never off loopback, never keeps anything: keys,
 //! codes and tokens are made at the start and gone at the end. It shares no code with the relying party that it
@@ -19,6 +19,7 @@ mod fault;
 mod issue;
 mod keys;
 mod people;
+pub mod saml;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -78,6 +79,7 @@ struct Inner {
     keys: Mutex<Vec<Arc<SigningKey>>>,
     codes: Mutex<VecDeque<Grant>>,
     tokens: Mutex<VecDeque<Grant>>,
+    saml: saml::State,
 }
 
 /// The test identity provider. Cheap to clone.
@@ -120,6 +122,7 @@ impl Simulator {
             keys: Mutex::new(vec![key]),
             codes: Mutex::default(),
             tokens: Mutex::default(),
+            saml: saml::State::default(),
         })))
     }
 

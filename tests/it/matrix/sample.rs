@@ -172,6 +172,12 @@ impl Scene {
             }
             "connection.approve_saml" => json!({"id": self.saml(None).await, "certificates": ["00"]}),
             "connection.rotate_saml_key" => json!({"id": self.saml(None).await, "step": "retire"}),
+            "saml.explain" => {
+                let wish = json!({"id": self.saml(None).await, "idpEntityId": "https://idp.example", "idpSsoUrl": "https://idp.example/sso",
+                    "idpCertificate": crate::world::saml::pem(&crate::world::saml::Key::rsa().certificate)});
+                self.authd.operate("connection.set_saml", wish.clone()).await;
+                json!({"connection": wish["id"], "message": "PGE+"})
+            }
             "connection.restore" => {
                 let connection = self.connection().await;
                 self.authd.operate("connection.delete", json!({"id": connection})).await;

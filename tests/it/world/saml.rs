@@ -341,6 +341,11 @@ pub fn metadata(idp: &Idp, post_only: bool) -> String {
     )
 }
 
+/// A certificate as people paste it.
+pub fn pem(der: &[u8]) -> String {
+    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", STANDARD.encode(der))
+}
+
 /// An answer in the making.
 pub struct Answer<'a> {
     idp: &'a Idp,

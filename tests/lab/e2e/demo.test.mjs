@@ -54,6 +54,21 @@ async function toPeople(person) {
 const choices = (page, name) => [...new Set(page.forms.flatMap((f) => f.controls).filter((c) => c.name === name)
   .flatMap((c) => (c.tag === 'select' ? c.options.map((o) => o.value) : [c.value])))];
 
+shows('serve --demo speaks SAML as well: a sign-in, and a fault that is refused', async () => {
+  const toSaml = async (person) => {
+    let page = await (await person.open(start)).follow(/sign.?in/i);
+    const email = page.forms.flatMap((f) => f.controls).find((c) => c.type === 'email');
+    page = await page.submit({ [email.name]: 'ada@saml.example' });
+    assert.match(page.text, /ada@saml\.example/, String(page));
+    return page;
+  };
+  const refused = await (await toSaml(new Person('x'))).submit({ fault: 'wrapped' }, { button: 'ada' });
+  assertRefused(await refused.submit(), 'saml_structure', 400);
+  const posts = await (await toSaml(new Person('x'))).submit({ fault: '' }, { button: 'ada' });
+  const page = await posts.submit();
+  assert.match(page.text, /ada@saml\.example/, String(page));
+});
+
 shows('serve --demo prints an address that leads through the simulator to a verified token', async () => {
   const page = await toPeople(new Person('x'));
   assert.match(page.text, /simulat|test identity provider/i, 'it says that it is one');

@@ -51,12 +51,13 @@ before(async () => {
   lab.samlp = await startSamlp({ domain: 'samlp.test' });
   lab.strict = await startSamlp({ domain: 'strict.test', wantSigned: true });
   lab.posts = await startSamlp({ domain: 'posts.test', wantSigned: true, bindings: ['post'] });
+  lab.forms = await startSamlp({ domain: 'forms.test', bindings: ['post'] });
   const ports = [await freePort(), await freePort()];
-  world.providers.push(lab.samlp, lab.strict, lab.posts);
+  world.providers.push(lab.samlp, lab.strict, lab.posts, lab.forms);
   for (const port of ports) world.args.push('--outbound-allow', `127.0.0.1:${port}`);
   await world.serve();
   org = await world.organization('Example');
-  for (const idp of [lab.samlp, lab.strict, lab.posts]) await connect(idp);
+  for (const idp of [lab.samlp, lab.strict, lab.posts, lab.forms]) await connect(idp);
   if (!noPysaml2) {
     lab.pysaml2 = await connectPysaml2({ port: ports[0], domain: 'pysaml2.test' });
     lab.pysaml2strict = await connectPysaml2({ port: ports[1], domain: 'pysaml2strict.test', wantSigned: true });
@@ -246,6 +247,12 @@ shows('SAML: requests go out signed, by redirect and by a form, and the provider
     await tab.close();
     idp.sp.certificate = certificate;
   }
+});
+
+shows('SAML: a provider that takes the form and sends on to another host is followed', browser, async () => {
+  await lab.forms.set({ moves: true });
+  isPerson(await signIn(lab.forms, { name: 'moves' }), 'ada', lab.forms);
+  assert.ok(lab.forms.asked.some((asked) => asked.moved));
 });
 
 shows('SAML: pysaml2 takes only the requests that the connection has signed', both, async () => {
