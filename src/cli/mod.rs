@@ -18,6 +18,7 @@ pub mod reference;
 mod restore;
 mod serve;
 mod show;
+mod simulate;
 mod verb;
 
 use std::ffi::OsString;
@@ -106,6 +107,7 @@ fn act(tree: &command::Tree<'_>, matches: &ArgMatches, environment: &Environment
             let config = Config::load(environment, &shared)?;
             restore::run(given, &config, environment, show).map(|()| OK)
         }
+        Some(("simulate", given)) => simulate::run(given, &shared, environment, tree.catalogue(), show),
         Some(("tui", _)) => {
             let config = Config::load(environment, &shared)?;
             crate::tui::run(&config, show.is_terminal()).map(|()| OK)
@@ -148,6 +150,7 @@ fn act(tree: &command::Tree<'_>, matches: &ArgMatches, environment: &Environment
                 "connection.test",
                 "domain.confirm",
                 "policy.validate",
+                "scim.validate",
                 "issuer.validate",
                 "token.explain",
                 "audit.verify",

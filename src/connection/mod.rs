@@ -12,6 +12,7 @@ pub mod ldap;
 pub mod oidc;
 mod ops;
 pub mod protocol;
+mod provisioning;
 mod record;
 mod registry;
 pub mod report;
@@ -23,9 +24,10 @@ mod view;
 pub use domain::{Domain, DomainOwner};
 pub use ops::{
     ActivateConnection, ConnectionStatus, ConnectionTest, CreateConnection, CreatedConnection, DeleteConnection,
-    DisableConnection, GetConnection, GetLdap, GetOidc, GetSaml, ListConnections, ReadStatus, RefreshSaml,
-    RestoreConnection, SetLdap, SetOidc, SetSaml, TestConnection, UpdateConnection, ValidateConnection, Validation,
+    DisableConnection, GetConnection, GetLdap, GetOidc, GetSaml, ListConnections, RefreshSaml, RestoreConnection,
+    ScimStatus, SetLdap, SetOidc, SetSaml, TestConnection, UpdateConnection, ValidateConnection, Validation, status_of,
 };
+pub use provisioning::{MappedField, ScimConfig};
 pub use record::{Connection, LastLook, Mapping, ProtocolKind, ScopeMapping, Status, TOMBSTONE, callback_url};
 pub use registry::Registry;
 pub use settings::{
@@ -55,7 +57,6 @@ pub fn catalogue(catalogue: Catalogue) -> Catalogue {
         .with::<DeleteConnection>()
         .with::<RestoreConnection>()
         .with::<ValidateConnection>()
-        .with::<TestConnection>()
-        .with::<ReadStatus>();
+        .with::<TestConnection>();
     domain::catalogue(catalogue)
 }

@@ -117,6 +117,8 @@ impl Scene {
         let world = World { env: env.clone(), store: store(env.clone()).unwrap(), deployment };
         let operator = world.context(Caller::Operator { uid: 0 }, Origin::internal(&env));
         let catalogue = connection::catalogue(authd::directory::catalogue(Catalogue::new()));
+        // How far a connection is set up, is told by who knows its directory, too.
+        let catalogue = authd::scim::catalogue(catalogue);
         let make = |name: &str| serde_json::from_value::<CreateOrganization>(json!({"name": name})).unwrap();
         let id = |view: Value| view["id"].as_str().unwrap().parse().unwrap();
         let acme = id(serde_json::to_value(perform(&operator, &make("Acme")).await.unwrap()).unwrap());
