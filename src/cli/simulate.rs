@@ -79,7 +79,7 @@ pub fn run(
     let named = text("as");
     let vendor = Vendor::ALL.iter().copied().find(|vendor| vendor.name() == named);
     let vendor = vendor.ok_or_else(|| Error::bug("a directory that nobody knows"))?;
-    let config = Config::load(environment, shared)?.or_as_last_run();
+    let config = Config::load(environment, shared)?.as_served();
     let play = Play { config, catalogue, vendor, connection: text("connection"), keep: given.get_flag("keep") };
     let (walked, url) = alone(play.on(environment))?;
     if show.is_json() {
@@ -175,7 +175,14 @@ impl Play<'_> {
             return Err(Error::bug("an address that is none"));
         }
         let wire = Http::to(&self.config, &local, Some(&public), token)?;
-        Ok((walk(&wire, self.vendor, &mark, self.keep).await?, local.to_string()))
+        match walk(&wire, self.vendor, &mark, self.keep).await {
+            Ok(walked) => Ok((walked, local.to_string())),
+            Err(error) => Err(Error::says(
+                &codes::UPSTREAM_UNAVAILABLE,
+                format!("Neither {public} nor {local} is reached from here."),
+            )
+            .because(error)),
+        }
     }
 }
 

@@ -215,4 +215,14 @@ fn the_verb_walks_through_the_running_server() {
     assert_eq!(refused.code, 1, "{}{}", refused.out, refused.err);
     assert!(refused.out.contains("FAIL") && refused.out.contains("switched off"), "{}", refused.out);
     assert_eq!(serving.stop(), 0);
+
+    // Behind a proxy whose address is not reached from the server itself, its own listener is.
+    place.run(&["scim", "set", "--connection", &connection, "--status", "active", "--json"]).json();
+    let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
+    let serving = place.serve(&["--listen", &free.to_string(), "--public-url", "https://sso.invalid"]);
+    let walked = place.run(&["simulate", "scim", "--as", "google", "--connection", &connection, "--json"]).json();
+    assert_eq!(walked["ok"], true);
+    let listen = serving.ready["listen"].as_str().unwrap();
+    assert!(walked["url"].as_str().unwrap().starts_with(&format!("http://{listen}/connections/")), "{}", walked["url"]);
+    assert_eq!(serving.stop(), 0);
 }
