@@ -213,7 +213,9 @@ async fn a_connection_is_a_draft_that_shows_everything_but_its_secret() {
         json!({"connectionId": id, "status": "draft", "ready": false, "domainCount": 1,
                "protocols": {"oidc": {"configured": true, "ready": true, "clientId": "authd", "issuer": "https://idp.test"},
                              "ldap": {"configured": false, "ready": false, "url": null, "base": null},
-                             "saml": {"configured": false, "ready": false, "entityId": null, "idpEntityId": null}}})
+                             "saml": {"configured": false, "ready": false, "entityId": null, "idpEntityId": null},
+                             "scim": {"configured": false, "ready": false, "deprovisionMode": "soft",
+                                      "basePath": format!("/connections/{id}/scim/v2")}}})
     );
 }
 
