@@ -333,6 +333,7 @@ pub mod codes {
         INVALID_FILTER = Invalid "invalid_filter", "The filter cannot be read, or compares what is not compared.", "";
         INVALID_PATH = Invalid "invalid_path", "The path cannot be read, or leads nowhere.", "";
         INVALID_VALUE = Invalid "invalid_value", "A value is missing or is not of its type.", "";
+        SCIM_DISABLED = Forbidden "scim_disabled", "Provisioning by this directory is switched off.", "`authd scim set --status active` switches it on.";
         INVALID_SYNTAX = Invalid "invalid_syntax", "The request is not one of SCIM.", "";
         INVALID_CURSOR = Invalid "invalid_cursor", "The cursor is not one of ours, or is of another list.", "Begin the list anew, with an empty `cursor`.";
         NO_TARGET = Invalid "no_target", "The path matches nothing that could be changed.", "";

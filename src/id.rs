@@ -141,6 +141,8 @@ id! {
     IssuerId = "iss_";
     /// A token by which a directory speaks.
     ScimTokenId = "sct_";
+    /// How a directory may speak, and what its words mean.
+    ScimConfigId = "scf_";
     /// A call that has to go out.
     DeliveryId = "dlv_";
     /// A webhook endpoint of a team.

@@ -4,7 +4,7 @@ use clap::builder::Styles;
 use clap::builder::styling::{AnsiColor, Style};
 use clap::{Arg, ArgAction, ColorChoice, Command};
 
-use super::{backup, doctor, examples, health, restore, serve, verb};
+use super::{backup, doctor, examples, health, restore, serve, simulate, verb};
 use crate::access::{AnyOperation, Catalogue};
 
 /// Where an operation stands besides, or instead of, `noun verb` by its name.
@@ -13,6 +13,9 @@ const PLACES: &[(&str, &[&[&str]])] = &[
     ("signin.explain", &[&["explain"], &["signin", "explain"]]),
     ("token.explain", &[&["explain", "token"], &["token", "explain"]]),
     ("saml.explain", &[&["explain", "saml"], &["saml", "explain"]]),
+    ("scim.set", &[&["scim", "set"], &["connection", "set-scim"]]),
+    ("scim.get", &[&["scim", "get"], &["connection", "get-scim"]]),
+    ("scim.validate", &[&["scim", "validate"], &["connection", "validate-scim"]]),
     // `authd doctor` asks it, and looks around by itself.
     ("doctor.examine", &[]),
     ("break_glass.create", &[&["break-glass"]]),
@@ -110,7 +113,8 @@ impl<'a> Tree<'a> {
                     .long_about("Watch the running server in the terminal: counts, sign-ins as they happen, sessions.\n\nKeys: q quits, r looks again."),
             )
             .subcommand(backup::command())
-            .subcommand(restore::command());
+            .subcommand(restore::command())
+            .subcommand(simulate::command());
         for name in self.words_below(&[]) {
             command = command.subcommand(self.below(&[name]));
         }

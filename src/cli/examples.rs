@@ -32,6 +32,12 @@ Examples:
   authd health --json --data-dir /var/lib/authd
 
 By HTTP on the control socket: GET /readyz; what is measured is at GET /metrics there.";
+/// For `authd simulate scim`.
+pub const SIMULATE_SCIM: &str = "\
+Examples:
+  authd simulate scim --as entra --connection conn_…
+  authd simulate scim --as okta --connection conn_… --keep --json";
+
 /// For `authd backup`.
 pub const BACKUP: &str = "\
 Examples:
@@ -89,6 +95,13 @@ const EXAMPLES: &[(&str, &str)] = &[
     ),
     ("api_key.list", "  authd api-key list --org org_…\n  authd api-key list --org org_… --user usr_…"),
     ("api_key.revoke", "  authd api-key revoke key_…"),
+    (
+        "scim.set",
+        "  authd scim set --connection conn_… --status active\n  authd scim set --connection conn_… --set profile.mapping.email='emails[type eq \"work\"].value' --set security.maxRequestSize=262144",
+    ),
+    ("scim.get", "  authd scim get --connection conn_…"),
+    ("scim.status", "  authd scim status --connection conn_…"),
+    ("scim.validate", "  authd scim validate --connection conn_…"),
     (
         "scim.token.create",
         "  authd scim token create --org org_… --connection conn_… --label okta\n  authd scim token create --org org_… --expires-in 365d --json",

@@ -19,6 +19,7 @@ pub mod reference;
 mod restore;
 mod serve;
 mod show;
+mod simulate;
 mod verb;
 
 use std::ffi::OsString;
@@ -108,6 +109,7 @@ fn act(tree: &command::Tree<'_>, matches: &ArgMatches, environment: &Environment
             let config = Config::load(environment, &shared)?;
             restore::run(given, &config, environment, show).map(|()| OK)
         }
+        Some(("simulate", given)) => simulate::run(given, &shared, environment, tree.catalogue(), show),
         Some(("tui", _)) => {
             let config = Config::load(environment, &shared)?;
             crate::tui::run(&config, show.is_terminal()).map(|()| OK)
@@ -150,6 +152,7 @@ fn act(tree: &command::Tree<'_>, matches: &ArgMatches, environment: &Environment
                 "connection.test",
                 "domain.confirm",
                 "policy.validate",
+                "scim.validate",
                 "issuer.validate",
                 "token.explain",
                 "saml.explain",

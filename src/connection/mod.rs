@@ -14,6 +14,7 @@ pub mod ldap;
 pub mod oidc;
 mod ops;
 pub mod protocol;
+mod provisioning;
 mod record;
 mod registry;
 pub mod report;
@@ -28,9 +29,10 @@ pub use last_sign_in::LastSignIn;
 pub use ops::{
     ActivateConnection, ApproveSaml, ConnectionStatus, ConnectionTest, CreateConnection, CreatedConnection,
     DeleteConnection, DisableConnection, GetConnection, GetLdap, GetOidc, GetSaml, KeyStep, ListConnections,
-    ReadStatus, RefreshSaml, RestoreConnection, RotateSamlKey, SetLdap, SetOidc, SetSaml, TestConnection,
-    UpdateConnection, ValidateConnection, Validation,
+    RefreshSaml, RestoreConnection, RotateSamlKey, ScimStatus, SetLdap, SetOidc, SetSaml, TestConnection,
+    UpdateConnection, ValidateConnection, Validation, status_of,
 };
+pub use provisioning::{MappedField, ScimConfig};
 pub use record::{Connection, LastLook, Mapping, ProtocolKind, ScopeMapping, Status, TOMBSTONE, callback_url};
 pub use registry::Registry;
 pub use settings::{
@@ -62,7 +64,6 @@ pub fn catalogue(catalogue: Catalogue) -> Catalogue {
         .with::<DeleteConnection>()
         .with::<RestoreConnection>()
         .with::<ValidateConnection>()
-        .with::<TestConnection>()
-        .with::<ReadStatus>();
+        .with::<TestConnection>();
     domain::catalogue(catalogue)
 }

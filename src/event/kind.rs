@@ -56,7 +56,8 @@ kinds! {
     ConnectionLdapSet = "connection.ldap.set", "The LDAP configuration of a connection was set.";
     ConnectionSynced = "connection.sync.completed", "The people of a directory were read, and what had changed was taken over.";
     ConnectionSyncFailed = "connection.sync.failed", "The people of a directory could not be read, or too many had gone to believe it.";
-    ScimTokenCreated = "connection.scim.set", "A token was made by which a directory speaks.";
+    ScimSet = "connection.scim.set", "How a directory may speak, and what its words mean, was set.";
+    ScimTokenCreated = "connection.scim.token_created", "A token was made by which a directory speaks.";
     ScimTokenRevoked = "connection.scim.token_revoked", "A token of a directory was revoked.";
     ScimUserProvisioned = "connection.scim.user.provisioned", "A directory made a person known.";
     ScimUserUpdated = "connection.scim.user.updated", "A directory changed what it says of a person.";

@@ -61,7 +61,12 @@ impl<S: Send + Sync> FromRequest<S> for Raw {
 
 /// Reads the body of a request within the limit of its route. Errors: as `read`.
 pub async fn read_request(request: Request) -> Result<Bytes> {
-    let max = request.extensions().get::<BodyLimit>().map_or(BODY, |limit| limit.0);
+    read_request_within(request, usize::MAX).await
+}
+
+/// The same, where whoever asks has a smaller limit of their own. Errors: as `read`.
+pub async fn read_request_within(request: Request, most: usize) -> Result<Bytes> {
+    let max = request.extensions().get::<BodyLimit>().map_or(BODY, |limit| limit.0).min(most);
     // What announces itself as too large is not begun with.
     let announced =
         request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());

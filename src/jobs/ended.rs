@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::access::{Caller, CustomRole, World};
-use crate::connection::{Connection, Domain, DomainOwner, Enforcement};
+use crate::connection::{Connection, Domain, DomainOwner, Enforcement, ScimConfig};
 use crate::directory::{
     DirectoryGroup, EndedOrganization, ExternalId, GroupMember, Identity, Membership, Owners, ScimResource, User,
 };
@@ -62,6 +62,7 @@ impl Chunk<'_> {
         self.people().await?;
         self.all::<ScimResource>("organization").await?;
         self.all::<ScimToken>("organization").await?;
+        self.all::<ScimConfig>("organization").await?;
         self.all::<DirectoryGroup>("organization").await?;
         self.all::<Session>("organization").await?;
         self.all::<ApiKey>("organization").await?;

@@ -6,9 +6,10 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::error;
-use super::http::{Door, Target, told};
+use super::http::{Door, told};
 use super::place::get;
 use super::speaker::Speaker;
+use super::target::Target;
 use crate::access::Context;
 use crate::error::{Error, Result, codes};
 

@@ -33,6 +33,7 @@ fn keyword(error: &Error) -> Option<&'static str> {
         (&codes::EMAIL_DOMAIN_NOT_OWNED, "email_domain_not_owned"),
         (&codes::PERSON_DISABLED, "person_disabled"),
         (&codes::ORGANIZATION_DISABLED, "organization_disabled"),
+        (&codes::SCIM_DISABLED, "scim_disabled"),
     ];
     KEYWORDS.iter().find(|(code, _)| error.is(code)).map(|(_, keyword)| *keyword)
 }

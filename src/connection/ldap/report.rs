@@ -91,25 +91,39 @@ pub async fn reach(cx: &Context, connection: &Connection, config: &Config) -> Re
     look.connect(Instant::now() + BEAT).await.map(drop)
 }
 
+/// The steps that every validation tells of, in order, whether or not it came to them.
+const TOLD: &[Step] = &[Step::Reach, Step::Tls, Step::ServiceBind, Step::Base, Step::Person, Step::Groups];
+
 /// Everything about a configuration, the directory's word included.
 pub async fn validate(cx: &Context, connection: &Connection) -> Report {
-    let configured = Finding { name: "ldap_configured".to_owned(), ok: connection.ldap.is_some(), message: None };
-    let Some(config) = connection.ldap.as_ref() else {
-        return Report { ok: false, checks: vec![configured], latency_ms: None };
+    let config = connection.ldap.as_ref();
+    let wrong = config.map(|config| config.check().and_then(|()| config.ready()).err());
+    let complete = matches!(wrong, Some(None));
+    let message = match wrong {
+        Some(wrong) => wrong.map(|error| error.message().to_owned()),
+        None => Some("The connection has no LDAP configuration.".to_owned()),
     };
-    let wrong = config.check().and_then(|()| config.ready()).err();
-    let settings = Finding {
-        name: "settings_complete".to_owned(),
-        ok: wrong.is_none(),
-        message: wrong.map(|e| e.message().to_owned()),
-    };
-    if !settings.ok {
-        return Report { ok: false, checks: vec![configured, settings], latency_ms: None };
+    let configured = config.is_some();
+    let nothing = (!configured).then(|| "Set it with `authd connection set-ldap`.".to_owned());
+    let mut checks = vec![
+        Finding { name: "ldap_configured".to_owned(), ok: configured, message: nothing },
+        Finding { name: "settings_complete".to_owned(), ok: complete, message },
+    ];
+    let mut latency_ms = None;
+    if let (true, Some(config)) = (complete, config) {
+        let ldap = Ldap::new(connection, config.clone(), std::sync::Arc::default());
+        let (report, _) = examine(cx, &ldap, None).await;
+        latency_ms = report.latency_ms;
+        checks.extend(report.checks);
     }
-    let ldap = Ldap::new(connection, config.clone(), std::sync::Arc::default());
-    let (mut report, _) = examine(cx, &ldap, None).await;
-    report.checks.splice(0..0, [configured, settings]);
-    report
+    let ok = checks.iter().all(|check| check.ok);
+    for step in TOLD {
+        if !checks.iter().any(|check| check.name == step.name()) {
+            let why = if ok { "not needed by these settings" } else { "not looked at: an earlier check failed" };
+            checks.push(Finding { name: step.name().to_owned(), ok, message: Some(why.to_owned()) });
+        }
+    }
+    Report { ok, checks, latency_ms }
 }
 
 struct Look<'a> {

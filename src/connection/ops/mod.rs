@@ -17,7 +17,9 @@ pub use create::{CreateConnection, CreatedConnection};
 pub use ldap_config::{GetLdap, SetLdap};
 pub use oidc_config::{GetOidc, SetOidc};
 pub use read::{GetConnection, ListConnections};
-pub use reports::{ConnectionStatus, ConnectionTest, ReadStatus, TestConnection, ValidateConnection, Validation};
+pub use reports::{
+    ConnectionStatus, ConnectionTest, ScimStatus, TestConnection, ValidateConnection, Validation, status_of,
+};
 pub use saml_config::{GetSaml, RefreshSaml, SetSaml};
 pub use saml_keys::{ApproveSaml, KeyStep, RotateSamlKey};
 

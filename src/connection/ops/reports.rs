@@ -1,4 +1,4 @@
-//! What is known about a connection: its status, a validation of its configuration, a test of its provider.
+//! What is known about a connection: how far it is set up, a validation of its configuration, a test of its provider.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use super::owner_of;
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, Route};
 use crate::error::{Error, Result, codes};
 use crate::id::ConnectionId;
-use crate::policy::ConnectionWord;
+use crate::policy::{ConnectionWord, DeprovisionMode};
 use crate::store::Batch;
 
 /// Check everything about a connection's configuration, its provider's discovery document included.
@@ -144,14 +144,6 @@ impl Operation for TestConnection {
     }
 }
 
-/// Show how far a connection is set up, without asking its provider.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ReadStatus {
-    /// The connection.
-    pub id: ConnectionId,
-}
-
 /// How far a connection is set up.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -181,6 +173,22 @@ pub struct ProtocolStatuses {
     pub ldap: LdapStatus,
     /// SAML.
     pub saml: SamlStatus,
+    /// Provisioning by SCIM.
+    pub scim: ScimStatus,
+}
+
+/// How far provisioning by SCIM is set up.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ScimStatus {
+    /// Something is set, or a token was made.
+    pub configured: bool,
+    /// The directory can speak: provisioning is active, and it has a token that is good.
+    pub ready: bool,
+    /// The path that stands before `/Users`.
+    pub base_path: String,
+    /// What its word that somebody has left does.
+    pub deprovision_mode: DeprovisionMode,
 }
 
 /// How far SAML is set up.
@@ -263,52 +271,40 @@ pub struct OidcStatus {
     pub issuer: Option<String>,
 }
 
-#[async_trait]
-impl Operation for ReadStatus {
-    type Seen = ();
-    type Output = ConnectionStatus;
-    const NAME: &'static str = "connection.status";
-    const ACCESS: Access = Access::Grant(Grant::ConnectionRead);
-    const ROUTE: Route = Route { method: Method::Get, path: "/v1/connections/{id}/status" };
-
-    async fn owner(&self, cx: &Context) -> Result<Owner> {
-        owner_of(cx, self.id).await
-    }
-
-    async fn apply(&self, cx: &Context, (): &(), _: &mut Batch) -> Result<Self::Output> {
-        let connection = Connection::load(&cx.store, self.id).await?;
-        let ready = settings::complete(&connection).is_ok() && connection.answers();
-        let config = connection.oidc.as_ref();
-        let ldap = connection.ldap.as_ref();
-        let saml = connection.saml.as_ref();
-        let speaks = |protocol: ProtocolKind| ready && connection.protocol == protocol;
-        Ok(ConnectionStatus {
-            connection_id: connection.id,
-            status: connection.status,
-            ready: ready && connection.status == Status::Active,
-            domain_count: domain::all_of(&cx.store, connection.id).await?.len(),
-            enforcement: enforcement(cx, &connection).await?,
-            protocols: ProtocolStatuses {
-                oidc: OidcStatus {
-                    configured: config.is_some(),
-                    ready: speaks(ProtocolKind::Oidc),
-                    client_id: config.and_then(|config| config.client.id.clone()),
-                    issuer: config.and_then(|config| config.discovery.issuer.clone()),
-                },
-                ldap: LdapStatus {
-                    configured: ldap.is_some(),
-                    ready: speaks(ProtocolKind::Ldap),
-                    url: ldap.and_then(|config| config.servers.urls.first().cloned()),
-                    base: ldap.and_then(|config| config.users.base.clone()),
-                },
-                saml: SamlStatus {
-                    configured: saml.is_some_and(|config| config.idp.is_some()),
-                    ready: speaks(ProtocolKind::Saml),
-                    entity_id: saml.map(|config| config.service.entity_id.clone()),
-                    idp_entity_id: saml.and_then(|config| config.idp.as_ref()).map(|idp| idp.entity_id.clone()),
-                    life: SamlLife::of(cx, connection.id, saml).await?,
-                },
+/// How far a connection is set up, without asking its provider; whoever knows its directory says how far that is.
+pub async fn status_of(cx: &Context, connection: &Connection, scim: ScimStatus) -> Result<ConnectionStatus> {
+    let ready = settings::complete(connection).is_ok() && connection.answers();
+    let config = connection.oidc.as_ref();
+    let ldap = connection.ldap.as_ref();
+    let saml = connection.saml.as_ref();
+    let speaks = |protocol: ProtocolKind| ready && connection.protocol == protocol;
+    Ok(ConnectionStatus {
+        connection_id: connection.id,
+        status: connection.status,
+        ready: ready && connection.status == Status::Active,
+        domain_count: domain::all_of(&cx.store, connection.id).await?.len(),
+        enforcement: enforcement(cx, connection).await?,
+        protocols: ProtocolStatuses {
+            oidc: OidcStatus {
+                configured: config.is_some(),
+                ready: speaks(ProtocolKind::Oidc),
+                client_id: config.and_then(|config| config.client.id.clone()),
+                issuer: config.and_then(|config| config.discovery.issuer.clone()),
             },
-        })
-    }
+            ldap: LdapStatus {
+                configured: ldap.is_some(),
+                ready: speaks(ProtocolKind::Ldap),
+                url: ldap.and_then(|config| config.servers.urls.first().cloned()),
+                base: ldap.and_then(|config| config.users.base.clone()),
+            },
+            saml: SamlStatus {
+                configured: saml.is_some_and(|config| config.idp.is_some()),
+                ready: speaks(ProtocolKind::Saml),
+                entity_id: saml.map(|config| config.service.entity_id.clone()),
+                idp_entity_id: saml.and_then(|config| config.idp.as_ref()).map(|idp| idp.entity_id.clone()),
+                life: SamlLife::of(cx, connection.id, saml).await?,
+            },
+            scim,
+        },
+    })
 }

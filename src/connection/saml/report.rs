@@ -48,8 +48,17 @@ pub fn validate(cx: &Context, connection: &Connection) -> Report {
         None => (false, Some("The connection has no SAML configuration.".to_owned())),
     };
     findings.add("saml_configured", ok, message);
-    findings.tried("idp_metadata_present", &config.provider());
     let idp = config.idp.as_ref();
+    let provider = config.provider();
+    match idp.and_then(|idp| idp.valid_until) {
+        Some(end) if provider.is_ok() => {
+            let holds = end > cx.env.now();
+            let message =
+                if holds { format!("It holds until {end}.") } else { format!("It has not held since {end}.") };
+            findings.add("idp_metadata_present", holds, Some(message));
+        }
+        _ => findings.tried("idp_metadata_present", &provider),
+    }
     let message = match idp {
         Some(idp) => Some(idp.entity_id.clone()),
         None => Some("Not known while there is no metadata of the identity provider.".to_owned()),
@@ -73,10 +82,6 @@ pub fn validate(cx: &Context, connection: &Connection) -> Report {
     );
     let skew = config.security.skew().as_secs();
     findings.add("timestamp_validation_configured", true, Some(format!("Clocks may differ by {skew} seconds.")));
-    if let Some(end) = idp.and_then(|idp| idp.valid_until) {
-        let holds = end > cx.env.now();
-        findings.add("idp_metadata_holds", holds, Some(format!("Until {end}.")));
-    }
     findings.report(None)
 }
 

@@ -70,6 +70,11 @@ pub enum Operator {
     Le,
 }
 
+impl Operator {
+    /// All of them, as they are written.
+    pub const NAMES: &'static [&'static str] = &["eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le"];
+}
+
 /// With what it is compared.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Literal {

@@ -258,7 +258,6 @@ fn compare(mut target: Target, operator: Operator, literal: Literal) -> Result<F
         (Kind::Boolean, Literal::Text(text)) if !ordered && !part => {
             Literal::Bool(crate::scim::schema::truth(&text).ok_or_else(wrong)?)
         }
-        (Kind::Integer, Literal::Number(number)) if !part => Literal::Number(number),
         (Kind::DateTime, Literal::Text(text)) if !part => Literal::Time(text.parse().map_err(|_| wrong())?),
         (Kind::DateTime | Kind::String | Kind::Reference, Literal::Text(text)) => Literal::Text(text),
         (Kind::Binary, Literal::Text(text)) if !ordered => Literal::Text(text),

@@ -265,6 +265,85 @@ fn model() -> impl Strategy<Value = Model> {
     })
 }
 
+/// The scan alone, without the parser behind it: what it counts, and what it does not.
+#[test]
+fn brackets_are_counted_where_they_are_none_of_a_text() {
+    let open = |count: usize| "(".repeat(count);
+    for fits in [
+        open(DEEPEST),
+        format!("[{}", open(DEEPEST - 1)),
+        format!("title eq \"{}\"", open(90)),
+        format!("title eq \"\\\"{}\"", open(90)),
+        "(title pr) and [title pr] or ".repeat(30),
+        format!("{})", open(DEEPEST)).repeat(1),
+    ] {
+        assert!(scan(&fits).is_ok(), "{fits}");
+    }
+    for deep in [
+        open(DEEPEST + 1),
+        format!("[{}", open(DEEPEST)),
+        format!("\\{}", open(DEEPEST + 1)),
+        format!("title eq \"a\\\\\" and {}", open(DEEPEST + 1)),
+        format!("{}title eq \")))]]]\" and (", open(DEEPEST)),
+        format!("{}){}", open(DEEPEST), open(2)),
+    ] {
+        assert_eq!(scan(&deep).unwrap_err().code(), "invalid_filter", "{deep}");
+    }
+    let long = |length: usize| format!("title eq \"{}\"", "a".repeat(length - 11));
+    assert!(parse(&long(2_048)).is_ok());
+    assert_eq!(parse(&long(2_049)).unwrap_err().code(), "invalid_filter");
+}
+
+/// Whoever forgets the scan is stopped by the parser itself.
+#[test]
+fn t_19_the_parser_counts_for_itself() {
+    let nested = |depth: usize| format!("{}title pr{}", "(".repeat(depth), ")".repeat(depth));
+    let whole = |text: &str| Parser::new(ResourceKind::User, text).whole();
+    assert!(whole(&nested(DEEPEST)).is_ok());
+    assert_eq!(whole(&nested(DEEPEST + 1)).unwrap_err().code(), "invalid_filter");
+}
+
+#[test]
+fn an_attribute_is_compared_as_its_type_is() {
+    for refused in [
+        "active sw \"true\"",
+        "active gt \"true\"",
+        "active le \"False\"",
+        "name.givenName[value eq \"x\"]",
+        "emails.value[type eq \"work\"]",
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User[department eq \"x\"]",
+        "urn:acme:2.0:Badge:owner.name[value eq \"x\"]",
+        "meta.lastModified gt \"yesterday\"",
+        "x509Certificates.value gt \"a\"",
+    ] {
+        assert_eq!(parse(refused).unwrap_err().code(), "invalid_filter", "{refused}");
+    }
+    let mut sealed = person();
+    sealed.insert("x509Certificates".to_owned(), json!([{"value": "QUJD"}]));
+    for (text, holds) in [("eq \"QUJD\"", true), ("eq \"qujd\"", false), ("sw \"QU\"", true)] {
+        assert_eq!(parse(&format!("x509Certificates.value {text}")).unwrap().matches(&sealed), holds, "{text}");
+    }
+    for meant in [
+        "meta.lastModified eq \"2026-05-13T06:42:34+02:00\"",
+        "meta.lastModified sw \"2026-05\"",
+        "meta.lastModified co \"T04:\"",
+        "active ne \"False\"",
+    ] {
+        assert!(parse(meant).unwrap().matches(&person()), "{meant}");
+    }
+}
+
+/// What no schema knows: of a complex value its `value` is compared, and of what a schema knows it is not.
+#[test]
+fn the_value_of_a_strange_complex_one_counts() {
+    let mut person = person();
+    person.insert("urn:acme:2.0:Badge".to_owned(), json!({"owner": {"value": "Ada", "since": {"value": "x"}}}));
+    let meant = |text: &str| parse(text).unwrap().matches(&person);
+    assert!(meant("urn:acme:2.0:Badge:owner eq \"ada\""));
+    assert!(!meant("urn:acme:2.0:Badge:owner eq \"bob\""));
+    assert!(!meant("urn:acme:2.0:Badge:owner.since eq \"y\""));
+}
+
 proptest! {
     #[test]
     fn a_filter_means_what_its_text_says(model in model(), of in prop::array::uniform3(prop::option::of(0..3usize))) {

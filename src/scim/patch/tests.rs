@@ -246,6 +246,146 @@ fn scim_04_what_leads_nowhere_is_refused() {
 }
 
 #[test]
+fn of_several_values_those_that_are_meant_change() {
+    let emails = |operation: Value| leaves(json!([operation]), "/emails");
+    assert_eq!(
+        emails(json!({"op": "replace", "path": "emails.type", "value": "other"})),
+        json!([{"value": "ada@work.test", "type": "other", "primary": true}, {"value": "ada@home.test", "type": "other"}])
+    );
+    assert_eq!(
+        emails(json!({"op": "replace", "path": "emails.value", "value": "one@work.test"})),
+        json!([{"value": "one@work.test", "type": "work", "primary": true}, {"value": "one@work.test", "type": "home"}])
+    );
+    for nothing in [Value::Null, json!(""), json!({})] {
+        assert_eq!(
+            emails(json!({"op": "replace", "path": "emails[type eq \"work\"]", "value": nothing})),
+            json!([{"value": "ada@home.test", "type": "home"}]),
+            "{nothing}"
+        );
+    }
+    let one = json!([{"op": "replace", "path": "name[givenName eq \"Ada\"].familyName", "value": "Byron"}]);
+    assert_eq!(refused(one), "invalid_path");
+}
+
+#[test]
+fn of_several_values_one_is_primary() {
+    let after = |operation: Value, pointer: &str| leaves(json!([operation]), pointer);
+    let mine = json!({"value": "new@work.test", "type": "other", "primary": true});
+    assert_eq!(
+        after(json!({"op": "add", "path": "emails", "value": [mine]}), "/emails"),
+        json!([
+            {"value": "ada@work.test", "type": "work", "primary": false}, {"value": "ada@home.test", "type": "home"}, mine
+        ])
+    );
+    // One that is not says nothing of the others.
+    for quiet in [json!({"value": "x@work.test"}), json!({"value": "x@work.test", "primary": false})] {
+        let emails = after(json!({"op": "add", "path": "emails", "value": [quiet]}), "/emails");
+        assert_eq!((&emails[0]["primary"], &emails[2]), (&json!(true), &quiet));
+    }
+    let second = json!({"op": "replace", "path": "emails[type eq \"home\"].primary", "value": true});
+    let emails = after(second, "/emails");
+    assert_eq!((&emails[0]["primary"], &emails[1]["primary"]), (&json!(false), &json!(true)));
+    // A part of several that are not there makes one, and taking it away makes none.
+    let made = json!({"op": "add", "path": "phoneNumbers.value", "value": "+1"});
+    assert_eq!(after(made, "/phoneNumbers"), json!([{"value": "+1"}]));
+    for (gone, pointer) in [("phoneNumbers.value", "/phoneNumbers"), ("emails.value", "/emails")] {
+        assert_eq!(after(json!({"op": "remove", "path": gone}), pointer), Value::Null, "{gone}");
+    }
+}
+
+#[test]
+fn a_value_that_says_nothing_is_none() {
+    let run = |operations: Value, pointer: &str| leaves(operations, pointer);
+    // An address has no `value`: any part of it is something; its type alone is not.
+    let paris = json!({"op": "add", "path": "addresses[type eq \"work\"].locality", "value": "Paris"});
+    assert_eq!(run(json!([paris]), "/addresses"), json!([{"type": "work", "locality": "Paris"}]));
+    let none = json!({"op": "remove", "path": "addresses[type eq \"work\"].locality"});
+    assert_eq!(run(json!([paris, none]), "/addresses"), Value::Null);
+    let text = json!([paris, {"op": "replace", "path": "addresses[type eq \"work\"]", "value": "Paris"}]);
+    assert_eq!(refused(text), "invalid_value");
+    let mobile =
+        json!({"op": "add", "path": "phoneNumbers[type eq \"mobile\" and primary eq true].value", "value": "+1"});
+    assert_eq!(run(json!([mobile]), "/phoneNumbers"), json!([{"type": "mobile", "primary": true, "value": "+1"}]));
+    // An e-mail address is its `value`.
+    let shown = json!([{"op": "add", "path": "emails[type eq \"other\"].display", "value": "Ada"}]);
+    assert_eq!(run(shown, "/emails"), person()["emails"]);
+    let bare = json!([{"op": "replace", "path": "emails[type eq \"home\"]", "value": "new@home.test"}]);
+    assert_eq!(run(bare, "/emails/1"), json!({"value": "new@home.test", "type": "home"}));
+    // What no schema knows.
+    let mut before = person();
+    before["urn:acme:2.0:Badge"]["keys"] = json!([{"type": "a", "door": 1}, {"type": "b", "door": 2}]);
+    let change = |operation: Value| {
+        let (after, _) = of(ResourceKind::User, &before, json!([operation])).unwrap();
+        after["urn:acme:2.0:Badge"]["keys"].clone()
+    };
+    let keys = "urn:acme:2.0:Badge:keys[type eq \"a\"]";
+    assert_eq!(
+        change(json!({"op": "replace", "path": keys, "value": {"door": 3}})),
+        json!([{"type": "a", "door": 3}, {"type": "b", "door": 2}])
+    );
+    assert_eq!(change(json!({"op": "remove", "path": format!("{keys}.door")})), json!([{"type": "b", "door": 2}]));
+}
+
+#[test]
+fn of_a_plain_list_those_that_are_named_go() {
+    let mut before = person();
+    before["urn:acme:2.0:Badge"]["tags"] = json!(["a", "b", {"value": "c"}]);
+    for (value, left) in [
+        (json!(["a"]), json!(["b", {"value": "c"}])),
+        (json!("b"), json!(["a", {"value": "c"}])),
+        (json!([{"value": "c"}]), json!(["a", "b"])),
+        (json!(["z"]), json!(["a", "b", {"value": "c"}])),
+    ] {
+        let operation = json!([{"op": "remove", "path": "urn:acme:2.0:Badge:tags", "value": value}]);
+        let (after, _) = of(ResourceKind::User, &before, operation).unwrap();
+        assert_eq!(after["urn:acme:2.0:Badge"]["tags"], left, "{value}");
+    }
+}
+
+#[test]
+fn what_changes_nothing_of_the_members_is_known() {
+    let group = |operation: Value| of(ResourceKind::Group, &json!({"displayName": "g"}), json!([operation])).unwrap().1;
+    for chosen in ["members[type eq \"User\"]", "members[$ref eq \"a\"]", "members[value sw \"a\"]"] {
+        let changes = group(json!({"op": "remove", "path": chosen})).members;
+        assert!(matches!(changes.as_slice(), [MemberChange::RemoveWhere(_)]), "{chosen}: {changes:?}");
+    }
+    assert!(Membership::default().is_nothing());
+    for all in [
+        Membership { replaced: true, ..Membership::default() },
+        Membership { come: set(&["a"]), ..Membership::default() },
+        Membership { go: set(&["a"]), ..Membership::default() },
+    ] {
+        assert!(!all.is_nothing(), "{all:?}");
+    }
+}
+
+#[test]
+fn an_extension_is_meant_as_a_whole() {
+    const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+    const BADGE: &str = "urn:acme:2.0:Badge";
+    let change = |before: &Value, operation: Value| of(ResourceKind::User, before, json!([operation]));
+    // What stands in the value of a removal does not matter: all of it goes.
+    for value in [json!({"number": 7}), json!({"number": 8}), json!("anything"), Value::Null] {
+        let (after, _) = change(&person(), json!({"op": "remove", "path": BADGE, "value": value})).unwrap();
+        assert_eq!(after.get(BADGE), None, "{value}");
+    }
+    // A text is no extension, whether or not the extension was there.
+    let mut bare = person();
+    bare.as_object_mut().unwrap().remove(ENTERPRISE);
+    for before in [person(), bare.clone()] {
+        let refused = change(&before, json!({"op": "add", "path": ENTERPRISE, "value": "text"})).unwrap_err();
+        assert_eq!(refused.code(), "invalid_value");
+    }
+    let (after, _) = change(&bare, json!({"op": "add", "path": ENTERPRISE, "value": null})).unwrap();
+    assert_eq!(after, bare);
+    // What only authd writes within an attribute is passed over, however it is named.
+    for named in [format!("{ENTERPRISE}:manager.displayName"), "meta.location".to_owned(), "groups".to_owned()] {
+        let (after, outcome) = change(&person(), json!({"op": "replace", "value": {named.clone(): "Eve"}})).unwrap();
+        assert_eq!((after, outcome.touched.len()), (person(), 0), "{named}");
+    }
+}
+
+#[test]
 fn only_what_speaks_of_active_touches_it() {
     let touched = |operation: Value| of(ResourceKind::User, &person(), json!([operation])).unwrap().1.touched;
     for speaks in [

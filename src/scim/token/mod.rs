@@ -10,5 +10,5 @@ mod ops;
 mod record;
 
 pub use oauth::give;
-pub use ops::{CreateScimToken, CreatedScimToken, ListScimTokens, RevokeScimToken, ScimTokenView};
+pub use ops::{CreateScimToken, CreatedScimToken, ListScimTokens, RevokeScimToken, ScimTokenView, issue};
 pub use record::ScimToken;

@@ -6,13 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::record::{PREFIX, ScimToken};
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, Pages, Paging, Route};
-use crate::connection::Connection;
+use crate::connection::{Connection, ScimConfig};
 use crate::crypto::{Opaque, Secret};
-use crate::directory::Organization;
+use crate::directory::{Organization, Source};
 use crate::env::Timestamp;
 use crate::error::{Error, Result, codes};
 use crate::event::{Event, EventKind};
-use crate::id::{ConnectionId, OrganizationId, ScimTokenId};
+use crate::id::{ConnectionId, OrganizationId, ScimConfigId, ScimTokenId};
+use crate::scim::speaker::path_of;
 use crate::store::{Batch, Query, Stored};
 use crate::token::span;
 
@@ -132,26 +133,18 @@ impl Operation for CreateScimToken {
             ));
         }
         let expires_at = self.expiry(cx.env.now())?;
-        let Opaque { text, hash } = Opaque::new(&cx.env, PREFIX);
-        let token = ScimToken {
-            id: ScimTokenId::new(&cx.env),
-            organization,
-            connection: self.connection,
-            label: label.to_owned(),
-            hash,
-            created_at: cx.env.now(),
-            expires_at,
-            revoked_at: None,
-        };
-        batch.create(&token).log(event(cx, EventKind::ScimTokenCreated, &token).with("label", token.label.clone()));
-        let path = self
-            .connection
-            .map_or_else(|| "/scim/v2".to_owned(), |connection| format!("/connections/{connection}/scim/v2"));
+        let (token, text) = issue(cx, organization, self.connection, label, expires_at, batch);
+        let directory = self.connection.unwrap_or_else(|| Source::own_directory(organization));
+        if ScimConfig::find(&cx.store, directory).await?.is_none() {
+            // Who has a token may speak: by the defaults, which are settings from now on.
+            let id = ScimConfigId::new(&cx.env);
+            batch.create(&ScimConfig::new(id, directory, organization, cx.env.now()));
+        }
         Ok(CreatedScimToken {
             id: token.id,
             token: text,
             label: token.label,
-            url: cx.deployment.public_url.at(&path),
+            url: cx.deployment.public_url.at(&path_of(self.connection)),
             created_at: token.created_at,
             expires_at,
         })
@@ -175,6 +168,30 @@ impl CreateScimToken {
             at => Ok(at),
         }
     }
+}
+
+/// Makes a token of a directory. Answers it with its text, which is not kept.
+pub fn issue(
+    cx: &Context,
+    organization: OrganizationId,
+    connection: Option<ConnectionId>,
+    label: &str,
+    expires_at: Option<Timestamp>,
+    batch: &mut Batch,
+) -> (ScimToken, Secret) {
+    let Opaque { text, hash } = Opaque::new(&cx.env, PREFIX);
+    let token = ScimToken {
+        id: ScimTokenId::new(&cx.env),
+        organization,
+        connection,
+        label: label.to_owned(),
+        hash,
+        created_at: cx.env.now(),
+        expires_at,
+        revoked_at: None,
+    };
+    batch.create(&token).log(event(cx, EventKind::ScimTokenCreated, &token).with("label", token.label.clone()));
+    (token, text)
 }
 
 fn event(cx: &Context, kind: EventKind, token: &ScimToken) -> Event {

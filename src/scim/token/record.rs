@@ -6,7 +6,7 @@ use crate::crypto::TokenHash;
 use crate::env::Timestamp;
 use crate::error::{Error, Result, codes};
 use crate::id::{ConnectionId, OrganizationId, ScimTokenId};
-use crate::store::{Index, Key, Life, Record, Store, Stored};
+use crate::store::{Index, Key, Life, Query, Record, Store, Stored};
 use crate::token::{last_used, note_use};
 
 /// What every token begins with, so that scanners of repositories know it.
@@ -98,6 +98,33 @@ impl ScimToken {
     pub(super) async fn by_secret(cx: &Context, text: &str) -> Result<Option<Self>> {
         let found: Option<Stored<Self>> = cx.store.find("hash", TokenHash::of(text).bytes()).await?;
         Ok(found.map(|found| found.value).filter(|token| token.hash.fits(text)))
+    }
+
+    /// All tokens of a connection's directory, or of the organization's own.
+    pub async fn of(cx: &Context, organization: OrganizationId, connection: Option<ConnectionId>) -> Result<Vec<Self>> {
+        let (mut all, mut cursor) = (Vec::new(), None);
+        loop {
+            let query = match connection {
+                Some(connection) => Query::by("connection", connection.bytes()),
+                None => Query::by("organization", organization.bytes()),
+            };
+            let page = cx.store.page::<Self>(query.limit(1_000).after(cursor)).await?;
+            all.extend(page.items.into_iter().map(|row| row.value).filter(|token| token.connection == connection));
+            cursor = page.next;
+            if cursor.is_none() {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Whether the directory has one that is good.
+    pub async fn any_live(
+        cx: &Context,
+        organization: OrganizationId,
+        connection: Option<ConnectionId>,
+    ) -> Result<bool> {
+        let now = cx.env.now();
+        Ok(Self::of(cx, organization, connection).await?.iter().any(|token| token.is_live(now)))
     }
 
     /// When it was last used, to the minute.

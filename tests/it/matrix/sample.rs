@@ -138,6 +138,8 @@ impl Scene {
             }
             "issuer.get" | "issuer.validate" | "issuer.delete" => json!({"id": self.issuer().await}),
             "issuer.update" => json!({"id": self.issuer().await, "name": "Another name"}),
+            "scim.set" => json!({"organization": acme, "profile": {"extraFields": {"canary": "title"}}}),
+            "scim.get" | "scim.status" | "scim.validate" => json!({"organization": acme}),
             "scim.token.create" => json!({"organization": acme, "label": CANARY}),
             "scim.token.list" => json!({"organization": acme}),
             "scim.token.revoke" => {

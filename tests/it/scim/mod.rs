@@ -1,12 +1,14 @@
 //! Directories that provision by SCIM 2.0, over the real routes.
 
 mod access;
+mod config;
 mod entra;
 mod lists;
 mod okta;
 mod pipeline;
 mod requests;
 mod scale;
+mod simulate;
 mod tokens;
 
 use authd::http::Peer;
