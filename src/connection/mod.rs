@@ -16,6 +16,7 @@ mod record;
 mod registry;
 pub mod report;
 pub mod saml;
+mod scopes;
 mod settings;
 pub mod simulator;
 mod view;
@@ -28,6 +29,7 @@ pub use ops::{
 };
 pub use record::{Connection, LastLook, Mapping, ProtocolKind, ScopeMapping, Status, TOMBSTONE, callback_url};
 pub use registry::Registry;
+pub use scopes::{mapped_scopes, scopes_of};
 pub use settings::{
     ClientSettings, ClientView, DiscoverySettings, MappingSettings, OidcSettings, OidcView, ProfileSettings,
     RequestSettings, SecuritySettings,

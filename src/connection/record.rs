@@ -152,6 +152,10 @@ pub struct Connection {
     /// How to speak SAML with the provider. A connection that does has it from the start: its own key is in it.
     #[n(18)]
     pub saml: Option<saml::Config>,
+    /// Addresses of apps that the provider may answer to in the place of authd's own; the app hands the answer over.
+    #[n(19)]
+    #[cbor(default)]
+    pub callback_urls: Vec<String>,
 }
 
 impl Record for Connection {

@@ -13,6 +13,7 @@ use axum::routing::get;
 use super::{api, feed, health, live, openapi};
 use crate::access::{Caller, World};
 use crate::app::App;
+use crate::compat;
 use crate::config::Config;
 use crate::error::{Error, Result, codes};
 use crate::event::{EventKind, Origin};
@@ -47,6 +48,7 @@ impl Server {
             .route("/static/{*path}", get(asset))
             .with_state(world.clone())
             .merge(provider::http(world.clone(), app.keyring.clone()))
+            .merge(compat::http(app, &signin))
             .merge(signin::http(signin))
             .merge(scim::http(world.clone(), app.keyring.clone()));
         let routes = finish(shared.clone().merge(people));

@@ -35,6 +35,7 @@ mod bounds;
 mod callback;
 mod consent;
 mod device;
+mod discover;
 mod explain;
 mod explain_policy;
 mod finish;
@@ -54,9 +55,11 @@ mod used;
 
 pub use attempt::Attempt;
 pub use bounds::Bounds;
+pub use discover::{Discovered, Seeking, discover, saml_metadata, sign_out};
 pub use explain::{ExplainSignin, TraceView};
 pub use explain_policy::{ExplainPolicy, PolicyExplanation};
 pub use http::Signin;
+pub use relayed::{Handed, Relay, RelayWish, handed_code, handed_password, handed_saml, plain_subject, relay};
 pub use routes::http;
 pub use trace::{Trace, trim};
 

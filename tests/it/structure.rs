@@ -29,6 +29,7 @@ const ORDER: &[&str] = &[
     "scim",
     "care",
     "app",
+    "compat",
     "console",
     "jobs",
     "server",
