@@ -39,6 +39,7 @@ mod discover;
 mod explain;
 mod explain_policy;
 mod finish;
+mod handed_ldap;
 mod http;
 mod logout;
 mod password;

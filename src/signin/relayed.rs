@@ -1,14 +1,10 @@
 //! Sign-ins that an app hands over. The app asks where to send somebody (`relay`), the provider answers to an address of
 //! the app's own or of authd's, and the app hands the answer over with an API key of its organization. That key stands in
 //! the place of the browser's cookie: whoever has it may sign the organization's people in. For a directory the app hands
-//! over name and password (also `POST /connections/{id}/ldap`).
+//! over name and password.
 
 use std::collections::BTreeMap;
 
-use axum::extract::Request;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::Response;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::attempt::{Attempt, Intent, Step};
@@ -23,17 +19,15 @@ use crate::access::throttle::{self, Rule, Subject};
 use crate::access::{Caller, Context, Grant, refusal};
 use crate::connection::protocol::{Answer, Authenticated, Begin, BeginRequest, Credentials};
 use crate::connection::{Connection, ProtocolKind, callback_url, mapped_scopes, saml};
-use crate::crypto::{Opaque, Secret, TokenHash};
+use crate::crypto::{Opaque, TokenHash};
 use crate::directory::{Membership, Organization};
 use crate::error::{Error, Kind, Result, codes};
-use crate::event::{EventKind, Origin};
-use crate::http::extract::parse_json;
-use crate::http::{RequestInfo, limits, reply};
+use crate::event::EventKind;
+use crate::http::reply;
 use crate::id::{ConnectionId, OrganizationId};
 use crate::provider::{self, Reach};
 use crate::session::Session;
 use crate::store::{Batch, Stored};
-use crate::token::ApiKey;
 
 /// What is known of somebody whom an app wants to sign in.
 #[derive(Clone, Debug)]
@@ -380,7 +374,7 @@ pub fn plain_subject(protocol: ProtocolKind, kept: &str) -> &str {
 
 /// Only a key of an organization hands over: what a person holds opens sessions of nobody else.
 /// Errors: `not_signed_in`, `missing_grant`.
-fn of_key(caller: &Caller) -> Result<OrganizationId> {
+pub(super) fn of_key(caller: &Caller) -> Result<OrganizationId> {
     match caller {
         Caller::ApiKey { organization, user: None, .. } if caller.holds(Grant::SessionManage, *organization) => {
             Ok(*organization)
@@ -391,76 +385,4 @@ fn of_key(caller: &Caller) -> Result<OrganizationId> {
         Caller::Anonymous => Err(Error::new(&codes::NOT_SIGNED_IN)),
         _ => Err(Error::says(&codes::MISSING_GRANT, "This takes an API key of the organization, not a person's.")),
     }
-}
-
-/// What the app hands over at `POST /connections/{id}/ldap`.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Given {
-    username: String,
-    password: Secret,
-}
-
-/// Signs somebody in, and answers with the session and what is known of them. Errors: `not_signed_in`, `not_found` for
-/// a connection of somebody else, `missing_grant`, `invalid_input`, those of a sign-in.
-pub(super) async fn answer(
-    signin: &Signin,
-    info: RequestInfo,
-    headers: &HeaderMap,
-    id: &str,
-    request: Request,
-) -> Result<Response> {
-    let origin: Origin = info.into();
-    let caller = caller(signin, headers, &origin).await?;
-    let cx = &signin.world.context(caller, origin);
-    let unknown = || Error::new(&codes::NOT_FOUND);
-    let id = id.parse().map_err(|_| unknown())?;
-    let connection = Connection::load(&cx.store, id).await?.value;
-    if !cx.caller.sees(connection.organization) || connection.protocol != ProtocolKind::Ldap {
-        return Err(unknown());
-    }
-    of_key(&cx.caller)?;
-    let given = read(request).await?;
-    reply::json(StatusCode::OK, &handed_password(signin, cx, id, given).await?.view())
-}
-
-/// Only a key of an organization. Errors: `not_signed_in`, `rate_limited`.
-async fn caller(signin: &Signin, headers: &HeaderMap, origin: &Origin) -> Result<Caller> {
-    let cx = signin.world.context(Caller::Anonymous, origin.clone());
-    let mut given = headers.get_all(header::AUTHORIZATION).iter();
-    let (Some(value), None) = (given.next(), given.next()) else { return Err(Error::new(&codes::NOT_SIGNED_IN)) };
-    let (scheme, bearer) = value.to_str().unwrap_or_default().split_once(' ').unwrap_or_default();
-    let known = match scheme.eq_ignore_ascii_case("bearer") {
-        true => ApiKey::authenticate(&cx, bearer.trim()).await,
-        false => Err(Error::new(&codes::NOT_SIGNED_IN)),
-    };
-    match known {
-        Ok(caller @ Caller::ApiKey { user: None, .. }) => Ok(caller),
-        Ok(_) => Err(Error::says(&codes::MISSING_GRANT, "This takes an API key of the organization, not a person's.")),
-        Err(error) if error.is(&codes::NOT_SIGNED_IN) => Err(counted(&cx, error).await?),
-        Err(error) => Err(error),
-    }
-}
-
-/// Guessed keys are slowed down here as everywhere.
-async fn counted(cx: &Context, error: Error) -> Result<Error> {
-    throttle::check(cx, Rule::Bearer, throttle::address(cx)).await?;
-    let mut batch = Batch::new();
-    throttle::count(cx, Rule::Bearer, throttle::address(cx), &mut batch).await?;
-    cx.store.commit(batch).await?;
-    Ok(error)
-}
-
-async fn read(request: Request) -> Result<Credentials> {
-    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
-        return Err(Error::new(&codes::UNSUPPORTED_MEDIA_TYPE));
-    }
-    let bytes = zeroize::Zeroizing::new(limits::read_request(request).await?.to_vec());
-    // In words of our own: what could not be read may be the password.
-    let unreadable = |_| {
-        Error::says(&codes::INVALID_INPUT, "The body is not a JSON object with the texts `username` and `password`.")
-    };
-    let Given { username, password } = parse_json(&bytes).map_err(unreadable)?;
-    Ok(Credentials { username, password })
 }

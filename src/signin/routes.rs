@@ -10,7 +10,7 @@ use axum::routing::{get, post};
 
 use super::http::{SESSION, Signin, failure};
 use super::{
-    account, acs, authorize, callback, consent, device, discover, logout, password, relayed, saml_logout,
+    account, acs, authorize, callback, consent, device, discover, handed_ldap, logout, password, saml_logout,
     upstream_logout,
 };
 use crate::access::Context;
@@ -187,7 +187,7 @@ async fn ldap_post(
     request: Request,
 ) -> Response {
     let request_id = info.id;
-    relayed::answer(&signin, info, &headers, &id, request)
+    handed_ldap::answer(&signin, info, &headers, &id, request)
         .await
         .unwrap_or_else(|error| reply::problem(&error, request_id))
 }

@@ -106,6 +106,7 @@ impl Scene {
             looked: None,
             ldap: None,
             saml: None,
+            callback_urls: Vec::new(),
         };
         simulator.register(Client {
             id: "authd".to_owned(),

@@ -143,6 +143,12 @@ impl Speech {
             };
             flat.insert(name.to_owned(), text.into());
         }
+        // authd's own: many providers tell groups only where a scope asks for them.
+        if protocol == "oidc"
+            && let Some(scopes) = body.maybe_texts("scopes")?
+        {
+            flat.insert("scopes".to_owned(), json!(scopes));
+        }
         if protocol == "ldap" && new {
             flat.entry("ldapSearchFilter").or_insert_with(|| USER_FILTER.into());
             flat.entry("ldapGroupSearchFilter").or_insert_with(|| GROUP_FILTER.into());

@@ -61,6 +61,7 @@ async fn connections(app: &App, count: usize) {
             looked: None,
             ldap: None,
             saml: None,
+            callback_urls: Vec::new(),
             group_mapping: None,
             role_mapping: None,
             scope_mapping: None,

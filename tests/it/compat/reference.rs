@@ -85,8 +85,8 @@ fn every_method_of_grantex_stands_in_the_reference() {
          | `RATE_LIMITED` | 429 | too many |\n\
          | `SSO_ERROR` | 502 | the identity provider or the directory cannot be reached |\n\n\
          Connections have the fields of the SDK's documentation, those included that its classes do not read: `defaultRole`,\n\
-         `attributeMapping`, `metadataUrl`. `callbackUrls` is authd's own: the app's addresses that a provider may answer to;\n\
-         `redirectUri` in a request adds one. Status: `active`, `inactive` (disabled), `testing` (draft).\n",
+         `attributeMapping`, `metadataUrl`. Two are authd's own: `callbackUrls`, the app's addresses that a provider may answer to\n\
+         (`redirectUri` in a request adds one), and `scopes`, what an OpenID provider is asked for. Status: `active`, `inactive` (disabled), `testing` (draft).\n",
     );
     held("grantex.md", &page);
 }

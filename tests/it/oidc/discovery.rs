@@ -212,6 +212,7 @@ fn connection(scene: &Scene, config: Option<Config>) -> Connection {
         looked: None,
         ldap: None,
         saml: None,
+        callback_urls: Vec::new(),
     }
 }
 

@@ -225,6 +225,7 @@ shows('Convex: SAML is set, checked, and its metadata read by anybody', async ()
 });
 
 shows('Convex: provisioning is set with a token that is shown once', async (t) => {
+  if (!await world.serves('scim.set')) return t.skip('this authd has no settings of directories yet');
   const { client: caller } = own;
   const connectionId = await connect(own);
   const set = await caller.mutation(group.setScim, { connectionId, status: 'active' });
@@ -247,7 +248,7 @@ shows('Convex: provisioning is set with a token that is shown once', async (t) =
 });
 
 shows('Convex: the policy is read, changed and validated', async () => {
-  const { client: caller, org: groupId } = own;
+  const { client: caller, org: groupId } = await tenant('Policies');
   const policy = await caller.query(group.getPolicy, { groupId });
   assert.equal(policy.version, 1);
   assert.deepEqual([policy.identity.accountLinking.oidc, policy.provisioning.jit.mode], ['sameConnection', 'createUserAndMembership']);
@@ -369,19 +370,19 @@ shows('Convex: whoever may not is refused, and what is another group\'s does not
   const stranger = other.client;
   assert.equal(await stranger.query(group.getConnection, { id: connectionId }), null);
   for (const call of [
-    stranger.mutation(group.updateConnection, { id: connectionId, patch: { name: 'x' } }),
-    stranger.mutation(group.deleteConnection, { id: connectionId }),
-    stranger.query(group.getConnectionStatus, { connectionId }),
-    stranger.query(group.listDomains, { connectionId }),
-    stranger.mutation(group.setDomains, { connectionId, domains: [] }),
-    stranger.query(group.getOidc, { connectionId }),
-    stranger.mutation(group.setOidc, { connectionId, ...oidc() }),
-    stranger.query(group.listAudit, { connectionId, paginationOpts: { numItems: 5, cursor: null } }),
-    stranger.query(group.listWebhookEndpoints, { connectionId }),
-    stranger.query(group.getPolicy, { groupId: org }),
-    stranger.query(group.listConnections, { where: { groupId: org }, paginationOpts: { numItems: 5, cursor: null } }),
-    stranger.mutation(group.createConnection, { groupId: org, protocol: 'oidc' }),
-  ]) await refused(call, 'INVALID_PARAMETERS');
+    () => stranger.mutation(group.updateConnection, { id: connectionId, patch: { name: 'x' } }),
+    () => stranger.mutation(group.deleteConnection, { id: connectionId }),
+    () => stranger.query(group.getConnectionStatus, { connectionId }),
+    () => stranger.query(group.listDomains, { connectionId }),
+    () => stranger.mutation(group.setDomains, { connectionId, domains: [] }),
+    () => stranger.query(group.getOidc, { connectionId }),
+    () => stranger.mutation(group.setOidc, { connectionId, ...oidc() }),
+    () => stranger.query(group.listAudit, { connectionId, paginationOpts: { numItems: 5, cursor: null } }),
+    () => stranger.query(group.listWebhookEndpoints, { connectionId }),
+    () => stranger.query(group.getPolicy, { groupId: org }),
+    () => stranger.query(group.listConnections, { where: { groupId: org }, paginationOpts: { numItems: 5, cursor: null } }),
+    () => stranger.mutation(group.createConnection, { groupId: org, protocol: 'oidc' }),
+  ]) await refused(call(), 'INVALID_PARAMETERS');
   assert.equal(await stranger.query(group.getConnectionByDomain, { domain: 'own.test' }), null);
 });
 
