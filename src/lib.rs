@@ -18,6 +18,8 @@ pub mod audit;
 pub mod care;
 /// Verbs.
 pub mod cli;
+/// Two doors for clients that exist already.
+pub mod compat;
 /// What is decided at start-up.
 pub mod config;
 /// Upstream identity providers: connections, domains, protocols.

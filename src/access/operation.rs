@@ -293,17 +293,24 @@ impl<O: Operation> AnyOperation for Typed<O> {
         schemars::schema_for!(O::Output).into()
     }
     async fn perform(&self, cx: &Context, input: Value) -> Result<Performed> {
-        let operation: O = serde_json::from_value(input).map_err(|e| unreadable(&e))?;
+        let operation: O = serde_path_to_error::deserialize(input).map_err(|e| unreadable(&e))?;
         let output = perform(cx, &operation).await?;
         serde_json::to_value(output).map_err(Error::bug)
     }
 }
 
-/// Serde names the field and what was expected; it quotes the input only where it is an unknown name.
-fn unreadable(error: &serde_json::Error) -> Error {
-    let text: String = error.to_string().chars().filter(|c| !c.is_control()).take(300).collect();
-    let code = if text.starts_with("unknown field") { &codes::UNKNOWN_FIELD } else { &codes::INVALID_INPUT };
-    Error::says(code, format!("The input cannot be read: {}.", text.trim_end_matches('.')))
+/// Serde says what was expected; it quotes the input only where it is an unknown name. The field is named by its path.
+fn unreadable(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
+    let plain = |text: String, most: usize| -> String { text.chars().filter(|c| !c.is_control()).take(most).collect() };
+    let text = plain(error.inner().to_string(), 300);
+    let at = plain(error.path().to_string(), 100);
+    let text = text.trim_end_matches('.');
+    if text.starts_with("unknown field") {
+        return Error::says(&codes::UNKNOWN_FIELD, format!("The input cannot be read: {text}."));
+    }
+    // Where fields are read together, no path is known; what is missing is named by the text itself.
+    let place = if matches!(at.as_str(), "." | "?" | "") { String::new() } else { format!("`{at}`: ") };
+    Error::says(&codes::INVALID_INPUT, format!("The input cannot be read: {place}{text}."))
 }
 
 /// Every operation there is. The API, the CLI, the terminal and the permission test are made from it.

@@ -49,6 +49,8 @@ pub enum Rule {
     Bearer,
     /// An e-mail address that leads nowhere, by address of the client: which domains are served is not to be listed.
     EmailRoute,
+    /// A sign-in that is begun for an app by somebody who shows no key, by address.
+    RelayFromAddress,
     /// A device that asks for a code, by app and address.
     DeviceFromAddress,
     /// The same, by app.
@@ -79,6 +81,7 @@ impl Rule {
         Self::PushedForApp,
         Self::Bearer,
         Self::EmailRoute,
+        Self::RelayFromAddress,
         Self::DeviceFromAddress,
         Self::Device,
         Self::UserCodeFromAddress,
@@ -101,7 +104,7 @@ impl Rule {
             Self::AppsFromAddress | Self::Bearer | Self::UserCode => 300,
             Self::UserCodeFromAddress => 20,
             Self::App => 6_000,
-            Self::EmailRoute => 120,
+            Self::EmailRoute | Self::RelayFromAddress => 120,
             Self::PasswordOfAccount | Self::PasswordFromDevice => 10,
             Self::PasswordFromAddress => 30,
         }
@@ -122,6 +125,7 @@ impl Rule {
             Self::PushedForApp => "pushed_app",
             Self::Bearer => "bearer",
             Self::EmailRoute => "email_route",
+            Self::RelayFromAddress => "relay_address",
             Self::DeviceFromAddress => "device_address",
             Self::Device => "device",
             Self::UserCodeFromAddress => "user_code_address",

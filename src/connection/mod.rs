@@ -19,6 +19,7 @@ mod record;
 mod registry;
 pub mod report;
 pub mod saml;
+mod scopes;
 mod settings;
 pub mod simulator;
 mod view;
@@ -35,6 +36,7 @@ pub use ops::{
 pub use provisioning::{MappedField, ScimConfig};
 pub use record::{Connection, LastLook, Mapping, ProtocolKind, ScopeMapping, Status, TOMBSTONE, callback_url};
 pub use registry::Registry;
+pub use scopes::{mapped_scopes, scopes_of};
 pub use settings::{
     ClientSettings, ClientView, DiscoverySettings, MappingSettings, OidcSettings, OidcView, ProfileSettings,
     RequestSettings, SecuritySettings,

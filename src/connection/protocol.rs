@@ -121,6 +121,8 @@ pub(super) fn steers(c: char) -> bool {
 pub struct BeginRequest {
     /// Our handle for the attempt: 256 random bits, opaque to the provider (OAuth `state`, SAML `RelayState`).
     pub state: String,
+    /// Where the provider shall answer, where that is not authd's own address.
+    pub callback: Option<String>,
     /// Whom the person says to be.
     pub login_hint: Option<String>,
     /// The person must sign in again even if the provider knows them (`prompt=login`).
@@ -189,6 +191,9 @@ pub struct Answer {
     pub parameters: BTreeMap<String, String>,
     /// What the person typed, where the protocol asks for it.
     pub credentials: Option<Credentials>,
+    /// An app hands it over, which may not know every parameter that it was sent (RFC 9207 `iss`); the attempt names the
+    /// connection, and with it the provider.
+    pub by_app: bool,
 }
 
 /// A word that counts once.

@@ -155,6 +155,10 @@ pub struct Connection {
     /// Whether its people have to come through it; unset, what holds for the organization decides.
     #[n(19)]
     pub enforce: Option<bool>,
+    /// Addresses of apps that the provider may answer to in the place of authd's own; the app hands the answer over.
+    #[n(20)]
+    #[cbor(default)]
+    pub callback_urls: Vec<String>,
 }
 
 impl Record for Connection {

@@ -64,6 +64,9 @@ pub struct ConnectionView {
     pub saml: Option<SamlView>,
     /// The redirect URI to register at the provider; of SAML, the reply address (ACS).
     pub callback_url: String,
+    /// Addresses of apps that the provider may answer to in its place; the app hands the answer over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub callback_urls: Vec<String>,
     /// The back-channel logout URI (of SAML, the single logout address) to register at the provider: whoever signs out there is signed out here.
     pub backchannel_logout_url: String,
     /// When it was made.
@@ -222,6 +225,7 @@ impl ConnectionView {
             ldap: connection.ldap.as_ref().map(LdapView::from),
             saml: connection.saml.as_ref().map(|config| SamlView::of(cx, connection.id, config)),
             callback_url,
+            callback_urls: connection.callback_urls.clone(),
             backchannel_logout_url,
             created_at: connection.created_at,
             updated_at: connection.updated_at,

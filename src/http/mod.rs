@@ -6,6 +6,7 @@
 //! *Needs* errors, `Env`, ids, the public URL, `event::Origin`. *Never* knows a route, a record or a rule of the product.
 
 pub mod address;
+pub mod callback;
 mod class;
 pub mod cookie;
 pub mod dns;

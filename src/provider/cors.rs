@@ -6,7 +6,6 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use super::client::App;
-use super::http::Door;
 use crate::error::Result;
 use crate::store::{Query, Store};
 
@@ -25,16 +24,16 @@ pub(super) async fn everybody(request: Request, next: Next) -> Response {
 }
 
 /// Pages of the apps that are registered here may call, and read the answer.
-pub(super) async fn apps(State(door): State<Door>, request: Request, next: Next) -> Response {
+pub async fn apps(State(store): State<Store>, request: Request, next: Next) -> Response {
     let origin = request.headers().get(header::ORIGIN).cloned();
     let known = match &origin {
-        Some(origin) => registered(&door.world.store, origin).await.unwrap_or(false),
+        Some(origin) => registered(&store, origin).await.unwrap_or(false),
         None => false,
     };
     let mut response = if preflight(&request) {
         let mut response = StatusCode::NO_CONTENT.into_response();
         if known {
-            allow(response.headers_mut(), "GET, POST", "authorization, content-type");
+            allow(response.headers_mut(), "GET, POST", "authorization, content-type, convex-client");
         }
         response
     } else {
@@ -66,6 +65,6 @@ async fn registered(store: &Store, origin: &HeaderValue) -> Result<bool> {
 }
 
 /// `OPTIONS` where nobody asks across origins. That the method is routed lets the layers answer those who do.
-pub(super) async fn bare() -> axum::http::StatusCode {
+pub async fn bare() -> axum::http::StatusCode {
     axum::http::StatusCode::NO_CONTENT
 }

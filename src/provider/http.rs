@@ -54,7 +54,7 @@ pub fn http(world: World, keyring: Keyring) -> Router {
         .route("/userinfo", get(userinfo::answer).post(userinfo::answer).options(cors::bare))
         .route("/v1/identity", get(identity::answer).options(cors::bare))
         .route_layer(from_fn_with_state(limits::AUTH_BODY, limits::body))
-        .route_layer(from_fn_with_state(door.clone(), cors::apps));
+        .route_layer(from_fn_with_state(door.world.store.clone(), cors::apps));
     // Servers and devices ask this; no page of another origin does.
     let asked = Router::new()
         .route("/oauth2/introspect", post(introspect::post))

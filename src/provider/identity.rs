@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::http::Door;
 use crate::access::throttle::{self, Rule};
-use crate::access::{Context, refusal};
+use crate::access::{Caller, Context, refusal};
 use crate::directory::{Identity, IdentitySource, PersonProposal, Profile, provision_person, weigh};
 use crate::error::{Error, Kind, Result, codes};
 use crate::event::EventKind;
@@ -17,7 +17,9 @@ use crate::http::{RequestInfo, reply};
 use crate::id::{OrganizationId, UserId};
 use crate::policy::Via;
 use crate::store::{Batch, Refused, Stored};
-use crate::token::{Accepted, TokenGrant, TrustedIssuer, identity_of, profile_of, verify_trusted};
+use crate::token::{
+    Accepted, IssuerKeys, Keyring, TokenGrant, TrustedIssuer, identity_of, profile_of, verify_api, verify_trusted,
+};
 
 /// How often a person is looked at again when somebody else was quicker.
 const RETRIES: usize = 3;
@@ -93,6 +95,50 @@ async fn identity(cx: &Context, door: &Door, query: &Params, headers: &HeaderMap
             Ok(identity)
         }
     }
+}
+
+/// Who calls by a token of authd's own API, of an app that the organization has registered as an issuer of its own, or of
+/// a trusted issuer; and what the token was given for, where authd gave it. A person may do what their roles say now.
+/// Errors: `not_signed_in`, which is an event; `not_a_member` for somebody whom the organization does not know;
+/// `rate_limited`; those of reading an issuer's keys.
+pub async fn caller_of(
+    cx: &Context,
+    keyring: &Keyring,
+    issuers: &IssuerKeys,
+    bearer: &str,
+) -> Result<(Caller, Option<TokenGrant>)> {
+    match known(cx, keyring, issuers, bearer).await {
+        Ok(known) => Ok(known),
+        Err(error) => {
+            refused(cx, &error).await?;
+            Err(error)
+        }
+    }
+}
+
+async fn known(
+    cx: &Context,
+    keyring: &Keyring,
+    issuers: &IssuerKeys,
+    bearer: &str,
+) -> Result<(Caller, Option<TokenGrant>)> {
+    let (organization, user, held) = match verify_trusted(cx, keyring, issuers, None, bearer).await? {
+        Accepted::Own(checked) if checked.grant.app.is_none() => {
+            return Ok((verify_api(cx, keyring, bearer).await?, Some(checked.grant)));
+        }
+        Accepted::Own(checked) => (checked.grant.organization, checked.grant.user, Some(checked.grant)),
+        Accepted::Trusted { issuer, claims } => {
+            let said = identity_of(&claims);
+            let subject = said.get("tokenIdentifier").and_then(Value::as_str).unwrap_or_default();
+            (issuer.organization, person(cx, &issuer, subject, &profile_of(&claims)).await?, None)
+        }
+    };
+    let user = user
+        .ok_or_else(|| Error::says(&codes::NOT_A_MEMBER, "The organization does not know the person of this token."))?;
+    let via = held.as_ref().map_or(Via::Token, |grant| grant.epochs.via());
+    let member = admitted(&cx.store, organization, user, via).await.map_err(outside)?;
+    let grants = member.grants(&cx.store).await?;
+    Ok((Caller::User { id: Some(user), organization, grants }, held))
 }
 
 /// What the organization knows of the person whom a token of the API speaks for.

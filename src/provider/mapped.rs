@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use super::authorize::SCOPES;
 use super::client::App;
 use crate::access::Context;
-use crate::connection::{Connection, ScopeMapping};
+use crate::connection::{Connection, ScopeMapping, scopes_of};
 use crate::directory::{DirectoryGroup, GroupMember, Membership};
 use crate::error::Result;
 use crate::id::{ConnectionId, OrganizationId, SessionId, UserId};
@@ -82,10 +82,7 @@ fn worked_out(
     scope: Vec<String>,
     moment: Moment,
 ) -> Vec<String> {
-    let matched: Vec<&Vec<String>> =
-        mapping.iter().filter(|(group, _)| groups.contains(*group)).map(|(_, scopes)| scopes).collect();
-    let given: BTreeSet<&String> =
-        if matched.is_empty() { defaults.iter().collect() } else { matched.into_iter().flatten().collect() };
+    let given = scopes_of(mapping, defaults, |group| groups.contains(group));
     let governed: BTreeSet<&String> = mapping.values().flatten().chain(defaults).collect();
     // What authd itself gives a meaning is asked for, and no matter of groups.
     let own = |word: &String| SCOPES.contains(&word.as_str());

@@ -46,11 +46,14 @@ mod userinfo;
 pub use asked_claims::AskedClaims;
 pub use client::{App, AuthMethod, GrantType, Organizations, Reach};
 pub use consent::{Consent, ListConsents, RevokeConsent};
+pub use cors::{apps as registered_origins, bare};
 pub use http::http;
+pub use identity::caller_of;
 pub use ops::{
     AppView, ConvexConfig, ConvexConfigView, CreateApp, CreatedApp, DeleteApp, GetApp, ListApps, RotateAppSecret,
     UpdateApp,
 };
+pub use redirect_uri::{is_callback_of_app, is_origin_of_app};
 pub use refresh::RefreshFamily;
 pub use response::{ResponseMode, ToApp};
 

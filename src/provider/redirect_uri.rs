@@ -1,52 +1,50 @@
 //! Return addresses: what may be registered, and what fits what was registered.
 
-use url::{Host, Url};
+use url::Url;
 
-use super::client::Kind;
+use super::client::{App, Kind};
+use crate::access::Context;
 use crate::error::{Error, Result, codes};
+use crate::http::callback::{self, loopback};
+use crate::id::OrganizationId;
+use crate::store::Query;
 
 /// A longer one is refused, at registration and in a request.
-pub(super) const LONGEST: usize = 2_048;
+pub(super) const LONGEST: usize = callback::LONGEST;
 
-/// Whether the address may be registered for an app of that kind. It is kept byte for byte, so it must be written
-/// the one way that a URL parser would write it: then no two readers can disagree about where it leads.
-/// Errors: `invalid_input`.
+/// Whether the address may be registered for an app of that kind. Errors: `invalid_input`.
 pub(super) fn check(kind: Kind, text: &str) -> Result<()> {
-    let wrong = |why: &str| {
-        let shown: String = text.chars().filter(|c| !c.is_control()).take(200).collect();
-        Error::says(&codes::INVALID_INPUT, format!("The redirect URI `{shown}` cannot be registered: {why}."))
-    };
-    if text.is_empty() || text.len() > LONGEST {
-        return Err(wrong("it needs 1 to 2,048 bytes"));
-    }
-    if !text.bytes().all(|b| b.is_ascii_graphic()) || text.contains(['\\', '"', '<', '>']) {
-        return Err(wrong("it has letters that do not belong in a URL"));
-    }
-    if text.contains('*') {
-        return Err(wrong("there are no wildcards").help("Register every address on its own."));
-    }
-    if text.contains('#') {
-        return Err(wrong("it has a fragment"));
-    }
-    let url = Url::parse(text).map_err(|_| wrong("it is not an absolute URL"))?;
-    match url.scheme() {
-        "https" => {}
-        "http" if loopback(&url) => {}
-        "http" => return Err(wrong("plain http is for loopback addresses only").help("Use https.")),
-        // RFC 8252 §7.1: a scheme of one's own is a domain name backwards, which also keeps out `javascript`.
-        scheme if kind == Kind::Native && scheme.contains('.') => {}
-        _ if kind == Kind::Native => {
-            return Err(wrong("its scheme is not a domain name backwards, like `com.example.app`"));
+    callback::check(text, kind == Kind::Native)
+}
+
+/// Whether a page of a registered app that serves the organization lies at `url`: one of its return addresses, or
+/// anything on an origin that is registered for it.
+pub async fn is_origin_of_app(cx: &Context, organization: OrganizationId, url: &str) -> Result<bool> {
+    let Some(origin) = origin(url) else { return Ok(false) };
+    any(cx, organization, |app| app.returns_to(url) || app.browser_origins().contains(&origin)).await
+}
+
+/// Whether `url` is, exactly, a return address of a registered app that serves the organization.
+pub async fn is_callback_of_app(cx: &Context, organization: OrganizationId, url: &str) -> Result<bool> {
+    any(cx, organization, |app| app.returns_to(url)).await
+}
+
+/// Whether one of the apps that serve the organization fits. Its own are looked at first.
+async fn any(cx: &Context, organization: OrganizationId, fits: impl Fn(&App) -> bool) -> Result<bool> {
+    for query in [Query::by("organization", organization.bytes()), Query::all()] {
+        let mut cursor = None;
+        loop {
+            let page = cx.store.page::<App>(query.clone().limit(1_000).after(cursor)).await?;
+            if page.items.iter().any(|app| app.reach().includes(organization) && fits(app)) {
+                return Ok(true);
+            }
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
         }
-        _ => return Err(wrong("it is not https")),
     }
-    if !url.username().is_empty() || url.password().is_some() || authority(text).contains('@') {
-        return Err(wrong("it has a user name or password"));
-    }
-    if url.as_str() != text && url.as_str().strip_suffix('/') != Some(text) {
-        return Err(wrong("it can be written in more than one way").help(format!("Write it as `{url}`.")));
-    }
-    Ok(())
+    Ok(false)
 }
 
 /// Scheme, host and port, as a browser's `Origin` header says it; none for a scheme of one's own.
@@ -94,20 +92,6 @@ fn after_port(rest: &str) -> Option<&str> {
         }
     };
     (rest.is_empty() || rest.starts_with(['/', '?'])).then_some(rest)
-}
-
-fn loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    }
-}
-
-fn authority(text: &str) -> &str {
-    let rest = text.split_once("://").map_or("", |(_, rest)| rest);
-    rest.split(['/', '?']).next().unwrap_or_default()
 }
 
 #[cfg(test)]

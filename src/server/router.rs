@@ -15,6 +15,7 @@ use super::metrics::{self, Metrics, Readers};
 use super::{api, feed, health, live, openapi};
 use crate::access::{Caller, World};
 use crate::app::App;
+use crate::compat;
 use crate::config::Config;
 use crate::error::{Error, Result, codes};
 use crate::event::{EventKind, Origin};
@@ -57,6 +58,7 @@ impl Server {
             .route("/static/{*path}", get(asset))
             .with_state(world.clone())
             .merge(provider::http(world.clone(), app.keyring.clone()))
+            .merge(compat::http(app, &signin))
             .merge(signin::http(signin))
             .merge(scim::http(world.clone(), app.keyring.clone()))
             .merge(webhook::http(world.clone()));

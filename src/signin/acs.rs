@@ -75,7 +75,7 @@ async fn arrive(signin: &Signin, cx: &Context, id: &str, request: Request, landi
     enabled.map_err(|error| Error::new(&codes::CONNECTION_DISABLED).because(error))?;
     Organization::open(&cx.store, connection.organization).await?;
     match attempt_of(cx, &answer).await? {
-        Some(attempt) if attempt.is_of(&connection) => {
+        Some(attempt) if attempt.is_of(&connection) && !matches!(attempt.intent, Intent::Relayed(_)) => {
             answered(signin, cx, &connection, &answer, attempt, landing).await
         }
         _ => unasked(signin, cx, &connection, &answer, landing).await,

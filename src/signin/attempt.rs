@@ -29,9 +29,10 @@ pub enum Intent {
     /// The person was asked to let an app in on a device.
     #[n(2)]
     Device(#[n(0)] DeviceRequest),
-    /// An app hands over what the person gave it, and is answered itself.
+    /// An app hands over what the person or the provider gave it, and is answered itself; with the address of the app that
+    /// the provider answers to, where it is not authd's own.
     #[n(3)]
-    Relayed,
+    Relayed(#[n(0)] Option<String>),
     /// The identity provider began it: the person lands where the connection says, or on their own page.
     #[n(4)]
     Landing(#[n(0)] Option<String>),
@@ -43,7 +44,7 @@ impl Intent {
         match self {
             Self::Authorize(request) => Some(request.app),
             Self::Device(request) => Some(request.app),
-            Self::Account | Self::Relayed | Self::Landing(_) => None,
+            Self::Account | Self::Relayed(_) | Self::Landing(_) => None,
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::event::EventKind;
 use crate::http::extract::Params;
 use crate::http::page::{Choice, ChooseConnection, Failure, FormPost, NoConnection, Notice, SignIn};
 use crate::http::reply;
-use crate::id::AttemptId;
+use crate::id::{AttemptId, ConnectionId};
 use crate::provider::authorize::{Refusal, validate};
 use crate::provider::{App, Reach};
 use crate::session::{Epochs, Scope};
@@ -59,6 +59,7 @@ pub(super) async fn begin(signin: &Signin, cx: &Context, headers: &HeaderMap, pa
         connection: request.connection.as_deref(),
         organization: request.organization.as_deref(),
         email: request.login_hint.as_deref().filter(|hint| EmailAddress::parse(hint).is_ok()),
+        domain: None,
     };
     // A person who shall choose an account is asked, whatever the app suggests.
     let wish = if request.forces_choice() { Wish::default() } else { wish };
@@ -73,7 +74,7 @@ pub(super) async fn proceed(signin: &Signin, cx: &Context, headers: &HeaderMap, 
     };
     let (organization, wanted) = match &ticket.intent {
         Intent::Authorize(request) => (request.organization.clone(), request.connection.clone()),
-        Intent::Account | Intent::Device(_) | Intent::Relayed | Intent::Landing(_) => (None, None),
+        Intent::Account | Intent::Device(_) | Intent::Relayed(_) | Intent::Landing(_) => (None, None),
     };
     // The request's own client may have gone since the page was shown.
     if let Some(app) = ticket.intent.app() {
@@ -88,7 +89,7 @@ pub(super) async fn proceed(signin: &Signin, cx: &Context, headers: &HeaderMap, 
     }
     // What the app asked for stands, whatever the form says.
     let connection = wanted.as_deref().or(params.one("connection")?);
-    let wish = Wish { connection, organization: organization.as_deref(), email: typed };
+    let wish = Wish { connection, organization: organization.as_deref(), email: typed, domain: None };
     go(signin, cx, headers, ticket.intent, &wish).await
 }
 
@@ -139,9 +140,7 @@ async fn send(
     connection: &Connection,
     email: Option<&str>,
 ) -> Result<Response> {
-    let mut scopes = vec![Scope::Organization(connection.organization), Scope::Connection(connection.id)];
     let mut begin = BeginRequest { login_hint: email.map(str::to_owned), ..BeginRequest::default() };
-    scopes.extend(intent.app().map(Scope::App));
     if let Intent::Authorize(request) = intent {
         begin.login_hint = begin.login_hint.or_else(|| request.login_hint.clone());
         begin.force = request.forces_login();
@@ -149,44 +148,78 @@ async fn send(
         begin.max_age = request.max_age;
         begin.acr_values = request.acr_asked();
     }
+    let prepared = prepare(signin, cx, intent, connection.id, begin).await?;
+    let (goes, kept) = match &prepared.begun {
+        Begin::Redirect { url, kept } => (reply::see_other(url)?, kept.clone()),
+        Begin::Form { action, fields, kept } => {
+            let (action, fields) = (action.clone(), fields.clone());
+            let page = FormPost { action: action.clone(), fields, request_id: cx.origin.request.to_string() };
+            // Where the provider sends on from there, nobody here knows: its page to sign in has often another host.
+            let anywhere = if action.starts_with("http:") { "http:" } else { "https:" };
+            (reply::form_post(&page.render(), &[anywhere])?, kept.clone())
+        }
+        Begin::Credentials { username } => {
+            let username = username.clone().unwrap_or_default();
+            return password::ask(signin, cx, headers, intent.clone(), &prepared.connection, &username).await;
+        }
+    };
+    let (browser, cookie) = signin.mark(cx, headers)?;
+    signin.bounds.begin(cx, &prepared.attempt(cx, intent.clone(), browser, kept)).await?;
+    Ok(with_cookie(goes, cookie))
+}
+
+/// A sign-in that is about to begin.
+pub(super) struct Prepared {
+    /// What the protocol wants.
+    pub begun: Begin,
+    /// Through which connection.
+    pub connection: Connection,
+    state: TokenHash,
+    epochs: Epochs,
+}
+
+/// Asks the protocol where to send somebody. Errors: `connection_disabled`, `connection_not_ready`,
+/// `organization_disabled`; those of the protocol.
+pub(super) async fn prepare(
+    signin: &Signin,
+    cx: &Context,
+    intent: &Intent,
+    id: ConnectionId,
+    mut begin: BeginRequest,
+) -> Result<Prepared> {
+    let connection = Connection::load(&cx.store, id).await?.value;
+    let mut scopes = vec![Scope::Organization(connection.organization), Scope::Connection(id)];
+    scopes.extend(intent.app().map(Scope::App));
     // Captured before the status is read again: what is disabled from here on is dead when the browser comes back.
     let epochs = Epochs::capture(&cx.store, &scopes).await?;
-    let connection = Connection::load(&cx.store, connection.id).await?.value;
+    let connection = Connection::load(&cx.store, id).await?.value;
     connection.usable()?;
     Organization::open(&cx.store, connection.organization).await?;
 
     let Opaque { text: state, hash } = Opaque::new(&cx.env, "");
     state.expose().clone_into(&mut begin.state);
-    let (goes, kept) = match signin.registry.protocol(cx, &connection)?.begin(cx, &begin).await? {
-        Begin::Redirect { url, kept } => (reply::see_other(&url)?, kept),
-        Begin::Form { action, fields, kept } => {
-            let page = FormPost { action: action.clone(), fields, request_id: cx.origin.request.to_string() };
-            // Where the provider sends on from there, nobody here knows: its page to sign in has often another host.
-            let anywhere = if action.starts_with("http:") { "http:" } else { "https:" };
-            (reply::form_post(&page.render(), &[anywhere])?, kept)
+    let begun = signin.registry.protocol(cx, &connection)?.begin(cx, &begin).await?;
+    Ok(Prepared { begun, connection, state: hash, epochs })
+}
+
+impl Prepared {
+    /// What is remembered of it, for the browser of that mark.
+    pub fn attempt(&self, cx: &Context, intent: Intent, browser: TokenHash, kept: Vec<u8>) -> Attempt {
+        Attempt {
+            id: AttemptId::new(&cx.env),
+            browser,
+            state: self.state,
+            intent,
+            connection: self.connection.id,
+            organization: self.connection.organization,
+            epochs: self.epochs.clone(),
+            kept,
+            step: Step::Sent,
+            created_at: cx.env.now(),
+            request: cx.origin.request,
+            client: bounds::client(cx).map(Attempt::client_bytes),
         }
-        Begin::Credentials { username } => {
-            let username = username.unwrap_or_default();
-            return password::ask(signin, cx, headers, intent.clone(), &connection, &username).await;
-        }
-    };
-    let (browser, cookie) = signin.mark(cx, headers)?;
-    let attempt = Attempt {
-        id: AttemptId::new(&cx.env),
-        browser,
-        state: hash,
-        intent: intent.clone(),
-        connection: connection.id,
-        organization: connection.organization,
-        epochs,
-        kept,
-        step: Step::Sent,
-        created_at: cx.env.now(),
-        request: cx.origin.request,
-        client: bounds::client(cx).map(Attempt::client_bytes),
-    };
-    signin.bounds.begin(cx, &attempt).await?;
-    Ok(with_cookie(goes, cookie))
+    }
 }
 
 /// The page for the address. It writes nothing: what the app asked travels in the page.
@@ -268,7 +301,7 @@ async fn nowhere(
 pub(super) fn returns_to(intent: &Intent) -> Option<String> {
     match intent {
         Intent::Authorize(request) => Some(request.redirect_uri.clone()),
-        Intent::Account | Intent::Device(_) | Intent::Relayed | Intent::Landing(_) => None,
+        Intent::Account | Intent::Device(_) | Intent::Relayed(_) | Intent::Landing(_) => None,
     }
 }
 
@@ -280,7 +313,7 @@ fn seal(cx: &Context, intent: Intent, browser: TokenHash) -> Result<String> {
 pub(super) fn again(signin: &Signin, intent: &Intent) -> Option<String> {
     match intent {
         Intent::Authorize(request) => request.again().map(|path| signin.path(&path)),
-        Intent::Account | Intent::Relayed | Intent::Landing(_) => Some(signin.path("/signin")),
+        Intent::Account | Intent::Relayed(_) | Intent::Landing(_) => Some(signin.path("/signin")),
         Intent::Device(_) => Some(signin.path("/device")),
     }
 }

@@ -135,7 +135,7 @@ async fn own_attempt(
 
 /// Marks the attempt as answered. Of two answers at once, one is too late. A row that was only sealed anew meanwhile
 /// still waits for its answer.
-async fn claim(cx: &Context, mut attempt: Stored<Attempt>) -> Result<Stored<Attempt>> {
+pub(super) async fn claim(cx: &Context, mut attempt: Stored<Attempt>) -> Result<Stored<Attempt>> {
     let mismatch = || Error::new(&codes::STATE_MISMATCH);
     let mut tries = 0;
     loop {
@@ -178,7 +178,7 @@ pub(super) async fn refuse(signin: &Signin, cx: &Context, landing: Landing, erro
     Ok(reply::html(reply::page_status(&error), page.render(), []))
 }
 
-async fn note(signin: &Signin, cx: &Context, landing: Landing, error: &Error) -> Result<()> {
+pub(super) async fn note(signin: &Signin, cx: &Context, landing: Landing, error: &Error) -> Result<()> {
     let Landing { connection, attempt, person, checks, made } = landing;
     let mut trace = match &attempt {
         Some(attempt) => Trace::of(cx, attempt).await?,

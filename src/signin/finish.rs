@@ -63,7 +63,7 @@ impl Next {
         let request = match &attempt.intent {
             Intent::Authorize(request) => request,
             Intent::Account => return Ok(Self::Account),
-            Intent::Relayed => return Ok(Self::Nothing),
+            Intent::Relayed(_) => return Ok(Self::Nothing),
             Intent::Device(request) => {
                 return super::device::confirm_at(signin, cx, request, attempt.browser).map(Self::At);
             }

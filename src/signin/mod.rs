@@ -36,10 +36,12 @@ mod break_glass;
 mod callback;
 mod consent;
 mod device;
+mod discover;
 mod explain;
 mod explain_policy;
 mod explain_saml;
 mod finish;
+mod handed_ldap;
 mod http;
 mod logout;
 mod password;
@@ -57,10 +59,12 @@ mod used;
 
 pub use attempt::Attempt;
 pub use bounds::Bounds;
+pub use discover::{Discovered, Seeking, discover, saml_metadata, sign_out};
 pub use explain::{ExplainSignin, TraceView};
 pub use explain_policy::{ExplainPolicy, PolicyExplanation};
 pub use explain_saml::{ExplainSaml, SamlExplanation};
 pub use http::Signin;
+pub use relayed::{Handed, Relay, RelayWish, handed_code, handed_password, handed_saml, plain_subject, relay};
 pub use routes::http;
 pub use trace::{Trace, trim};
 

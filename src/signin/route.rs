@@ -20,6 +20,8 @@ pub struct Wish<'a> {
     pub organization: Option<&'a str>,
     /// An address, by hint or typed.
     pub email: Option<&'a str>,
+    /// The domain of one, where only that is known.
+    pub domain: Option<&'a str>,
 }
 
 /// Where it goes.
@@ -46,8 +48,12 @@ pub async fn route(cx: &Context, reach: &Reach, wish: &Wish<'_>) -> Result<Route
         let found = named_connection(cx, reach, named, organization).await?;
         return Ok(Routed::To(Box::new(found)));
     }
-    if let Some(email) = wish.email {
-        let domain = EmailAddress::parse(email)?.domain;
+    let domain = match (wish.email, wish.domain) {
+        (Some(email), _) => Some(EmailAddress::parse(email)?.domain),
+        (None, Some(domain)) => Some(connection::domain::canonical(domain)?),
+        (None, None) => None,
+    };
+    if let Some(domain) = domain {
         if let Some(found) = by_domain(cx, reach, organization, &domain).await? {
             found.usable()?;
             Organization::open(&cx.store, found.organization).await?;

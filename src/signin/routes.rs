@@ -10,12 +10,11 @@ use axum::routing::{get, post};
 
 use super::http::{SESSION, Signin, failure};
 use super::{
-    account, acs, authorize, break_glass, callback, consent, device, logout, password, relayed, saml_logout,
-    saml_sign_out, upstream_logout,
+    account, acs, authorize, break_glass, callback, consent, device, discover, handed_ldap, logout, password,
+    saml_logout, saml_sign_out, upstream_logout,
 };
 use crate::access::Context;
-use crate::connection::Connection;
-use crate::connection::saml::{MAX_MESSAGE, Saml};
+use crate::connection::saml::MAX_MESSAGE;
 use crate::error::{Error, Result, codes};
 use crate::http::extract::{Form, Query, read_form};
 use crate::http::{RequestInfo, limits, reply};
@@ -97,9 +96,8 @@ async fn saml_metadata(
     let cx = signin.context(info);
     let written = async {
         let id = id.parse().map_err(|_| Error::new(&codes::NOT_FOUND))?;
-        let connection = Connection::load(&cx.store, id).await?;
         let signed = params.one("signed")?.is_some_and(|value| value == "1" || value == "true");
-        Saml::of(&connection)?.metadata(&cx, signed)
+        discover::saml_metadata(&cx, id, signed).await
     };
     match written.await {
         Ok(xml) => reply::saml_metadata(xml),
@@ -149,8 +147,13 @@ async fn authorize_post(Visit { signin, cx, headers }: Visit, Form(params): Form
     authorize::begin(&signin, &cx, &headers, &params).await.unwrap_or_else(|error| failure(&cx, &error))
 }
 
-async fn account_get(Visit { signin, cx, headers }: Visit) -> Response {
-    account::show(&signin, &cx, &headers).await.unwrap_or_else(|error| failure(&cx, &error))
+async fn account_get(Visit { signin, cx, headers }: Visit, Query(params): Query) -> Response {
+    let shown = match params.one("connection") {
+        Ok(None) => account::show(&signin, &cx, &headers).await,
+        Ok(Some(_)) => discover::begin(&signin, &cx, &headers, &params).await,
+        Err(error) => Err(error),
+    };
+    shown.unwrap_or_else(|error| failure(&cx, &error))
 }
 
 async fn signin_post(Visit { signin, cx, headers }: Visit, Form(params): Form) -> Response {
@@ -187,7 +190,7 @@ async fn ldap_post(
     request: Request,
 ) -> Response {
     let request_id = info.id;
-    relayed::answer(&signin, info, &headers, &id, request)
+    handed_ldap::answer(&signin, info, &headers, &id, request)
         .await
         .unwrap_or_else(|error| reply::problem(&error, request_id))
 }

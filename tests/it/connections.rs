@@ -333,14 +333,14 @@ async fn disabling_and_deleting_end_what_came_through_it_in_the_same_commit() {
     let id = scene.connect(scene.acme, json!({"activate": true})).await;
     let scopes = [Scope::Connection(id)];
     let epochs = Epochs::capture(store, &scopes).await.unwrap();
-    perform(&scene.operator, &DisableConnection { id }).await.unwrap();
+    perform(&scene.operator, &DisableConnection { id, draft: false }).await.unwrap();
     assert!(!epochs.hold(store).await.unwrap());
     let connection = Connection::load(store, id).await.unwrap();
     assert!(connection.usable().unwrap_err().is(&codes::CONNECTION_DISABLED));
     // Once more is nothing at all: no second event, no second end.
     let epochs = Epochs::capture(store, &scopes).await.unwrap();
     let events = scene.events().await.len();
-    perform(&scene.operator, &DisableConnection { id }).await.unwrap();
+    perform(&scene.operator, &DisableConnection { id, draft: false }).await.unwrap();
     assert!(epochs.hold(store).await.unwrap());
     assert_eq!(scene.events().await.len(), events);
 
@@ -541,9 +541,9 @@ async fn one_organization_may_have_its_domain_on_several_connections() {
     assert_eq!(to().await, Some(old));
     perform(&scene.operator, &ActivateConnection { id: new }).await.unwrap();
     assert_eq!(to().await, Some(old), "the first one stays the first");
-    perform(&scene.operator, &DisableConnection { id: old }).await.unwrap();
+    perform(&scene.operator, &DisableConnection { id: old, draft: false }).await.unwrap();
     assert_eq!(to().await, Some(new));
-    perform(&scene.operator, &DisableConnection { id: new }).await.unwrap();
+    perform(&scene.operator, &DisableConnection { id: new, draft: false }).await.unwrap();
     assert_eq!(to().await, Some(old), "a disabled connection still owns its domain");
     perform(&scene.operator, &DeleteConnection { id: old }).await.unwrap();
     perform(&scene.operator, &DeleteConnection { id: new }).await.unwrap();

@@ -8,6 +8,7 @@ mod audit;
 mod backup;
 mod care;
 mod cli;
+mod compat;
 mod connections;
 mod coverage;
 mod demo;

@@ -107,6 +107,7 @@ impl Scene {
             ldap: None,
             saml: None,
             enforce: None,
+            callback_urls: Vec::new(),
         };
         simulator.register(Client {
             id: "authd".to_owned(),

@@ -30,6 +30,7 @@ const ORDER: &[&str] = &[
     "shipping",
     "care",
     "app",
+    "compat",
     "console",
     "jobs",
     "server",

@@ -161,6 +161,11 @@ export class World {
     return id;
   }
 
+  /** Whether there is an operation of that name. */
+  async serves(operation) {
+    return (await (await fetch(`${this.url}/openapi.json`)).text()).includes(`"${operation}"`);
+  }
+
   callback(connection) {
     return `${this.url}/connections/${connection}/oidc/callback`;
   }

@@ -20,6 +20,7 @@ pub use name::{canonical, claimable, of_email};
 pub use ops::{AddDomain, RemoveDomain, SetDomains, SetPrimaryDomain, WantedDomain, WantedEntry};
 pub use owner::{DomainOwner, owned_by, owner_of};
 pub(super) use owner::{all_of, release, take};
+pub(crate) use prove::vouch;
 pub use prove::{ConfirmDomain, Confirmation, RequestVerification, RequestedVerification, VerifyDomain};
 pub use recheck::{RecheckDomain, Rechecked, recheck_due};
 pub use report::{

@@ -108,6 +108,14 @@ async fn prove(cx: &Context, claim: &mut Domain, revision: Revision, proof: Proo
     Ok(())
 }
 
+/// Writes into the batch that somebody vouches for a claim that is made with it. Errors: `domain_taken`.
+pub(crate) async fn vouch(cx: &Context, claim: &mut Domain, batch: &mut Batch) -> Result<()> {
+    take(&cx.store, &claim.name, claim.organization, claim.connection, batch).await?;
+    claim.prove(&cx.env, Proof::Vouched);
+    batch.log(event(cx, EventKind::DomainVerified, claim).with("by", "vouched"));
+    Ok(())
+}
+
 /// Prove a domain by its TXT record in DNS, or vouch for it with `force`. From then on people are routed by it, and
 /// e-mail addresses in it are believed. A domain has at most one owner in the deployment. The record has to stay in
 /// DNS: it is asked for every week.

@@ -20,7 +20,7 @@ pub(super) fn issuer(answer: &Answer, config: &Config, known: Option<&Metadata>,
     };
     match answer.parameters.get("iss") {
         Some(iss) => require(checks, "iss_parameter", iss == expected, expected, iss, &codes::ISSUER_MISMATCH),
-        None if known.is_some_and(|metadata| metadata.names_issuer) => {
+        None if !answer.by_app && known.is_some_and(|metadata| metadata.names_issuer) => {
             require(checks, "iss_parameter", false, expected, "(absent)", &codes::ISSUER_MISMATCH)
         }
         None => Ok(()),

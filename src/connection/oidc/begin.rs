@@ -70,7 +70,10 @@ pub(super) fn begin(
         max_age: request.max_age,
         force: request.force,
         issuer: metadata.issuer.clone(),
-        redirect_uri: callback_url(&cx.deployment.public_url, connection),
+        redirect_uri: match &request.callback {
+            Some(callback) => callback.clone(),
+            None => callback_url(&cx.deployment.public_url, connection),
+        },
     };
     let mut ours: Vec<(&str, String)> = vec![
         ("response_type", "code".to_owned()),

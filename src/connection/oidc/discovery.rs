@@ -36,6 +36,31 @@ pub struct Metadata {
     pub names_issuer: bool,
 }
 
+/// What a provider says of itself, as it is shown.
+#[derive(Clone, Debug, serde::Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Announced {
+    /// The issuer, exactly as its tokens must say it.
+    pub issuer: String,
+    /// Where the browser is sent.
+    pub authorization_endpoint: String,
+    /// Where the code is redeemed.
+    pub token_endpoint: String,
+    /// Where the keys are.
+    pub jwks_uri: String,
+}
+
+impl From<&Metadata> for Announced {
+    fn from(metadata: &Metadata) -> Self {
+        Self {
+            issuer: metadata.issuer.clone(),
+            authorization_endpoint: metadata.authorization_endpoint.to_string(),
+            token_endpoint: metadata.token_endpoint.to_string(),
+            jwks_uri: metadata.jwks_uri.to_string(),
+        }
+    }
+}
+
 /// Fetches and checks the discovery document, past every cache.
 /// Errors: `invalid_input`, `connection_not_ready`, `issuer_multi_tenant`, `issuer_mismatch`, `metadata_invalid`, `url_not_allowed`,
 /// `outbound_not_allowed`, `upstream_unavailable`.

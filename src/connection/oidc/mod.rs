@@ -35,7 +35,7 @@ pub use check::refuse_multi_tenant;
 pub use config::{
     AuthMethod, Client, Config, Discovery, Mapping, ProfileConfig, RequestConfig, Security, secret_place,
 };
-pub use discovery::{Metadata, discover};
+pub use discovery::{Announced, Metadata, discover};
 pub use keys::{Keys, fetch as fetch_keys};
 pub use report::validate;
 

@@ -9,7 +9,7 @@ use super::super::record::{Connection, Mapping, ScopeMapping, Status, TOMBSTONE}
 use super::super::settings;
 use super::super::view::ConnectionView;
 use super::{
-    Looked, enforcing, entity_id_is_free, event, given, look_through, must_answer, name_of, owner_of,
+    Looked, callbacks, enforcing, entity_id_is_free, event, given, look_through, must_answer, name_of, owner_of,
     scopes_are_words, slug_is_free, slug_of,
 };
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, RoleName, Route, may_give};
@@ -55,6 +55,11 @@ pub struct UpdateConnection {
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-flag" = "default-scope"))]
     pub default_scopes: Option<Option<Vec<String>>>,
+    /// Addresses of apps that the provider may answer to in the place of authd's own; the app hands the answer over with an
+    /// API key. Register them at the provider, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-flag" = "callback-url"))]
+    pub callback_urls: Option<Vec<String>>,
 }
 
 #[async_trait]
@@ -114,11 +119,15 @@ impl Operation for UpdateConnection {
             connection.default_scopes.clone_from(scopes);
             changed.push("defaultScopes");
         }
+        if let Some(urls) = &self.callback_urls {
+            connection.callback_urls = callbacks(urls)?;
+            changed.push("callbackUrls");
+        }
         scopes_are_words(connection.scope_mapping.as_ref(), connection.default_scopes.as_deref())?;
         if changed.is_empty() {
             return Err(Error::says(&codes::INVALID_INPUT, "There is nothing to change.").help(
                 "Name at least one of: name, slug, jit, defaultRole, enforce, groupMapping, roleMapping, scopeMapping, \
-                 defaultScopes.",
+                 defaultScopes, callbackUrls.",
             ));
         }
         connection.updated_at = cx.env.now();
@@ -206,6 +215,9 @@ fn turn(cx: &Context, connection: &mut Connection, status: Status) {
 pub struct DisableConnection {
     /// The connection.
     pub id: ConnectionId,
+    /// Make it a draft again, as it was before it was switched on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub draft: bool,
 }
 
 #[async_trait]
@@ -222,8 +234,9 @@ impl Operation for DisableConnection {
 
     async fn apply(&self, cx: &Context, (): &(), batch: &mut Batch) -> Result<Self::Output> {
         let Stored { value: mut connection, revision } = Connection::load(&cx.store, self.id).await?;
-        if connection.status != Status::Disabled {
-            turn(cx, &mut connection, Status::Disabled);
+        let status = if self.draft { Status::Draft } else { Status::Disabled };
+        if connection.status != status {
+            turn(cx, &mut connection, status);
             batch
                 .update(&connection, revision)
                 .log(event(cx, EventKind::ConnectionUpdated, &connection).with("status", connection.status.name()));

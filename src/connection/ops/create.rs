@@ -12,8 +12,8 @@ use super::super::saml::{self, Found, SamlFlat, SamlSettings};
 use super::super::settings::{self, Flat, OidcSettings};
 use super::super::view::{ConnectionView, DomainView};
 use super::{
-    Looked, enforcing, entity_id_is_free, event, look_through, must_answer, name_of, saml_config, scopes_are_words,
-    slug_is_free, slug_of,
+    Looked, callbacks, enforcing, entity_id_is_free, event, look_through, must_answer, name_of, saml_config,
+    scopes_are_words, slug_is_free, slug_of,
 };
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, RoleName, Route, may_give};
 use crate::crypto::Secret;
@@ -141,6 +141,17 @@ pub struct CreateConnection {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-flag" = "default-scope"))]
     pub default_scopes: Option<Vec<String>>,
+    /// Addresses of apps that the provider may answer to in the place of authd's own; the app hands the answer over with an
+    /// API key. Register them at the provider, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-flag" = "callback-url"))]
+    pub callback_urls: Vec<String>,
+    /// Vouch for the domains, without a proof by DNS. It takes the grant `connection.domain.trust`, and is audited.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub vouch: bool,
+    /// Switch it on even if the provider does not answer now.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unreached: bool,
     /// The whole OpenID Connect configuration, where the fields above are not enough. Those win over it.
     #[serde(default, alias = "config", skip_serializing_if = "Option::is_none")]
     pub oidc: Option<OidcSettings>,
@@ -308,6 +319,7 @@ impl CreateConnection {
             ldap,
             saml,
             enforce: self.enforce,
+            callback_urls: callbacks(&self.callback_urls)?,
         };
         Ok((connection, names))
     }
@@ -341,8 +353,9 @@ impl Operation for CreateConnection {
         if self.activate {
             settings::complete(&connection)?;
         }
-        let looked = look_through(cx, &connection, self.activate).await?;
-        if self.activate {
+        let must = self.activate && !self.unreached;
+        let looked = look_through(cx, &connection, must).await?;
+        if must {
             must_answer(looked)?;
         }
         Ok(SeenOutside { looked, found })
@@ -351,6 +364,12 @@ impl Operation for CreateConnection {
     async fn apply(&self, cx: &Context, seen: &Self::Seen, batch: &mut Batch) -> Result<Self::Output> {
         let organization = cx.organization(self.organization)?;
         Organization::load(&cx.store, organization).await?;
+        if self.vouch && !cx.caller.holds(Grant::ConnectionDomainTrust, organization) {
+            let grant = Grant::ConnectionDomainTrust;
+            return Err(
+                Error::new(&codes::MISSING_GRANT).help(format!("Vouching for a domain takes the grant `{grant}`."))
+            );
+        }
         let (mut connection, names) = self.draft(cx, organization, &seen.found).await?;
         connection.looked = match connection.protocol {
             ProtocolKind::Saml => saml_config::looked(&seen.found, &connection).kept(cx),
@@ -379,8 +398,13 @@ impl Operation for CreateConnection {
         let mut domains = Vec::new();
         for name in names {
             // A claim is free: whether somebody else has proven the name is said to whoever proves it, to nobody else.
-            let claim = Domain::claim(&cx.env, &connection, name, domains.is_empty());
-            batch.create(&claim).log(domain::event(cx, EventKind::DomainClaimed, &claim));
+            let mut claim = Domain::claim(&cx.env, &connection, name, domains.is_empty());
+            let claimed = domain::event(cx, EventKind::DomainClaimed, &claim);
+            batch.log(claimed);
+            if self.vouch {
+                domain::vouch(cx, &mut claim, batch).await?;
+            }
+            batch.create(&claim);
             domains.push(DomainView::from(&claim));
         }
         let mut warnings = Vec::new();

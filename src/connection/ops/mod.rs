@@ -31,6 +31,7 @@ use super::{ldap, oidc, settings};
 use crate::access::{Context, Owner};
 use crate::error::{Error, Kind, Result, codes};
 use crate::event::{Event, EventKind};
+use crate::http::callback;
 use crate::id::ConnectionId;
 use crate::policy::ConnectionWord;
 use crate::store::{Batch, Query};
@@ -167,6 +168,27 @@ fn name_of(text: &str) -> Result<String> {
         return Err(Error::says(&codes::INVALID_INPUT, "The name needs 1 to 200 bytes, and no control characters."));
     }
     Ok(name.to_owned())
+}
+
+/// A connection has at most so many addresses of apps.
+const MOST_CALLBACKS: usize = 32;
+
+/// Addresses of apps, each once. Errors: `invalid_input`.
+fn callbacks(urls: &[String]) -> Result<Vec<String>> {
+    if urls.len() > MOST_CALLBACKS {
+        return Err(Error::says(
+            &codes::INVALID_INPUT,
+            format!("A connection has at most {MOST_CALLBACKS} callback URLs."),
+        ));
+    }
+    let mut kept: Vec<String> = Vec::new();
+    for url in urls {
+        callback::check(url, false)?;
+        if !kept.contains(url) {
+            kept.push(url.clone());
+        }
+    }
+    Ok(kept)
 }
 
 fn slug_of(text: &str) -> Result<String> {

@@ -94,11 +94,14 @@ pub struct ConnectionTest {
     /// Whom the name means in the directory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub person: Option<FoundPerson>,
+    /// What an OpenID provider says of itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider: Option<oidc::Announced>,
 }
 
 #[async_trait]
 impl Operation for TestConnection {
-    type Seen = (Report, Option<FoundPerson>);
+    type Seen = (Report, Option<FoundPerson>, Option<oidc::Announced>);
     type Output = ConnectionTest;
     const NAME: &'static str = "connection.test";
     const ACCESS: Access = Access::Grant(Grant::ConnectionRead);
@@ -119,9 +122,16 @@ impl Operation for TestConnection {
             (Ok(_), Some(config)) if connection.protocol == ProtocolKind::Ldap => {
                 let ldap = Ldap::new(&connection, config.clone(), Arc::default());
                 let (report, person) = ldap::examine(cx, &ldap, self.username.as_deref()).await;
-                Ok((report, person.map(|person| person.mapped(&connection))))
+                Ok((report, person.map(|person| person.mapped(&connection)), None))
             }
-            (Ok(protocol), _) => Ok((protocol.test(cx).await, None)),
+            (Ok(protocol), _) => {
+                let report = protocol.test(cx).await;
+                let announced = match (&connection.oidc, report.ok) {
+                    (Some(config), true) => oidc::discover(cx, config).await.ok().as_ref().map(oidc::Announced::from),
+                    _ => None,
+                };
+                Ok((report, None, announced))
+            }
             (Err(error), _) => Ok((
                 Report {
                     ok: false,
@@ -133,14 +143,15 @@ impl Operation for TestConnection {
                     latency_ms: None,
                 },
                 None,
+                None,
             )),
         }
     }
 
     async fn apply(&self, cx: &Context, seen: &Self::Seen, _: &mut Batch) -> Result<Self::Output> {
         let protocol = Connection::load(&cx.store, self.id).await?.protocol;
-        let (report, person) = seen.clone();
-        Ok(ConnectionTest { connection_id: self.id, protocol, report, person })
+        let (report, person, provider) = seen.clone();
+        Ok(ConnectionTest { connection_id: self.id, protocol, report, person, provider })
     }
 }
 

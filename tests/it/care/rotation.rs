@@ -62,6 +62,7 @@ async fn connections(app: &App, count: usize) {
             ldap: None,
             saml: None,
             enforce: None,
+            callback_urls: Vec::new(),
             group_mapping: None,
             role_mapping: None,
             scope_mapping: None,

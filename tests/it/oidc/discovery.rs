@@ -213,6 +213,7 @@ fn connection(scene: &Scene, config: Option<Config>) -> Connection {
         ldap: None,
         saml: None,
         enforce: None,
+        callback_urls: Vec::new(),
     }
 }
 

@@ -1,0 +1,53 @@
+//! Provisioning by a directory.
+
+use serde_json::{Map, Value, json};
+
+use super::arguments::{Arguments, wrong};
+use super::connections::CONNECTION;
+use super::functions::Call;
+use crate::error::Result;
+use crate::id::ConnectionId;
+
+const STATUSES: &[&str] = &["draft", "active", "disabled"];
+
+pub(super) async fn set(call: &Call<'_>, mut given: Arguments) -> Result<Value> {
+    let id: ConnectionId = given.id(CONNECTION)?;
+    let status = given.maybe_choice("status", STATUSES)?;
+    let mut fields = Map::new();
+    fields.insert("connection".to_owned(), json!(id));
+    if let Some(status) = status {
+        fields.insert("status".to_owned(), status.into());
+    }
+    for name in ["security", "profile"] {
+        match given.any(name) {
+            None => {}
+            Some(value @ Value::Object(_)) => drop(fields.insert(name.to_owned(), value)),
+            Some(_) => return Err(wrong(name, "is an object")),
+        }
+    }
+    for name in ["deprovisionMode", "newToken"] {
+        if let Some(value) = given.any(name) {
+            fields.insert(name.to_owned(), value);
+        }
+    }
+    given.end()?;
+    call.perform("scim.set", Value::Object(fields)).await
+}
+
+async fn of(call: &Call<'_>, mut given: Arguments, operation: &str) -> Result<Value> {
+    let id: ConnectionId = given.id(CONNECTION)?;
+    given.end()?;
+    call.perform(operation, json!({"connection": id})).await
+}
+
+pub(super) async fn get(call: &Call<'_>, given: Arguments) -> Result<Value> {
+    of(call, given, "scim.get").await
+}
+
+pub(super) async fn status(call: &Call<'_>, given: Arguments) -> Result<Value> {
+    of(call, given, "scim.status").await
+}
+
+pub(super) async fn validate(call: &Call<'_>, given: Arguments) -> Result<Value> {
+    of(call, given, "scim.validate").await
+}
