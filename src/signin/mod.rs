@@ -39,6 +39,7 @@ mod explain;
 mod explain_policy;
 mod finish;
 mod http;
+mod list;
 mod logout;
 mod password;
 mod relayed;
@@ -57,6 +58,7 @@ pub use bounds::Bounds;
 pub use explain::{ExplainSignin, TraceView};
 pub use explain_policy::{ExplainPolicy, PolicyExplanation};
 pub use http::Signin;
+pub use list::ListSignins;
 pub use routes::http;
 pub use trace::{Trace, trim};
 
@@ -64,5 +66,5 @@ use crate::access::Catalogue;
 
 /// Adds the operations of this module.
 pub fn catalogue(catalogue: Catalogue) -> Catalogue {
-    catalogue.with::<ExplainSignin>().with::<ExplainPolicy>()
+    catalogue.with::<ListSignins>().with::<ExplainSignin>().with::<ExplainPolicy>()
 }

@@ -9,6 +9,7 @@ mod devices;
 mod doors;
 mod leaving;
 mod lifetimes;
+mod listed;
 mod logout;
 mod revoked;
 mod rotation;
