@@ -201,7 +201,7 @@ impl Operation for Examine {
 }
 
 /// Every record of a kind, page by page.
-async fn each<T: Record>(cx: &Context, mut see: impl FnMut(T) + Send) -> Result<()> {
+pub(super) async fn each<T: Record>(cx: &Context, mut see: impl FnMut(T) + Send) -> Result<()> {
     let mut after = None;
     loop {
         let page = cx.store.page::<T>(Query::all().limit(1_000).after(after)).await?;
