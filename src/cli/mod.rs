@@ -18,6 +18,7 @@ pub mod reference;
 mod restore;
 mod serve;
 mod show;
+mod tui;
 mod verb;
 
 use std::ffi::OsString;
@@ -106,9 +107,9 @@ fn act(tree: &command::Tree<'_>, matches: &ArgMatches, environment: &Environment
             let config = Config::load(environment, &shared)?;
             restore::run(given, &config, environment, show).map(|()| OK)
         }
-        Some(("tui", _)) => {
+        Some(("tui", given)) => {
             let config = Config::load(environment, &shared)?;
-            crate::tui::run(&config, show.is_terminal()).map(|()| OK)
+            tui::run(given, &config, environment, tree.catalogue(), show).map(|()| OK)
         }
         _ => {
             let (path, given) = deepest(matches);
