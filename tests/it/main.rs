@@ -31,5 +31,6 @@ mod signin;
 mod simulator;
 mod store;
 mod structure;
+mod tui;
 mod webhook;
 mod world;
