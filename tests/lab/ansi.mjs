@@ -38,7 +38,8 @@ export function html(capture) {
     }
     const [fore, back] = style.reverse ? [style.back ?? '#10131a', style.fore ?? '#c9d1e3'] : [style.fore, style.back];
     const css = [fore && `color:${fore}`, back && `background:${back}`, style.bold && 'font-weight:600', style.dim && 'opacity:.6', style.under && 'text-decoration:underline'];
-    spans.push(`<span style="${css.filter(Boolean).join(';')}">${escape(text)}</span>`);
+    const span = (part) => (part ? `<span style="${css.filter(Boolean).join(';')}">${escape(part)}</span>` : '');
+    spans.push(text.split('\n').map(span).join('\n'));
   }
   return spans.join('');
 }
@@ -50,7 +51,7 @@ export function page(capture, { title = 'authd tui', ground = '#10131a', text = 
     .window { display: inline-block; border-radius: 10px; overflow: hidden; background: ${ground}; border: 1px solid #0003; }
     .bar { font: 12px system-ui, "DejaVu Sans", sans-serif; color: ${text}; opacity: .75; padding: 8px 14px; text-align: center; position: relative; }
     .bar i { position: absolute; top: 10px; width: 11px; height: 11px; border-radius: 50%; }
-    pre { margin: 0; padding: 0 12px 12px; font: 13px/16px "DejaVu Sans Mono", "Liberation Mono", monospace; color: ${text}; font-variant-ligatures: none; }
-    pre span { display: inline-block; height: 16px; vertical-align: top; white-space: pre; }
-  </style><div class="window"><div class="bar"><i style="left:14px;background:#ff5f57"></i><i style="left:34px;background:#febc2e"></i><i style="left:54px;background:#28c840"></i>${title}</div><pre>${html(capture).split('\n').join('<br>')}</pre></div>`;
+    pre { margin: 0; padding: 0 12px 12px; font: 13px/15px "DejaVu Sans Mono", "Liberation Mono", monospace; color: ${text}; font-variant-ligatures: none; }
+    pre span { display: inline-block; height: 15px; vertical-align: top; white-space: pre; }
+  </style><div class="window"><div class="bar"><i style="left:14px;background:#ff5f57"></i><i style="left:34px;background:#febc2e"></i><i style="left:54px;background:#28c840"></i>${title}</div><pre>${html(capture.trimEnd())}</pre></div>`;
 }

@@ -157,7 +157,9 @@ impl Sheet {
         let filled = end.saturating_sub(start).max(1).min(wide.saturating_sub(start));
         let (full, rest) = (self.look.either("━", "="), self.look.either("─", "-"));
         let after = wide.saturating_sub(start + filled);
-        let told = self.fit(told, room.saturating_sub(wide + 2));
+        // A word that is cut off says nothing.
+        let room = room.saturating_sub(wide + 2);
+        let told = if room < 16 { String::new() } else { self.fit(told, room) };
         self.line(vec![
             Span::styled(format!("  {} ", self.look.sign(tone)), self.look.tone(tone)),
             Span::styled(format!("{label:<10}"), self.look.text()),
