@@ -4,7 +4,7 @@ use clap::builder::Styles;
 use clap::builder::styling::{AnsiColor, Style};
 use clap::{Arg, ArgAction, ColorChoice, Command};
 
-use super::{backup, doctor, examples, health, restore, serve, simulate, verb};
+use super::{backup, doctor, examples, health, restore, serve, simulate, tui, verb};
 use crate::access::{AnyOperation, Catalogue};
 
 /// Where an operation stands besides, or instead of, `noun verb` by its name.
@@ -46,8 +46,8 @@ const NOUNS: &[(&str, &str)] = &[
     ("inbound", "Other services that tell of people by webhook, such as Clerk"),
     ("delivery", "What was sent to webhooks, and how it was answered"),
     ("token", "Tokens for authd's own API"),
+    ("expiry", "What ends one day: certificates, secrets, tokens, keys, proofs"),
     ("signin", "Sign-ins, looked at afterwards"),
-    ("key", "The keys that tokens are signed with"),
     ("master-key", "The key that everything kept secret is sealed under"),
     ("saml", "Answers of SAML providers, looked at afterwards"),
     ("scim", "Provisioning by SCIM"),
@@ -107,11 +107,7 @@ impl<'a> Tree<'a> {
             .subcommand(serve::command())
             .subcommand(doctor::command())
             .subcommand(health::command())
-            .subcommand(
-                Command::new("tui")
-                    .about("Watch the running server in the terminal")
-                    .long_about("Watch the running server in the terminal: counts, sign-ins as they happen, sessions.\n\nKeys: q quits, r looks again."),
-            )
+            .subcommand(tui::command())
             .subcommand(backup::command())
             .subcommand(restore::command())
             .subcommand(simulate::command());

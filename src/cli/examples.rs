@@ -39,6 +39,13 @@ Examples:
   authd simulate scim --as okta --connection conn_… --keep --json";
 
 /// For `authd backup`.
+pub const TUI: &str = "\
+Examples:
+  authd tui
+  authd tui --data-dir /var/lib/authd --read-only
+  authd tui --url https://id.example.com --api-key-file key.txt
+  authd tui --theme light";
+
 pub const BACKUP: &str = "\
 Examples:
   authd backup /var/backups/authd-$(date +%F).backup

@@ -20,6 +20,7 @@ mod restore;
 mod serve;
 mod show;
 mod simulate;
+mod tui;
 mod verb;
 
 use std::ffi::OsString;
@@ -110,9 +111,9 @@ fn act(tree: &command::Tree<'_>, matches: &ArgMatches, environment: &Environment
             restore::run(given, &config, environment, show).map(|()| OK)
         }
         Some(("simulate", given)) => simulate::run(given, &shared, environment, tree.catalogue(), show),
-        Some(("tui", _)) => {
+        Some(("tui", given)) => {
             let config = Config::load(environment, &shared)?;
-            crate::tui::run(&config, show.is_terminal()).map(|()| OK)
+            tui::run(given, &config, environment, tree.catalogue(), show).map(|()| OK)
         }
         _ => {
             let (path, given) = deepest(matches);

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 pub struct Environment(BTreeMap<String, String>);
 
 /// What else is read beside `AUTHD_*`.
-const FOREIGN: &[&str] = &["NO_COLOR", "TERM", "XDG_RUNTIME_DIR", "LC_ALL", "LC_CTYPE", "LANG"];
+const FOREIGN: &[&str] = &["NO_COLOR", "TERM", "COLORTERM", "XDG_RUNTIME_DIR", "LC_ALL", "LC_CTYPE", "LANG"];
 
 impl Environment {
     /// Reads it. Variables that are not UTF-8 are left out.

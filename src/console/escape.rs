@@ -2,6 +2,11 @@
 
 use crate::http::page::display::is_hidden;
 
+/// Whether a character commands a terminal, turns the reading direction, or is not seen.
+pub fn is_command(c: char) -> bool {
+    is_hidden(c)
+}
+
 /// The text with every character that commands a terminal or turns the reading direction written out as `\u{…}`.
 ///
 /// C0 and C1 controls start escape sequences (titles, clipboard, links); bidirectional controls make a name read as

@@ -1,24 +1,28 @@
 //! # console — the app here, or the running server over its socket
 //!
 //! *Owns* the choice between the two, the client of the control socket, and how foreign text is shown in a terminal.
-//! *Gives* `Console::perform` and `escaped` to the command line and the terminal.
+//! *Gives* `Console::perform`, `Line` and `escaped` to the command line and the terminal.
 //! *Needs* the app, the configuration. *Never* goes through the outbound client: the socket is our own.
 //!
 //! A database is open in one process at a time. So whoever wants to act asks the running server; when nobody
 //! listens on the socket, it opens the database itself.
 
 mod escape;
+mod remote;
+mod request;
 mod socket;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-pub use escape::escaped;
+pub use escape::{escaped, is_command};
+pub use remote::Remote;
+pub use request::Request;
 pub use socket::Socket;
 
-use crate::access::{AnyOperation, Caller, Method};
+use crate::access::{AnyOperation, Caller};
 use crate::app::{App, Settings};
 use crate::config::{self, Config, Environment};
 use crate::env::{Clock as _, Dns, Env, SystemClock, SystemRng};
@@ -87,7 +91,7 @@ impl Console {
                 app.perform(&cx, operation.name(), input).await
             }
             Self::There(socket) => {
-                let Request { method, target, body } = Request::of(operation, input)?;
+                let Request { method, target, body } = Request::of(operation.route(), input)?;
                 if at_length {
                     socket.ask_at_length(method, &target, body).await
                 } else {
@@ -101,6 +105,25 @@ impl Console {
     pub async fn close(self) {
         if let Self::Here(app) = self {
             app.world.store.close().await;
+        }
+    }
+}
+
+/// A server that answers: on this machine, or elsewhere.
+#[derive(Clone)]
+pub enum Line {
+    /// By its control socket, as the operator.
+    Socket(Socket),
+    /// By its public address, with an API key.
+    Remote(Remote),
+}
+
+impl Line {
+    /// One request and its answer. Errors: the server's own, by their codes; `shutting_down` when it does not answer.
+    pub async fn ask(&self, request: Request) -> Result<Value> {
+        match self {
+            Self::Socket(socket) => socket.ask(request.method, &request.target, request.body).await,
+            Self::Remote(remote) => remote.ask(request).await,
         }
     }
 }
@@ -123,79 +146,6 @@ async fn open_here(config: &Config, environment: &Environment) -> Result<App> {
     App::open(Settings { config: config.clone(), public_url, master_key, env }).await
 }
 
-/// An operation as a request to `/v1`.
-struct Request {
-    method: &'static str,
-    target: String,
-    body: Option<Value>,
-}
-
-impl Request {
-    /// By the operation's route: path, then query or body.
-    fn of(operation: &dyn AnyOperation, input: Value) -> Result<Self> {
-        let Value::Object(mut fields) = input else {
-            return Err(Error::bug("an operation's input is an object"));
-        };
-        let route = operation.route();
-        let mut path = String::new();
-        let mut rest = route.path;
-        while let Some((before, after)) = rest.split_once('{') {
-            let (name, after) = after.split_once('}').ok_or_else(|| Error::bug("a route with an open brace"))?;
-            let value = fields
-                .remove(name)
-                .as_ref()
-                .and_then(plain)
-                .ok_or_else(|| Error::says(&codes::INVALID_INPUT, format!("`{name}` is missing.")))?;
-            path.push_str(before);
-            path.extend(percent(&value));
-            rest = after;
-        }
-        path.push_str(rest);
-        Ok(match route.method {
-            Method::Get | Method::Delete => {
-                let query = query(&fields)?;
-                let target = if query.is_empty() { path } else { format!("{path}?{query}") };
-                Self { method: if route.method == Method::Get { "GET" } else { "DELETE" }, target, body: None }
-            }
-            Method::Post => Self { method: "POST", target: path, body: Some(Value::Object(fields)) },
-            Method::Patch => Self { method: "PATCH", target: path, body: Some(Value::Object(fields)) },
-        })
-    }
-}
-
-fn query(fields: &Map<String, Value>) -> Result<String> {
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
-    for (name, value) in fields {
-        let values = match value {
-            Value::Array(items) => items.iter().collect(),
-            Value::Null => continue,
-            one => vec![one],
-        };
-        for value in values {
-            query.append_pair(name, &plain(value).ok_or_else(|| Error::bug("a nested field in a query"))?);
-        }
-    }
-    Ok(query.finish())
-}
-
-fn plain(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) if !text.is_empty() => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(flag) => Some(flag.to_string()),
-        _ => None,
-    }
-}
-
-/// One segment of a path (RFC 3986 §3.3): what is not unreserved is percent-encoded.
-fn percent(text: &str) -> impl Iterator<Item = char> {
-    text.bytes().flat_map(|byte| {
-        let plain = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-        let text = if plain { char::from(byte).to_string() } else { format!("%{byte:02X}") };
-        text.chars().collect::<Vec<_>>()
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,7 +154,7 @@ mod tests {
     #[test]
     fn an_operation_becomes_a_request_by_its_route() {
         let catalogue = crate::app::catalogue();
-        let request = |name: &str, input: Value| Request::of(catalogue.find(name).unwrap(), input);
+        let request = |name: &str, input: Value| Request::of(catalogue.find(name).unwrap().route(), input);
         let created = request("api_key.create", json!({"name": "ci", "grants": ["*"]})).unwrap();
         assert_eq!((created.method, created.target.as_str()), ("POST", "/v1/api-keys"));
         assert_eq!(created.body, Some(json!({"name": "ci", "grants": ["*"]})));

@@ -107,7 +107,7 @@ impl Socket {
 }
 
 /// The server's refusal, as it would have been here. A code of a newer server keeps its kind, by the status.
-fn refusal(status: u16, problem: &Value) -> Error {
+pub(super) fn refusal(status: u16, problem: &Value) -> Error {
     let text = |name: &str| problem.get(name).and_then(Value::as_str);
     let known = text("code").and_then(|name| codes::ALL.iter().copied().find(|code| code.name == name));
     let code: &'static Code = known.unwrap_or(match status {

@@ -43,6 +43,7 @@ mod explain_saml;
 mod finish;
 mod handed_ldap;
 mod http;
+mod list;
 mod logout;
 mod password;
 mod relayed;
@@ -64,6 +65,7 @@ pub use explain::{ExplainSignin, TraceView};
 pub use explain_policy::{ExplainPolicy, PolicyExplanation};
 pub use explain_saml::{ExplainSaml, SamlExplanation};
 pub use http::Signin;
+pub use list::ListSignins;
 pub use relayed::{Handed, Relay, RelayWish, handed_code, handed_password, handed_saml, plain_subject, relay};
 pub use routes::http;
 pub use trace::{Trace, trim};
@@ -72,5 +74,5 @@ use crate::access::Catalogue;
 
 /// Adds the operations of this module.
 pub fn catalogue(catalogue: Catalogue) -> Catalogue {
-    catalogue.with::<ExplainSignin>().with::<ExplainPolicy>().with::<ExplainSaml>()
+    catalogue.with::<ListSignins>().with::<ExplainSignin>().with::<ExplainPolicy>().with::<ExplainSaml>()
 }

@@ -1,68 +1,69 @@
 //! # tui — the terminal dashboard
 //!
-//! *Owns* the screen: what is on it (`snapshot`), how it is drawn (`view`, a pure function), which keys it takes.
-//! *Gives* `run`. *Needs* the console's socket to a running server. *Never* changes anything, and never leaves the
-//! terminal in disorder: it is restored at the end, on an error, and on a panic.
+//! *Owns* the screen. `state` is everything that is shown; `update` and `intake` change it; `view` draws it, as a pure
+//! function; `source` asks the server; `run` joins them. Keys, themes, actions and what is asked how often are tables:
+//! `keys`, `theme`, `act`, `ask`. Each panel is a file in `panels`.
+//! *Gives* `run`. *Needs* the console's line to a running server, and the catalogue of operations.
+//! *Never* reaches past an operation: what it changes is audited like anything else of the operator's. It never draws
+//! foreign text that was not made harmless (`shown`), and never leaves the terminal in disorder (`terminal`).
+//!
+//! ```text
+//!  keys, mouse, clock ─┐                    ┌─► view ──► terminal
+//!                      ├─► Msg ─► update ─► State
+//!  answers, feed ──────┘            │
+//!        ▲                          └─► Effect: ask, follow, copy
+//!        └──────────── source ◄─────────────┘
+//! ```
 
-mod snapshot;
-mod view;
+pub mod act;
+pub mod ask;
+pub mod catalogue;
+mod column;
+mod due;
+pub mod intake;
+pub mod keys;
+mod mouse;
+pub mod overlay;
+pub mod panels;
+pub mod perform;
+mod pulse;
+mod run;
+pub mod shown;
+mod source;
+pub mod state;
+pub mod table;
+mod terminal;
+pub mod theme;
+pub mod update;
+pub mod view;
 
-use std::time::Duration;
+use crate::access::Catalogue;
+use crate::console::Line;
+use crate::error::{Error, Result};
+use catalogue::Spec;
+use state::Setup;
+use theme::Look;
 
-use crossterm::event::{Event, EventStream, KeyCode, KeyEventKind, KeyModifiers};
-use futures_util::StreamExt as _;
-
-use crate::config::Config;
-use crate::console::Socket;
-use crate::error::{Error, Result, codes};
-
-pub use snapshot::Snapshot;
-pub use view::draw;
-
-/// Between two looks.
-const EVERY: Duration = Duration::from_secs(1);
-
-/// Watches the running server until `q`. Errors: `not_found` when none runs; `invalid_input` when there is no terminal.
-pub fn run(config: &Config, terminal: bool) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::bug)?;
-    runtime.block_on(async {
-        let dir = config.data_dir.path().display();
-        let socket = Socket::find(&config.data_dir).await?.ok_or_else(|| {
-            Error::says(&codes::NOT_FOUND, format!("No server runs in {dir}."))
-                .help(format!("Start one: `authd serve --data-dir {dir}`."))
-        })?;
-        if !terminal {
-            return Err(Error::says(&codes::INVALID_INPUT, "There is no terminal to draw on.")
-                .help("`authd counts --json` and `authd session list --json` are for scripts."));
-        }
-        // From here on a panic restores the terminal before it is told (ratatui's own hook).
-        let mut screen = ratatui::try_init().map_err(Error::bug)?;
-        let outcome = watch(&mut screen, &socket).await;
-        ratatui::restore();
-        outcome
-    })
+/// How the dashboard is started.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Colours and glyphs.
+    pub look: Look,
+    /// Whether nothing may be changed.
+    pub read_only: bool,
 }
 
-async fn watch(screen: &mut ratatui::DefaultTerminal, socket: &Socket) -> Result<()> {
-    let mut snapshot = Snapshot::take(socket).await;
-    let mut keys = EventStream::new();
-    let mut clock = tokio::time::interval(EVERY);
-    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        screen.draw(|frame| draw(frame, &snapshot)).map_err(Error::bug)?;
-        tokio::select! {
-            key = keys.next() => match key {
-                Some(Ok(Event::Key(key))) if key.kind == KeyEventKind::Press => match key.code {
-                    KeyCode::Char('q') | KeyCode::Esc => return Ok(()),
-                    KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => return Ok(()),
-                    KeyCode::Char('r') => snapshot = Snapshot::take(socket).await,
-                    _ => {}
-                },
-                Some(Ok(_)) => {}
-                // The terminal is gone.
-                Some(Err(_)) | None => return Ok(()),
-            },
-            _ = clock.tick() => snapshot = Snapshot::take(socket).await,
-        }
-    }
+/// Watches and steers the server until somebody leaves. Errors: those of the terminal.
+pub fn run(line: Line, catalogue: &Catalogue, options: Options) -> Result<()> {
+    let (place, who) = match &line {
+        Line::Socket(_) => ("by the control socket".to_owned(), "operator".to_owned()),
+        Line::Remote(remote) => (remote.address().to_owned(), "API key".to_owned()),
+    };
+    let specs = catalogue.iter().map(Spec::of).collect();
+    let setup = Setup { specs, look: options.look, read_only: options.read_only, place, who };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::bug)?;
+    let outcome = runtime.block_on(run::run(line, setup));
+    // A request that still waits for an answer is not waited for.
+    runtime.shutdown_background();
+    outcome
 }

@@ -35,5 +35,6 @@ mod signin;
 mod simulator;
 mod store;
 mod structure;
+mod tui;
 mod webhook;
 mod world;

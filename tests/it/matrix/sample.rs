@@ -95,7 +95,8 @@ impl Scene {
                 json!({"connection": self.connection().await, "input": input})
             }
 
-            "user.list" | "session.list" | "api_key.list" | "app.list" | "connection.list" => {
+            "user.list" | "session.list" | "signin.list" | "expiry.list" | "api_key.list" | "app.list"
+            | "connection.list" => {
                 json!({"organization": acme})
             }
             "user.get" => json!({"id": self.person(Who::Member)}),

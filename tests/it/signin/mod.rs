@@ -11,6 +11,7 @@ mod doors;
 mod enforcement;
 mod leaving;
 mod lifetimes;
+mod listed;
 mod logout;
 mod revoked;
 mod rotation;

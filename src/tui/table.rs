@@ -1,0 +1,516 @@
+//! A list that can be walked, filtered, sorted and marked, of a hundred thousand rows as of ten.
+//!
+//! A row is one text with the ends of its cells, so that it costs one allocation. Rows stand in the order of their ids,
+//! which is the order they were made in; `order` says which of them are shown, and where.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+pub use super::column::{Column, Kind, column, layout, written};
+use super::theme::Tone;
+
+/// At most so many cells a row.
+pub const CELLS: usize = 10;
+
+/// A row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    text: Box<str>,
+    ends: [u16; CELLS],
+    /// How it stands.
+    pub tone: Tone,
+    /// In which pass over the list it was seen last.
+    pub pass: u8,
+    /// What the server said of it, where that is little.
+    pub raw: Option<Box<Value>>,
+}
+
+impl Row {
+    /// Of its id and its cells.
+    pub fn new(id: &str, cells: &[&str], tone: Tone) -> Self {
+        let mut text = String::with_capacity(id.len() + cells.iter().map(|cell| cell.len()).sum::<usize>());
+        let mut ends = [0; CELLS];
+        for (end, part) in ends.iter_mut().zip(std::iter::once(&id).chain(cells)) {
+            // A cell is never longer than any screen is wide.
+            let part = part.get(..part.len().min(2_000)).unwrap_or_default();
+            text.push_str(part);
+            *end = u16::try_from(text.len()).unwrap_or(u16::MAX);
+            // No word is found across two cells.
+            text.push('\n');
+        }
+        let last = u16::try_from(text.len()).unwrap_or(u16::MAX);
+        for end in ends.iter_mut().skip(cells.len() + 1) {
+            *end = last;
+        }
+        Self { text: text.into(), ends, tone, pass: 0, raw: None }
+    }
+
+    /// With what the server said of it.
+    #[must_use]
+    pub fn with(mut self, raw: &Value) -> Self {
+        self.raw = Some(Box::new(raw.clone()));
+        self
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &str {
+        let end = self.ends.first().copied().unwrap_or(0);
+        self.text.get(..usize::from(end)).unwrap_or_default()
+    }
+
+    /// The cell of that column.
+    pub fn cell(&self, column: usize) -> &str {
+        let end = |at: usize| self.ends.get(at).copied().map_or(self.text.len(), usize::from);
+        self.text.get(end(column) + 1..end(column + 1)).unwrap_or_default()
+    }
+}
+
+/// Where a list comes from stands so.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Load {
+    /// It was not answered yet.
+    #[default]
+    Waiting,
+    /// It was answered.
+    Ready,
+    /// It was refused, for this reason.
+    Failed(String),
+}
+
+/// A list, and where the reader stands in it.
+#[derive(Clone, Debug)]
+pub struct Table {
+    columns: &'static [Column],
+    rows: Vec<Row>,
+    order: Vec<u32>,
+    filter: String,
+    sort: Option<(usize, bool)>,
+    stale: bool,
+    at: usize,
+    top: usize,
+    chosen: Option<Box<str>>,
+    marked: BTreeSet<Box<str>>,
+    /// Whether it was answered.
+    pub load: Load,
+    /// The cursor of older rows, where there are any.
+    pub older: Option<String>,
+    pass: u8,
+}
+
+impl Table {
+    /// An empty one.
+    pub fn new(columns: &'static [Column]) -> Self {
+        Self {
+            columns,
+            rows: Vec::new(),
+            order: Vec::new(),
+            filter: String::new(),
+            sort: None,
+            stale: false,
+            at: 0,
+            top: 0,
+            chosen: None,
+            marked: BTreeSet::new(),
+            load: Load::Waiting,
+            older: None,
+            pass: 0,
+        }
+    }
+
+    /// Its columns.
+    pub fn columns(&self) -> &'static [Column] {
+        self.columns
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// How many are shown.
+    pub fn shown(&self) -> usize {
+        self.order.len()
+    }
+
+    /// All rows, the oldest first.
+    pub fn rows(&self) -> impl DoubleEndedIterator<Item = &Row> {
+        self.rows.iter()
+    }
+
+    /// Which row the reader is at, and the first of the screen.
+    pub fn place(&self) -> (usize, usize) {
+        (self.at, self.top)
+    }
+
+    /// The rows of a screen of that height, with their places.
+    pub fn screen(&self, height: usize) -> impl Iterator<Item = (usize, &Row)> {
+        let last = self.order.len().min(self.top + height);
+        (self.top..last).filter_map(|place| Some((place, self.row_at(place)?)))
+    }
+
+    fn row_at(&self, place: usize) -> Option<&Row> {
+        // Without a sort, the newest come first: `order` is read from behind, so that a new row is one push.
+        let place = if self.sort.is_none() { self.order.len().checked_sub(place + 1)? } else { place };
+        self.rows.get(usize::try_from(*self.order.get(place)?).ok()?)
+    }
+
+    /// The row that the reader is at.
+    pub fn current(&self) -> Option<&Row> {
+        self.row_at(self.at)
+    }
+
+    /// The row of that id.
+    pub fn find(&self, id: &str) -> Option<&Row> {
+        self.rows.binary_search_by(|row| row.id().cmp(id)).ok().and_then(|at| self.rows.get(at))
+    }
+
+    /// Puts a row in, in place of the one with its id.
+    pub fn put(&mut self, mut row: Row) {
+        row.pass = self.pass;
+        match self.rows.binary_search_by(|known| known.id().cmp(row.id())) {
+            Ok(at) => {
+                if let Some(place) = self.rows.get_mut(at) {
+                    self.stale |= (self.sort.is_some() || !self.filter.is_empty()) && *place != row;
+                    *place = row;
+                }
+            }
+            Err(at) if at == self.rows.len() => {
+                if self.sort.is_some() {
+                    self.stale = true;
+                } else if matches(&row, &self.filter, self.columns) {
+                    self.order.extend(u32::try_from(at).ok());
+                }
+                self.rows.push(row);
+            }
+            Err(at) => {
+                self.rows.insert(at, row);
+                self.stale = true;
+            }
+        }
+    }
+
+    /// Makes rows anew, of which it is known what the server said.
+    pub fn redo(&mut self, make: impl Fn(&Value) -> Row) {
+        for row in &mut self.rows {
+            if let Some(raw) = row.raw.as_deref() {
+                *row = Row { pass: row.pass, ..make(raw) };
+                self.stale = true;
+            }
+        }
+    }
+
+    /// Puts all of them in, and takes away what is not among them.
+    pub fn replace(&mut self, rows: Vec<Row>) {
+        self.begin();
+        for row in rows {
+            self.put(row);
+        }
+        self.end();
+    }
+
+    /// Begins a pass over the whole list.
+    pub fn begin(&mut self) {
+        self.pass = self.pass.wrapping_add(1);
+    }
+
+    /// Ends it: what was not seen is no longer there.
+    pub fn end(&mut self) {
+        let (pass, before) = (self.pass, self.rows.len());
+        self.rows.retain(|row| row.pass == pass);
+        self.stale |= self.rows.len() != before;
+        self.load = Load::Ready;
+    }
+
+    /// Takes a row away.
+    pub fn remove(&mut self, id: &str) {
+        if let Ok(at) = self.rows.binary_search_by(|row| row.id().cmp(id)) {
+            self.rows.remove(at);
+            self.marked.remove(id);
+            self.stale = true;
+        }
+    }
+
+    /// Keeps the newest, at most so many.
+    pub fn trim(&mut self, most: usize) {
+        // Some room, so that this is not done at every row.
+        if self.rows.len() > most + most / 8 {
+            self.rows.drain(..self.rows.len() - most);
+            self.stale = true;
+        }
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        *self = Self { sort: self.sort, filter: std::mem::take(&mut self.filter), ..Self::new(self.columns) };
+    }
+
+    /// What it is filtered by.
+    pub fn filter(&self) -> &str {
+        &self.filter
+    }
+
+    /// Filters it: all words must be found; `!word` must not; `column:word` in that column.
+    pub fn set_filter(&mut self, filter: &str) {
+        if filter != self.filter {
+            filter.clone_into(&mut self.filter);
+            self.stale = true;
+            self.chosen = None;
+            (self.at, self.top) = (0, 0);
+        }
+    }
+
+    /// How it is sorted: the column, and whether the greatest come first.
+    pub fn sort(&self) -> Option<(usize, bool)> {
+        self.sort
+    }
+
+    /// Sorts it; the same column once more turns it around, and then it is as it was made.
+    pub fn sort_by(&mut self, column: usize) {
+        self.sort = match self.sort {
+            Some((now, false)) if now == column => Some((column, true)),
+            Some((now, true)) if now == column => None,
+            _ => Some((column, false)),
+        };
+        self.stale = true;
+    }
+
+    /// Turns the order around.
+    pub fn reverse(&mut self) {
+        self.sort = Some(self.sort.map_or((0, false), |(column, down)| (column, !down)));
+        self.stale = true;
+    }
+
+    /// Goes so many rows down, or up.
+    pub fn go(&mut self, by: isize) {
+        self.settle_order();
+        let last = self.order.len().saturating_sub(1);
+        self.go_to(self.at.saturating_add_signed(by).min(last));
+    }
+
+    /// Goes to that place. At the top the newest is followed.
+    pub fn go_to(&mut self, place: usize) {
+        self.settle_order();
+        self.at = place.min(self.order.len().saturating_sub(1));
+        self.chosen = (self.at > 0).then(|| self.current().map(|row| row.id().into())).flatten();
+    }
+
+    /// Goes to the row of that id.
+    pub fn go_to_id(&mut self, id: &str) {
+        self.chosen = Some(id.into());
+        self.stale = true;
+        self.settle_order();
+    }
+
+    /// Marks the row, or takes its mark away.
+    pub fn mark(&mut self) {
+        let Some(id) = self.current().map(|row| Box::<str>::from(row.id())) else { return };
+        if !self.marked.remove(&id) {
+            self.marked.insert(id);
+        }
+    }
+
+    /// Marks all that are shown; or none, when they were.
+    pub fn mark_all(&mut self) {
+        self.settle_order();
+        let shown: Vec<Box<str>> =
+            (0..self.order.len()).filter_map(|at| self.row_at(at)).map(|row| row.id().into()).collect();
+        if shown.iter().all(|id| self.marked.contains(id)) {
+            self.marked.clear();
+        } else {
+            self.marked.extend(shown);
+        }
+    }
+
+    /// Takes all marks away.
+    pub fn unmark(&mut self) {
+        self.marked.clear();
+    }
+
+    /// Whether the row of that id is marked.
+    pub fn is_marked(&self, id: &str) -> bool {
+        self.marked.contains(id)
+    }
+
+    /// How many are marked.
+    pub fn marks(&self) -> usize {
+        self.marked.len()
+    }
+
+    /// What an action is about: the marked rows, or the one that the reader is at.
+    pub fn targets(&self) -> Vec<&Row> {
+        if self.marked.is_empty() {
+            return self.current().into_iter().collect();
+        }
+        self.rows.iter().filter(|row| self.marked.contains(row.id())).collect()
+    }
+
+    /// Brings order and place in step with the rows, for a screen of that height.
+    pub fn settle(&mut self, height: usize) {
+        self.settle_order();
+        let height = height.max(1);
+        self.at = self.at.min(self.order.len().saturating_sub(1));
+        self.top = self.top.min(self.at).max((self.at + 1).saturating_sub(height));
+        self.top = self.top.min(self.order.len().saturating_sub(height));
+    }
+
+    fn settle_order(&mut self) {
+        let grown = self.sort.is_none() && self.chosen.is_some();
+        if self.stale {
+            self.stale = false;
+            self.order.clear();
+            let (filter, columns) = (&self.filter, self.columns);
+            let fitting = self.rows.iter().enumerate().filter(|(_, row)| matches(row, filter, columns));
+            self.order.extend(fitting.filter_map(|(at, _)| u32::try_from(at).ok()));
+            if let Some((column, down)) = self.sort {
+                let numeric = columns.get(column).is_some_and(|column| column.kind == Kind::Number);
+                let rows = &self.rows;
+                let cell = |at: &u32| rows.get(*at as usize).map_or("", |row| row.cell(column));
+                self.order.sort_by(|a, b| {
+                    let (a, b) = if down { (cell(b), cell(a)) } else { (cell(a), cell(b)) };
+                    match (numeric, a.parse::<u64>(), b.parse::<u64>()) {
+                        (true, Ok(a), Ok(b)) => a.cmp(&b),
+                        _ => fold(a).cmp(fold(b)),
+                    }
+                });
+            }
+        } else if !grown {
+            return;
+        }
+        // The reader stays at their row when others come and go.
+        if let Some(id) = self.chosen.clone() {
+            if self.current().is_some_and(|row| row.id() == &*id) {
+                return;
+            }
+            if let Some(place) = self.place_of(&id) {
+                let moved = place.saturating_sub(self.at);
+                self.top += if place > self.at { moved } else { 0 };
+                self.at = place;
+            }
+        }
+    }
+
+    fn place_of(&self, id: &str) -> Option<usize> {
+        let row = self.rows.binary_search_by(|row| row.id().cmp(id)).ok()?;
+        let row = u32::try_from(row).ok()?;
+        if self.sort.is_some() {
+            return self.order.iter().position(|at| *at == row);
+        }
+        let place = self.order.binary_search(&row).ok()?;
+        Some(self.order.len() - place - 1)
+    }
+}
+
+fn fold(text: &str) -> impl Iterator<Item = u8> + '_ {
+    text.bytes().map(|byte| byte.to_ascii_lowercase()).take(64)
+}
+
+fn matches(row: &Row, filter: &str, columns: &[Column]) -> bool {
+    filter.split_whitespace().all(|word| {
+        let (wanted, word) = match word.strip_prefix('!') {
+            Some(rest) if !rest.is_empty() => (false, rest),
+            _ => (true, word),
+        };
+        let named = word.split_once(':').and_then(|(name, rest)| {
+            let starts =
+                |column: &Column| column.title.get(..name.len()).is_some_and(|title| title.eq_ignore_ascii_case(name));
+            (!name.is_empty()).then(|| columns.iter().position(starts)).flatten().map(|column| (column, rest))
+        });
+        let found = match named {
+            Some((column, rest)) => contains(row.cell(column), rest),
+            None => contains(&row.text, word),
+        };
+        found == wanted
+    })
+}
+
+/// Whether the word is in the text, whatever its case.
+pub fn contains(text: &str, word: &str) -> bool {
+    let Some((first, _)) = word.as_bytes().split_first() else { return true };
+    if !word.is_ascii() {
+        return text.to_lowercase().contains(&word.to_lowercase());
+    }
+    let first = first.to_ascii_lowercase();
+    text.as_bytes().windows(word.len()).any(|window| {
+        window.first().is_some_and(|byte| byte.to_ascii_lowercase() == first)
+            && window.eq_ignore_ascii_case(word.as_bytes())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COLUMNS: &[Column] = &[
+        column("Name", Kind::Text, 6, 2, 0),
+        column("Count", Kind::Number, 5, 0, 0),
+        column("More", Kind::Quiet, 4, 1, 40),
+    ];
+
+    fn sample() -> Table {
+        let mut table = Table::new(COLUMNS);
+        for (id, name, count) in [("a", "Ada", "12"), ("b", "Grace", "3"), ("c", "alan", "100"), ("d", "Edsger", "7")] {
+            table.put(Row::new(id, &[name, count, "x"], Tone::Plain));
+        }
+        table.settle(10);
+        table
+    }
+
+    fn ids(table: &Table) -> String {
+        table.screen(100).map(|(_, row)| row.id()).collect()
+    }
+
+    #[test]
+    fn the_newest_come_first_until_it_is_sorted() {
+        let mut table = sample();
+        assert_eq!(ids(&table), "dcba");
+        for (column, expected) in [(0, "acdb"), (0, "bdca"), (0, "dcba"), (1, "bdac"), (1, "cadb")] {
+            table.sort_by(column);
+            table.settle(10);
+            assert_eq!(ids(&table), expected);
+        }
+    }
+
+    #[test]
+    fn a_filter_takes_words_their_absence_and_columns() {
+        let mut table = sample();
+        for (filter, expected) in
+            [("A", "cba"), ("ad", "a"), ("!ada x", "dcb"), ("name:al", "c"), ("count:1", "ca"), ("none", "")]
+        {
+            table.set_filter(filter);
+            table.settle(10);
+            assert_eq!(ids(&table), expected, "{filter}");
+        }
+    }
+
+    #[test]
+    fn the_reader_stays_at_their_row_when_others_come_and_go() {
+        let mut table = sample();
+        table.go(2);
+        assert_eq!(table.current().unwrap().id(), "b");
+        table.put(Row::new("e", &["New", "1", ""], Tone::Plain));
+        table.settle(3);
+        assert_eq!(table.current().unwrap().id(), "b");
+        table.remove("d");
+        table.settle(3);
+        assert_eq!(table.current().unwrap().id(), "b");
+        table.go_to(0);
+        table.put(Row::new("f", &["Newer", "1", ""], Tone::Plain));
+        table.settle(3);
+        assert_eq!(table.current().unwrap().id(), "f", "at the top the newest is followed");
+    }
+
+    #[test]
+    fn a_pass_takes_away_what_is_no_longer_there() {
+        let mut table = sample();
+        table.mark();
+        table.replace(vec![Row::new("b", &["Grace", "4", ""], Tone::Plain)]);
+        table.settle(10);
+        assert_eq!((ids(&table), table.current().unwrap().cell(1)), ("b".to_owned(), "4"));
+    }
+}
