@@ -168,8 +168,9 @@ pub struct ConnectionStatus {
     pub ready: bool,
     /// How many domains it has, proved or not.
     pub domain_count: usize,
-    /// Whether its people have to come through it.
-    pub enforcement: EnforcementStatus,
+    /// Whether its people have to come through it; absent where nothing is said about that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enforcement: Option<EnforcementStatus>,
     /// By protocol.
     pub protocols: ProtocolStatuses,
 }
@@ -238,19 +239,16 @@ pub struct LdapStatus {
 pub struct EnforcementStatus {
     /// Whether they have to.
     pub enforced: bool,
-    /// What says so, or says that they need not: `connection`, `domain`, `organization`; nothing, where nothing does.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub by: Option<String>,
+    /// What says so, or says that they need not: `connection`, `domain`, `organization`.
+    pub by: String,
     /// They will have to, as soon as an owner or somebody with an exempt role has signed in through an active connection.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub waiting: bool,
 }
 
-async fn enforcement(cx: &Context, connection: &Connection) -> Result<EnforcementStatus> {
-    let says = |enforced, by: &str, waiting| EnforcementStatus { enforced, by: Some(by.to_owned()), waiting };
-    let Some(row) = Enforcement::stored(&cx.store, connection.organization).await? else {
-        return Ok(EnforcementStatus { enforced: false, by: None, waiting: false });
-    };
+async fn enforcement(cx: &Context, connection: &Connection) -> Result<Option<EnforcementStatus>> {
+    let says = |enforced, by: &str, waiting| Some(EnforcementStatus { enforced, by: by.to_owned(), waiting });
+    let Some(row) = Enforcement::stored(&cx.store, connection.organization).await? else { return Ok(None) };
     let rules = &row.rules;
     let word = rules.connections.get(&connection.id);
     let waiting = word == Some(&ConnectionWord::Waiting);
@@ -264,7 +262,7 @@ async fn enforcement(cx: &Context, connection: &Connection) -> Result<Enforcemen
         (true, _) => says(true, "organization", waiting),
         (false, true) => says(true, "domain", waiting),
         (false, false) if waiting => says(false, "connection", true),
-        (false, false) => EnforcementStatus { enforced: false, by: None, waiting: false },
+        (false, false) => None,
     })
 }
 
