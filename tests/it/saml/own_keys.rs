@@ -183,7 +183,7 @@ async fn an_entity_id_of_ours_belongs_to_one_organization_and_to_one_connection_
         json!({"organization": organization, "protocol": "saml", "name": "Two", "spEntityId": "https://sp.example/one",
             "metadataXml": metadata(idp, false)})
     };
-    let (same, another) = (&scene.idp, Idp { entity_id: "https://another.example/idp".into(), ..Idp::new() });
+    let (same, another) = (&scene.idp, Idp::new());
     assert_eq!(scene.refused("connection.create", wish(&other, &another)).await, "taken");
     assert_eq!(scene.refused("connection.create", wish(&other, same)).await, "taken");
     assert_eq!(scene.refused("connection.create", wish(&json!(scene.organization), same)).await, "taken");

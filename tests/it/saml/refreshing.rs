@@ -115,7 +115,7 @@ async fn metadata_says_how_often_and_until_when() {
     assert_eq!(scene.tend().await, 1);
     assert_eq!(scene.told("connection.saml.refresh_failed").await.len(), 1);
     assert_eq!(scene.status().await["metadataTrouble"], "upstream_unavailable");
-    let idp = Idp { key: Key::rsa(), ..rolled(&scene.idp) };
+    let idp = rolled(&scene.idp);
     assert_eq!(scene.try_with(&idp).await, StatusCode::BAD_REQUEST, "another key, while the old one holds");
     scene.authd.env().advance(2 * HOUR);
     scene.tend().await;
@@ -196,7 +196,7 @@ async fn a_new_certificate_waits_for_approval_where_that_is_asked_for() {
     let shown = scene.shown().await;
     assert_eq!(shown["pendingCertificates"][0]["thumbprint"], print(&next));
     assert_eq!(shown["certificates"][0]["thumbprint"], print(&scene.idp), "the old one goes on until then");
-    let old = Idp { key: Key::rsa(), ..rolled(&scene.idp) };
+    let old = rolled(&scene.idp);
     assert_eq!(scene.try_with(&old).await, StatusCode::BAD_REQUEST);
     let landed = scene.sign_in(&mut scene.authd.browser(), "ada@corp.example").await;
     assert!(landed.query("code").is_some(), "{landed:?}");
@@ -224,7 +224,7 @@ async fn a_new_certificate_waits_for_approval_where_that_is_asked_for() {
 #[tokio::test]
 async fn metadata_that_is_another_providers_all_of_a_sudden_is_not_taken_over() {
     let (scene, at) = published(json!({})).await;
-    at.says(metadata(&Idp { entity_id: "https://other.example".into(), ..Idp::new() }, false));
+    at.says(metadata(&Idp::new(), false));
     assert_eq!(scene.refused("connection.refresh_saml", json!({"id": scene.connection})).await, "metadata_invalid");
     scene.authd.env().advance(6 * HOUR);
     scene.tend().await;
