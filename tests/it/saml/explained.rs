@@ -196,7 +196,7 @@ async fn every_wrong_setting_of_saml_is_named() {
             ["email_domain_not_owned", "policy", "policy", ""],
         ),
         ("fine", scene.ada().xml(), ["", "", "", ""]),
-        ("no message", "hello".to_owned(), ["saml_structure", "message", "", ""]),
+        ("no message", "hello, world".to_owned(), ["saml_structure", "message", "", ""]),
     ] {
         let pasted = if xml.starts_with('<') { posted(&xml) } else { xml };
         let told = scene.told(&pasted).await;
