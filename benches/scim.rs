@@ -94,9 +94,7 @@ async fn run(plan: &Plan) {
             }
         }
     }
-    if let Some(peer) = &mut peer {
-        terminate(&mut peer.child);
-    }
+    let is_alone = peer.take().is_none();
     let about = format!("{}, {} processors, {} rounds", file_system(&data), processors(), plan.rounds);
     let mut report = Report::new("scim", &about);
     report.heading("durable creates of people: person, membership, handle, resource, two events, one commit");
@@ -112,7 +110,7 @@ async fn run(plan: &Plan) {
             report.figure(&format!("to_peer_{crowd}"), &label, ratio(own, theirs), "×", Aim::None);
         }
     }
-    if peer.is_none() {
+    if is_alone {
         report.heading("\nno peer: `pip install -r tests/lab/requirements.txt` into target/lab/python brings it");
     }
     great(plan, &mut report).await;
@@ -381,5 +379,11 @@ impl Peer {
         }
         terminate(&mut child);
         None
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        terminate(&mut self.child);
     }
 }
