@@ -228,6 +228,12 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("user.suspend", "  authd user suspend usr_… --org org_…"),
     ("user.reactivate", "  authd user reactivate usr_… --org org_…\n  authd user reactivate usr_… --org org_… --force"),
     ("user.delete", "  authd user delete usr_… --org org_…"),
+    ("user.erase", "  authd user erase usr_…\n  authd user erase usr_… --org org_… --address old@example.com"),
+    (
+        "inbound.create",
+        "  authd inbound create --org org_… --name Clerk\n  authd inbound create --connection conn_… --secret-file secret.txt",
+    ),
+    ("inbound.rotate_secret", "  authd inbound rotate-secret inb_… --secret-file - --now"),
     (
         "member.set_role",
         "  authd member set-role --org org_… --user usr_… --role admin\n  authd member set-role --org org_… --user usr_… --role viewer --role support",
