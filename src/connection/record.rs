@@ -153,7 +153,7 @@ pub struct Connection {
     #[n(18)]
     pub saml: Option<saml::Config>,
     /// Addresses of apps that the provider may answer to in the place of authd's own; the app hands the answer over.
-    #[n(19)]
+    #[n(20)]
     #[cbor(default)]
     pub callback_urls: Vec<String>,
 }
