@@ -35,6 +35,11 @@ fn some() -> impl Strategy<Value = Vec<Grant>> {
     prop::collection::vec(prop_oneof![3 => doors, 2 => any], 0..3)
 }
 
+/// Much, so that there is something to pass on.
+fn much() -> impl Strategy<Value = Vec<Grant>> {
+    prop::collection::vec(prop::sample::select(Grant::ALL.to_vec()), 8..20)
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let who = 0..12_usize;
     prop_oneof![
@@ -143,7 +148,7 @@ fn adm_02_effective_grants_never_grow_beyond_the_granters() {
     let authd = runtime.block_on(Authd::start());
     let (done, grown, refused) = (Cell::new(0), Cell::new(0), Cell::new(0));
     let mut runner = TestRunner::new(Config { cases: 32, failure_persistence: None, ..Config::default() });
-    let start = prop::collection::vec(some(), 4..=4);
+    let start = prop::collection::vec(much(), 4..=4);
     let found = runner.run(&(start, prop::collection::vec(step(), 1..24)), |(start, steps)| {
         runtime.block_on(async {
             let mut crowd = Crowd::new(&authd, start).await;
