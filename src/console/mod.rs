@@ -115,7 +115,7 @@ pub enum Line {
     /// By its control socket, as the operator.
     Socket(Socket),
     /// By its public address, with an API key.
-    Remote(Remote),
+    Remote(Box<Remote>),
 }
 
 impl Line {
