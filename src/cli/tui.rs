@@ -83,7 +83,7 @@ fn line(given: &ArgMatches, config: &Config, environment: &Environment) -> Resul
         Error::says(&codes::INVALID_INPUT, "The API key is missing.")
             .help(format!("Give it with `--api-key-file FILE` or {KEY}; `authd api-key create` makes one."))
     })?;
-    Ok(Line::Remote(Remote::at(url, &key, config.outbound.ca_file.as_slice())?))
+    Ok(Line::Remote(Box::new(Remote::at(url, &key, config.outbound.ca_file.as_slice())?)))
 }
 
 fn look(given: &ArgMatches, environment: &Environment, show: &Show) -> Result<Look> {
