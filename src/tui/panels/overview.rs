@@ -143,7 +143,10 @@ fn graph(frame: &mut Frame<'_>, area: Rect, state: &State) {
         Span::styled(format!("{} refused", look.sign(Tone::Bad)), look.tone(Tone::Bad)),
     ]);
     frame.render_widget(line, foot);
-    frame.render_widget(Line::styled(format!("last {count} minutes, until now "), look.dim()).right_aligned(), foot);
+    frame.render_widget(
+        Line::from(Span::styled(format!("last {count} minutes, until now "), look.dim())).right_aligned(),
+        foot,
+    );
 }
 
 /// Why people were refused.
