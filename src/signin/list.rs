@@ -52,7 +52,7 @@ impl Operation for ListSignins {
         let limit = self.paging.limit.unwrap_or(100).min(1_000);
         let (mut items, mut looked_at) = (Vec::with_capacity(limit), 0);
         if self.paging.cursor.is_none() {
-            items.extend(self.away(cx, limit).await?);
+            items.extend(self.away(cx, limit / 2).await?);
         }
         loop {
             // Never more than there is room for, so that a cursor never passes what was not shown.
@@ -75,11 +75,12 @@ impl Operation for ListSignins {
 }
 
 impl ListSignins {
-    /// The sign-ins under way: no trace is kept of them yet. They are few, and end within minutes.
+    /// The sign-ins under way: no trace is kept of them yet. They are few, and end within minutes. They take half a page
+    /// at most, so that a page always leads on.
     async fn away(&self, cx: &Context, most: usize) -> Result<Vec<TraceView>> {
-        let page = cx.store.page::<Attempt>(Query::all().newest_first().limit(most)).await?;
+        let page = cx.store.page::<Attempt>(Query::all().newest_first().limit(LOOKED_AT)).await?;
         let begun = page.items.iter().map(|attempt| Trace::begun(attempt));
-        Ok(begun.filter(|trace| self.wants(cx, trace)).map(TraceView::from).collect())
+        Ok(begun.filter(|trace| self.wants(cx, trace)).take(most).map(TraceView::from).collect())
     }
 
     fn wants(&self, cx: &Context, trace: &Trace) -> bool {

@@ -21,12 +21,14 @@ pub struct Pulse {
     lately: VecDeque<(i64, u32)>,
     /// The newest event that was counted.
     counted: u64,
+    /// Whether the last hour was read: before that, no sign-ins and no answer look the same.
+    pub known: bool,
 }
 
 impl Pulse {
     /// Begins anew with the events of the last hour.
     pub fn begin(&mut self, hour: &[Value]) {
-        *self = Self { lately: std::mem::take(&mut self.lately), ..Self::default() };
+        *self = Self { lately: std::mem::take(&mut self.lately), known: true, ..Self::default() };
         let newest = hour.iter().filter_map(|event| event["seq"].as_u64()).max();
         hour.iter().for_each(|event| self.count(event));
         self.counted = newest.unwrap_or(0);

@@ -1,4 +1,7 @@
-//! What lies over the panels: help, palette, form, confirmation, choice, answer, and what is being done.
+//! # overlay — what lies over the panels
+//!
+//! *Owns* help, palette, form, confirmation, choice, answer, and what is being done; and which keys they take.
+//! *Gives* `Overlay` to the state. *Needs* the catalogue of operations. *Never* draws: that is the view's.
 
 pub mod form;
 pub mod palette;

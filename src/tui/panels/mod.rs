@@ -1,5 +1,9 @@
-//! The panels: one file each, with its columns, how an answer becomes a row, what is asked when a row is opened, and
-//! what is then shown. Which panel has which lists is data, below.
+//! # panels — one file each
+//!
+//! *Owns* what each panel shows: its columns, how an answer becomes a row, what is asked when a row is opened, and what
+//! is then shown. Which panel has which lists is data, below.
+//! *Gives* `PANELS` and `View` to the rest of the dashboard. *Needs* the state, to be read only.
+//! *Never* asks by itself: it says what is to be asked.
 
 pub mod apps;
 pub mod audit;

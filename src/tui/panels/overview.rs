@@ -11,7 +11,7 @@ use super::View;
 use crate::tui::pulse::percentiles;
 use crate::tui::shown::{cut, exact, list, moment, number, span, text};
 use crate::tui::state::{Link, State};
-use crate::tui::table::Row;
+use crate::tui::table::{Load, Row};
 use crate::tui::theme::Tone;
 use crate::tui::view::{bars, framed, meter, titled};
 
@@ -52,15 +52,13 @@ fn tiles(frame: &mut Frame<'_>, area: Rect, state: &State) {
     let hour = state.pulse.minutes(state.now, 60);
     let (came, refused) = hour.iter().fold((0u64, 0u64), |(a, b), (x, y)| (a + u64::from(*x), b + u64::from(*y)));
     let sessions = match state.table(View::Sessions).load {
-        crate::tui::table::Load::Ready if !state.more.contains(&View::Sessions) => {
-            Some(state.table(View::Sessions).len() as u64)
-        }
+        Load::Ready if !state.more.contains(&View::Sessions) => Some(state.table(View::Sessions).len() as u64),
         _ => count("sessions"),
     };
     let all: [(&str, Option<u64>, Tone); 8] = [
         ("live sessions", sessions, Tone::Plain),
-        ("in, last hour", Some(came), if came > 0 { Tone::Good } else { Tone::Plain }),
-        ("refused", Some(refused), if refused > 0 { Tone::Bad } else { Tone::Plain }),
+        ("in, last hour", state.pulse.known.then_some(came), if came > 0 { Tone::Good } else { Tone::Plain }),
+        ("refused", state.pulse.known.then_some(refused), if refused > 0 { Tone::Bad } else { Tone::Plain }),
         ("under way", count("attempts"), Tone::Busy),
         ("waiting", Some(waiting(state)), if waiting(state) > 0 { Tone::Warn } else { Tone::Plain }),
         ("people", count("users"), Tone::Plain),
@@ -143,7 +141,10 @@ fn graph(frame: &mut Frame<'_>, area: Rect, state: &State) {
         Span::styled(format!("{} refused", look.sign(Tone::Bad)), look.tone(Tone::Bad)),
     ]);
     frame.render_widget(line, foot);
-    frame.render_widget(Line::styled(format!("last {count} minutes, until now "), look.dim()).right_aligned(), foot);
+    frame.render_widget(
+        Line::from(Span::styled(format!("last {count} minutes, until now "), look.dim())).right_aligned(),
+        foot,
+    );
 }
 
 /// Why people were refused.
@@ -151,6 +152,9 @@ fn refused(frame: &mut Frame<'_>, area: Rect, state: &State) {
     let look = state.look;
     let inner = framed(frame, area, look, titled(look, "Refused, last hour"), None);
     let all = state.pulse.refusals(state.now);
+    if all.is_empty() && !state.pulse.known {
+        return frame.render_widget(Line::styled(" not known yet", look.dim()), inner);
+    }
     if all.is_empty() {
         return frame
             .render_widget(Line::styled(format!(" {} nobody", look.sign(Tone::Good)), look.tone(Tone::Good)), inner);
@@ -255,7 +259,8 @@ fn lately(frame: &mut Frame<'_>, area: Rect, state: &State) {
     let inner = framed(frame, area, look, titled(look, "Lately"), None);
     let table = state.table(View::Signins);
     if table.is_empty() {
-        return frame.render_widget(Line::styled(" Nobody has signed in yet.", look.dim()), inner);
+        let told = if table.load == Load::Ready { " Nobody has signed in yet." } else { " not known yet" };
+        return frame.render_widget(Line::styled(told, look.dim()), inner);
     }
     let newest: Vec<&Row> = table.rows().rev().take(usize::from(inner.height)).collect();
     for (row, y) in newest.into_iter().zip(inner.y..) {

@@ -1,4 +1,7 @@
-//! The screen: a pure function of the state.
+//! # view — the screen, a pure function of the state
+//!
+//! *Owns* where things stand and how they are drawn. *Gives* `draw`, and `places` to the mouse.
+//! *Needs* the state, a theme, a frame. *Never* changes anything, and never asks the clock.
 //!
 //! ```text
 //!  authd ● live  https://id.example.com          0.1.0  operator  12:34:56
@@ -133,7 +136,7 @@ fn head(frame: &mut Frame<'_>, area: Rect, state: &State) {
         look.text(),
     ));
     frame.render_widget(Line::from(left), area);
-    frame.render_widget(Line::styled(right, look.dim()).right_aligned(), area);
+    frame.render_widget(Line::from(Span::styled(right, look.dim())).right_aligned(), area);
 }
 
 /// The panels' names and their places in the line.
@@ -211,7 +214,7 @@ fn count(frame: &mut Frame<'_>, area: Rect, state: &State, view: View) {
     if state.more.contains(&view) {
         told.push_str(state.look.either(" …", " ..."));
     }
-    let line = Line::styled(format!(" {told} "), state.look.dim()).right_aligned();
+    let line = Line::from(Span::styled(format!(" {told} "), state.look.dim())).right_aligned();
     frame.render_widget(line, Rect { x: area.x + 1, width: area.width.saturating_sub(2), height: 1, ..area });
 }
 

@@ -76,7 +76,7 @@ fn harmless(desk: &Desk, told: &str) {
 
 #[test]
 fn adm_07_no_text_of_a_stranger_commands_the_terminal_on_any_screen() {
-    for seed in 0..12 {
+    for seed in 0..3 {
         let mut rng = StdRng::seed_from_u64(seed);
         for size in [(80, 24), (160, 48)] {
             let mut desk = Desk::new(Mood::Busy, size);
@@ -125,7 +125,7 @@ fn no_key_no_click_and_no_size_breaks_the_drawing_and_read_only_changes_nothing(
     for (seed, read_only) in [(1, false), (2, true), (3, true), (4, false)] {
         let mut rng = StdRng::seed_from_u64(seed);
         let mut desk = Desk::with(Mood::Busy, (80, 24), "dark", read_only).settled();
-        for step in 0..700 {
+        for step in 0..250 {
             let message = match rng.random_range(0..20) {
                 0 => Msg::Resize(rng.random_range(1..200), rng.random_range(1..60)),
                 1 | 2 => Msg::Mouse(MouseEvent {
