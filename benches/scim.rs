@@ -64,7 +64,7 @@ async fn run(plan: &Plan) {
     let mut world = World::create(&data, &master_key).await;
     let token = token(&world).await;
     let mut peer = Peer::start();
-    let (mut own, mut limit, mut theirs): ([Vec<Run>; 2], [Vec<Run>; 2], [Vec<Run>; 2]) = Default::default();
+    let [mut own, mut limit, mut theirs]: [[Vec<Run>; 2]; 3] = Default::default();
     for round in 0..=plan.rounds {
         for (place, (crowd, count)) in CROWDS.into_iter().zip(COUNTS).enumerate() {
             let count = plan.scaled(count).max(crowd);
@@ -352,6 +352,7 @@ struct Peer {
 }
 
 impl Peer {
+    #[expect(clippy::disallowed_methods, reason = "a bench is told by its environment where the peer is")]
     fn start() -> Option<Self> {
         let python = std::env::var_os("AUTHD_LAB_PYTHON").map_or_else(
             || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/lab/python/bin/python"),
