@@ -154,7 +154,10 @@ fn names(text: &str) -> Option<(String, Option<String>)> {
 mod tests {
     use super::*;
 
-    fn place(text: &str) -> Result<(Option<String>, Option<String>, Option<String>), Nowhere> {
+    /// Extension, attribute, and the one within it.
+    type Led = (Option<String>, Option<String>, Option<String>);
+
+    fn place(text: &str) -> Result<Led, Nowhere> {
         Place::read(ResourceKind::User, text).map(|place| (place.extension, place.attribute, place.sub))
     }
 
