@@ -49,6 +49,7 @@ async fn session(authd: &Authd, organization: OrganizationId, user: UserId) -> S
         upstream_subject: Some("ada-at-okta".to_owned()),
         email: Some(ADA.to_owned()),
         until: None,
+        break_glass: None,
     };
     let opened = Session::open(&cx, new, &mut batch).await.unwrap();
     cx.store.commit(batch).await.unwrap();
