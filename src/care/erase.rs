@@ -61,6 +61,22 @@ impl EraseUser {
     }
 }
 
+impl EraseUser {
+    /// Whether the organization's log tells of the person.
+    async fn was_here(&self, cx: &Context, organization: OrganizationId) -> Result<bool> {
+        let id = self.id.to_string();
+        let mut before = u64::MAX;
+        loop {
+            let rows = cx.store.back(before, 1_000, Some(organization.bytes())).await?;
+            let Some(oldest) = rows.last() else { return Ok(false) };
+            before = oldest.row.seq;
+            if rows.iter().any(|row| row.row.envelope.windows(id.len()).any(|part| part == id.as_bytes())) {
+                return Ok(true);
+            }
+        }
+    }
+}
+
 #[async_trait]
 impl Operation for EraseUser {
     type Seen = ();
@@ -90,6 +106,9 @@ impl Operation for EraseUser {
         if let Some(member) = &member {
             words.extend(member.email.clone());
             DeleteUser { id: self.id, organization: Some(organization) }.apply(cx, &(), batch).await?;
+        } else if !self.was_here(cx, organization).await? {
+            // Whom only another organization knows does not exist here.
+            return Err(Error::new(&codes::NOT_FOUND));
         }
         batch.put(&Erasure::begin(organization, self.id, ids, words, subjects));
         batch.log(cx.event(EventKind::UserErased).within(organization).about("user", self.id));

@@ -190,6 +190,11 @@ async fn an_erasure_goes_on_after_a_restart_and_can_be_asked_for_of_somebody_who
     let verified = authd.operate("audit.verify", json!({})).await;
     assert_eq!(verified["ok"], true);
     assert!(verified["erased"].as_u64().unwrap() >= 402, "{verified}");
+    // Another organization knows nobody of that id, and hears nothing.
+    let other = authd.operate("organization.create", json!({"name": "Other"})).await;
+    let cx = authd.app.context(Caller::Operator { uid: 0 }, Origin::internal(authd.env()));
+    let elsewhere = json!({"id": ada, "organization": other["id"]});
+    assert_eq!(authd.app.perform(&cx, "user.erase", elsewhere).await.unwrap_err().code(), "not_found");
     // Asked for again, there is nothing more to do.
     authd.operate("user.erase", json!({"id": ada, "organization": acme})).await;
     finish(&authd).await;
