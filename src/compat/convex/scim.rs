@@ -25,11 +25,11 @@ pub(super) async fn set(call: &Call<'_>, mut given: Arguments) -> Result<Value> 
             Some(_) => return Err(wrong(name, "is an object")),
         }
     }
-    for name in ["deprovisionMode", "newToken"] {
-        if let Some(value) = given.any(name) {
-            fields.insert(name.to_owned(), value);
-        }
+    if let Some(mode) = given.any("deprovisionMode") {
+        fields.insert("deprovisionMode".to_owned(), mode);
     }
+    // The answer of this function has a token in any case; those from before stay good.
+    fields.insert("newToken".to_owned(), given.any("newToken").unwrap_or(Value::Bool(true)));
     given.end()?;
     call.perform("scim.set", Value::Object(fields)).await
 }

@@ -159,6 +159,8 @@ pub(super) async fn enforce(call: &Call, mut body: Body) -> Result<Value> {
     body.end()?;
     let mut fields = Map::new();
     fields.insert("enforce".to_owned(), enforce.into());
+    // The SDK knows one switch for all connections.
+    fields.insert("overrideConnections".to_owned(), true.into());
     if let Some(roles) = exempt {
         fields.insert("exemptRoles".to_owned(), json!(roles));
     }
