@@ -213,7 +213,8 @@ async fn a_connection_is_a_draft_that_shows_everything_but_its_secret() {
         json!({"connectionId": id, "status": "draft", "ready": false, "domainCount": 1,
                "protocols": {"oidc": {"configured": true, "ready": true, "clientId": "authd", "issuer": "https://idp.test"},
                              "ldap": {"configured": false, "ready": false, "url": null, "base": null},
-                             "saml": {"configured": false, "ready": false, "entityId": null, "idpEntityId": null},
+                             "saml": {"configured": false, "ready": false, "entityId": null, "idpEntityId": null,
+                                      "certificates": [], "pendingCertificates": []},
                              "scim": {"configured": false, "ready": false, "deprovisionMode": "soft",
                                       "basePath": format!("/connections/{id}/scim/v2")}}})
     );
@@ -411,6 +412,8 @@ fn everything(id: ConnectionId) -> Vec<(&'static str, Value)> {
         ("connection.set_saml", json!({"id": id, "idpEntityId": "https://idp.test"})),
         ("connection.get_saml", this.clone()),
         ("connection.refresh_saml", this.clone()),
+        ("connection.approve_saml", json!({"id": id, "certificates": ["00"]})),
+        ("connection.rotate_saml_key", json!({"id": id, "step": "retire"})),
         ("connection.activate", this.clone()),
         ("connection.disable", this.clone()),
         ("connection.validate", this.clone()),

@@ -303,12 +303,14 @@ const PLACES: &[(&str, &str)] = &[
     ("connection/record.rs", "connection"),
     ("connection/saml/config.rs", "connection"),
     ("connection/saml/look.rs", "connection"),
+    ("connection/saml/service.rs", "connection"),
     ("connection/settings.rs", "connection"),
     ("provider/refresh.rs", "refresh_family"),
     ("signin/attempt.rs", "attempt"),
     ("signin/ticket.rs", "with the browser, for an hour; the older key opens it while the process lives"),
     ("token/signing_key.rs", "signing_key"),
     ("webhook/endpoint.rs", "webhook_endpoint"),
+    ("webhook/inbound/endpoint.rs", "webhook_inbound"),
     ("webhook/secret.rs", "webhook_endpoint"),
 ];
 
