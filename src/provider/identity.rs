@@ -21,8 +21,8 @@ use crate::token::{
     Accepted, IssuerKeys, Keyring, TokenGrant, TrustedIssuer, identity_of, profile_of, verify_api, verify_trusted,
 };
 
-/// How often a person is looked at again when somebody else was quicker.
-const RETRIES: usize = 3;
+/// How often a person is looked at again when somebody else was quicker: each time one request of those at work is done.
+const RETRIES: usize = 32;
 /// Why a person cannot have the address that a token says. They are kept without it then.
 const OF_THE_ADDRESS: &[&crate::error::Code] =
     &[&codes::EMAIL_NOT_VERIFIED, &codes::EMAIL_DOMAIN_NOT_OWNED, &codes::EMAIL_CONFLICT, &codes::PROFILE_INVALID];
