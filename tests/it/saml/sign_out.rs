@@ -146,6 +146,9 @@ async fn saml_34_an_answer_to_our_order_is_checked_like_everything_else() {
     let mut browser = scene.authd.browser();
     scene.sign_in(&mut browser, "ada@corp.example").await;
     let id = leave(&scene, &mut browser).await;
+    // The provider's clock stands, so who signs in does it now.
+    scene.sign_in(&mut browser, "ada@corp.example").await;
+    let unanswered = leave(&scene, &mut browser).await;
     let stranger = Key::rsa();
     let bad = StatusCode::BAD_REQUEST;
     let (xml, name) = answer(&scene, &id);
@@ -174,10 +177,8 @@ async fn saml_34_an_answer_to_our_order_is_checked_like_everything_else() {
     assert_eq!(by_redirect(&scene, &xml, &scene.idp.key).await.status, StatusCode::OK);
     scene.rejects(bad, "saml_in_response_to", by_redirect(&scene, &xml, &scene.idp.key)).await;
 
-    scene.sign_in(&mut browser, "ada@corp.example").await;
-    let id = leave(&scene, &mut browser).await;
     scene.authd.env().advance(Duration::from_secs(601));
-    let (late, _) = answer(&scene, &id);
+    let (late, _) = answer(&scene, &unanswered);
     scene.rejects(bad, "saml_in_response_to", by_redirect(&scene, &late, &scene.idp.key)).await;
 }
 
