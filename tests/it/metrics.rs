@@ -21,6 +21,9 @@ use tower::ServiceExt as _;
 use crate::signin::Scene;
 use crate::world::authd::Authd;
 
+/// Names and values.
+type Labels = Vec<(String, String)>;
+
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
 struct Answer {
@@ -64,7 +67,7 @@ async fn page(router: &Router) -> Page {
 struct Page {
     /// Name and type.
     families: BTreeMap<String, String>,
-    samples: BTreeMap<(String, Vec<(String, String)>), f64>,
+    samples: BTreeMap<(String, Labels), f64>,
 }
 
 fn is_name(text: &str) -> bool {
@@ -118,7 +121,7 @@ impl Page {
     /// Buckets grow, the last is +Inf, and it is the count.
     fn histograms(&self) {
         for name in self.families.iter().filter(|(_, kind)| *kind == "histogram").map(|(name, _)| name) {
-            let mut buckets: BTreeMap<Vec<(String, String)>, Vec<(f64, f64)>> = BTreeMap::new();
+            let mut buckets: BTreeMap<Labels, Vec<(f64, f64)>> = BTreeMap::new();
             for ((sample, labels), value) in &self.samples {
                 if *sample == format!("{name}_bucket") {
                     let bound = &labels.iter().find(|(label, _)| label == "le").unwrap().1;
@@ -147,7 +150,7 @@ impl Page {
 }
 
 /// `a="b",c="d"`, with escapes.
-fn labels(text: &str) -> Vec<(String, String)> {
+fn labels(text: &str) -> Labels {
     let mut found = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {

@@ -6,7 +6,7 @@ mod reference;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use axum::http::{Method, Request, StatusCode, header};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -17,7 +17,6 @@ use authd::http::Peer;
 #[derive(Debug)]
 pub struct Told {
     pub status: StatusCode,
-    pub headers: HeaderMap,
     pub body: Value,
 }
 
@@ -39,7 +38,7 @@ pub async fn send(router: &Router, method: Method, path: &str, bearer: Option<&s
     let (parts, body) = router.clone().oneshot(request).await.unwrap().into_parts();
     let bytes = axum::body::to_bytes(body, 4 << 20).await.unwrap();
     let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-    Told { status: parts.status, headers: parts.headers, body }
+    Told { status: parts.status, body }
 }
 
 /// An organization of that name.

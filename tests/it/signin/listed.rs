@@ -68,7 +68,7 @@ async fn everything_that_ends_one_day_is_listed_with_the_days_that_are_left_and_
 
     assert_eq!(items(&list(json!({"days": 30})).await).len(), 1);
     let own = list(json!({"organization": scene.organization})).await;
-    assert!(items(&own).iter().all(|item| item["organization"] == scene.organization.to_string()), "{own:#}");
+    assert!(items(&own).iter().all(|item| item["organization"] == scene.organization), "{own:#}");
 
     scene.authd.env().advance(day * 15);
     assert_eq!(text(&of(&list(json!({})).await, "soon").unwrap(), "urgency"), "urgent");

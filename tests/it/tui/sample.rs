@@ -60,7 +60,7 @@ pub fn event(seq: usize) -> Value {
     let connection = || json!([{"kind": "user", "id": user}]);
     match seq % 7 {
         0 => base("session.signed_in", "success", ("session", id("ses", seq)), connection()),
-        1 | 2 | 3 => base("connection.login.succeeded", "success", ("connection", OKTA.into()), connection()),
+        1..=3 => base("connection.login.succeeded", "success", ("connection", OKTA.into()), connection()),
         4 => {
             let mut event = base("connection.login.failed", "failure", ("connection", ADFS.into()), json!([]));
             event["errorCode"] = if seq.is_multiple_of(2) { "token_audience" } else { "nonce_mismatch" }.into();

@@ -254,8 +254,7 @@ async fn wh_02_a_message_is_believed_for_its_signature_and_its_time_alone() {
     // At the edges, and among signatures that are none of ours, it is good.
     for off in [300, -300, 0] {
         let mut sent = service.sign(family(), &message_id(), now + off, &body);
-        let mut list =
-            vec![sent.header("signature"), "v1a,AAAA".to_owned(), format!("v1,{}", STANDARD.encode([7; 32]))];
+        let mut list = [sent.header("signature"), "v1a,AAAA".to_owned(), format!("v1,{}", STANDARD.encode([7; 32]))];
         list.shuffle(&mut rand::rng());
         sent.set("signature", list.join(" "));
         assert_eq!(service.send(&sent).await.0, StatusCode::OK, "{off}");
