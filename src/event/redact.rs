@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 /// What stands in its place.
 const GONE: &str = "[redacted]";
 /// How every secret begins that authd makes, and the letters that follow at least.
-const OURS: &[&str] = &["ak_", "rt_", "cs_", "ac_", "dc_", "scim_", "scat_", "sim_", "whsec_"];
+const OURS: &[&str] = &["ak_", "rt_", "cs_", "ac_", "dc_", "bg_", "scim_", "scat_", "sim_", "whsec_"];
 const LETTERS: usize = 32;
 /// No JWT is shorter.
 const JWT: usize = 24;
@@ -98,7 +98,7 @@ fn is_secret(word: &str) -> bool {
     });
     let token = |part: &str| part.starts_with("eyJ") && part.split('.').count() >= 3 && part.len() >= JWT;
     // The base64 of XML that begins as a SAML response does.
-    ours || word.split('=').any(token) || word.starts_with("PHNhbWw") || word.starts_with("PD94bWw")
+    ours || word.split(['=', '/']).any(token) || word.starts_with("PHNhbWw") || word.starts_with("PD94bWw")
 }
 
 #[cfg(test)]

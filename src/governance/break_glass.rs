@@ -126,9 +126,8 @@ impl BreakGlass {
         if now >= link.expires_at || link.created_at.is_ahead_of(now) {
             return refused(Some(link), "expired");
         }
-        // Captured before the person's standing is read: what ends from here on is dead at the first use.
-        let under =
-            Epochs::capture(store, &[Scope::Organization(link.organization), Scope::BreakGlass(link.id)]).await?;
+        // Those of the link, and no fresh ones: what ends from here to the commit has ended the session, too.
+        let under = link.epochs.clone().and(store, &[Scope::BreakGlass(link.id)]).await?;
         if !link.epochs.hold(store).await? {
             return refused(Some(link), "ended");
         }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::http::Door;
 use crate::access::throttle::{self, Rule};
 use crate::access::{Caller, Context, refusal};
-use crate::directory::{Identity, IdentitySource, PersonProposal, Profile, provision_person, weigh};
+use crate::directory::{Identity, IdentitySource, Membership, PersonProposal, Profile, provision_person, weigh};
 use crate::error::{Error, Kind, Result, codes};
 use crate::event::EventKind;
 use crate::governance::{admitted, admitted_stranger, facts_of_issuer, obeys};
@@ -210,6 +210,12 @@ fn outside(error: Error) -> Error {
     }
 }
 
+/// An address that is not kept says all the same of whose domain they are. Errors: `sso_required`.
+async fn obeys_as_said(cx: &Context, member: &Membership, profile: &Profile) -> Result<()> {
+    let email = member.email.clone().or_else(|| profile.email.clone());
+    obeys(&cx.store, &Membership { email, ..member.clone() }, Via::Token).await
+}
+
 /// Takes what the token says through the pipeline; what changes is in the batch.
 async fn kept(
     cx: &Context,
@@ -235,12 +241,12 @@ async fn kept(
         };
         match planned {
             Ok(plan) if plan.changes_nothing() => {
-                obeys(&cx.store, &plan.after, Via::Token).await?;
+                obeys_as_said(cx, &plan.after, profile).await?;
                 return Ok(plan.after.user);
             }
             Ok(_) => {
                 let provisioned = provision_person(cx, proposal, &facts, batch).await?;
-                obeys(&cx.store, &provisioned.membership, Via::Token).await?;
+                obeys_as_said(cx, &provisioned.membership, profile).await?;
                 return Ok(provisioned.membership.user);
             }
             Err(error) if OF_THE_ADDRESS.iter().any(|code| error.is(code)) => last = Some(error),

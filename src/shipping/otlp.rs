@@ -80,9 +80,18 @@ impl Target for Otlp {
                         // The specification forbids to send them again: the collector has decided.
                         tracing::warn!(rejected, "the collector of OpenTelemetry does not keep some events");
                     }
+                    if count < events.len() {
+                        // It was too much once; a little more may go again.
+                        self.most.store((count * 2).min(events.len()), Ordering::Relaxed);
+                    }
                     return Ok(count);
                 }
                 413 if count > 1 => self.most.store(count / 2, Ordering::Relaxed),
+                413 => {
+                    // One that is too long for the collector stops neither those behind it nor the log's own retention.
+                    tracing::error!(event = ?piece.first().map(|event| event.seq), "the collector takes no event of this size");
+                    return Ok(count);
+                }
                 // Also what the specification would drop: a wrong path or a wrong token must not cost the log.
                 status => {
                     let why = format!("the collector answered {status}");

@@ -1,5 +1,6 @@
 //! What an upstream provider has said and may not be used a second time (SAML assertions).
 
+use super::attempt::LIFETIME;
 use crate::connection::protocol::Once;
 use crate::crypto::sha256;
 use crate::env::Timestamp;
@@ -8,7 +9,7 @@ use crate::id::ConnectionId;
 use crate::store::{Key, Life, Record, Store};
 
 /// An assertion that somebody signed in by. It is written by the commit that opens the session, and kept until the
-/// assertion would be refused anyway.
+/// assertion would be refused anyway, and every attempt that carries it has ended.
 #[derive(Clone, Debug, minicbor::Encode, minicbor::Decode)]
 pub struct UsedAssertion {
     #[cbor(n(0), with = "minicbor::bytes")]
@@ -32,7 +33,7 @@ impl UsedAssertion {
     /// Of a connection: another's may have the same name.
     pub fn of(connection: ConnectionId, once: &Once) -> Self {
         let digest = sha256(&[b"authd used assertion", &connection.bytes(), once.id.as_bytes()]).to_vec();
-        Self { digest, until: once.until }
+        Self { digest, until: once.until + LIFETIME }
     }
 
     /// Whether somebody has signed in by it.

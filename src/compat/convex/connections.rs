@@ -47,6 +47,7 @@ pub(super) async fn create(call: &Call<'_>, mut given: Arguments) -> Result<Valu
     if status == Some("disabled") {
         return Err(wrong("status", "is `draft` or `active` for a new connection"));
     }
+    let active = (status == Some("active")).then_some(true);
     let name = name.or_else(|| slug.clone()).or_else(|| domain.clone()).unwrap_or_else(|| protocol.to_uppercase());
     let made = call
         .perform(
@@ -57,7 +58,9 @@ pub(super) async fn create(call: &Call<'_>, mut given: Arguments) -> Result<Valu
                 ("name", name.into()),
                 ("slug", json!(slug)),
                 ("domains", json!(domain.map(|domain| [domain]))),
-                ("activate", (status == Some("active")).then_some(true).into()),
+                ("activate", active.into()),
+                // What it needs is set by the next calls; until then nobody can sign in through it.
+                ("unconfigured", active.into()),
             ]),
         )
         .await?;

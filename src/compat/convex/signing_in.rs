@@ -13,7 +13,10 @@ const NO_MATCH: &str = "No group connection matched the provided input.";
 
 /// What the arguments mean, and where the sign-in shall end.
 async fn find(call: &Call<'_>, mut given: Arguments) -> Result<(Discovered, Option<String>, Option<String>)> {
-    let connection: Option<ConnectionId> = given.maybe_id(&["connectionId"])?;
+    // What is no id of a connection matches none.
+    let connection = given.maybe_text("connectionId")?;
+    let connection = connection.map(|id| id.parse::<ConnectionId>().map_err(|_| Error::new(&codes::NO_CONNECTION)));
+    let connection = connection.transpose()?;
     let email = given.maybe_text("email")?;
     let domain = given.maybe_text("domain")?;
     let to = given.maybe_text("redirectTo")?;

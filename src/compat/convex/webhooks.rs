@@ -68,9 +68,6 @@ pub(super) async fn list(call: &Call<'_>, mut given: Arguments) -> Result<Value>
     let group: Option<OrganizationId> = given.maybe_id(&["groupId"])?;
     let wish = PageWish::maybe(&mut given)?;
     given.end()?;
-    if let Some(id) = connection {
-        call.perform("connection.get", json!({"id": id})).await?;
-    }
     if wish.as_ref().is_some_and(|wish| wish.over) {
         return Ok(PageWish::page(Vec::new(), None));
     }
@@ -103,7 +100,6 @@ pub(super) async fn deliveries(call: &Call<'_>, mut given: Arguments) -> Result<
     let endpoints: Vec<String> = match (one, connection) {
         (Some(id), _) => vec![id.to_string()],
         (None, Some(connection)) => {
-            call.perform("connection.get", json!({"id": connection})).await?;
             let page = call.perform("webhook.list", json!({"connection": connection, "limit": 1_000})).await?;
             items(page).iter().map(|view| text(view, "id").to_owned()).collect()
         }

@@ -43,7 +43,8 @@ pub(super) async fn test(call: &Call, id: ConnectionId) -> Result<(StatusCode, V
         }
         "saml" => {
             // The browser reaches the provider, not authd: that authd does not is told, and is no failure.
-            let reach = told("idp_sso_url").unwrap_or_default();
+            let reach: Vec<&str> = ["idp_metadata_reachable", "idp_sso_url"].into_iter().filter_map(told).collect();
+            let reach = reach.join(" ");
             let more = json!({"idpEntityId": shown["idpEntityId"], "idpSsoUrl": shown["idpSsoUrl"]});
             (
                 format!("The configuration is complete, and its certificates can be used. {reach}")

@@ -152,6 +152,9 @@ pub struct CreateConnection {
     /// Switch it on even if the provider does not answer now.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unreached: bool,
+    /// Switch it on before it is configured: nobody can sign in through it until it is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unconfigured: bool,
     /// The whole OpenID Connect configuration, where the fields above are not enough. Those win over it.
     #[serde(default, alias = "config", skip_serializing_if = "Option::is_none")]
     pub oidc: Option<OidcSettings>,
@@ -346,14 +349,14 @@ impl Operation for CreateConnection {
             entity_id_is_free(cx, &connection).await?;
             found = Found::look(cx, config, false).await?;
             connection = self.draft(cx, organization, &found).await?.0;
-            if self.activate && found.unreachable {
+            if self.activate && !self.unconfigured && found.unreachable {
                 must_answer(Looked::Unreachable)?;
             }
         }
-        if self.activate {
+        if self.activate && !self.unconfigured {
             settings::complete(&connection)?;
         }
-        let must = self.activate && !self.unreached;
+        let must = self.activate && !self.unreached && !self.unconfigured;
         let looked = look_through(cx, &connection, must).await?;
         if must {
             must_answer(looked)?;

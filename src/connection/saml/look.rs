@@ -4,7 +4,7 @@ use axum::http::header;
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::config::Config;
+use super::config::{Config, Pinned};
 use super::metadata::IdpMetadata;
 use super::service::{OwnKey, key_place};
 use super::sp_key::SpKey;
@@ -16,11 +16,28 @@ use crate::id::ConnectionId;
 /// What was found.
 #[derive(Default)]
 pub struct Found {
-    /// The metadata, and the address it was read from.
-    metadata: Option<(String, IdpMetadata)>,
+    metadata: Option<(Wanted, IdpMetadata)>,
     key: Option<NewKey>,
     /// The address of the metadata did not answer.
     pub unreachable: bool,
+}
+
+/// What metadata was read for: where from, whose, and by whom it has to be signed.
+#[derive(Debug, PartialEq, Eq)]
+struct Wanted {
+    address: Option<String>,
+    entity_id: Option<String>,
+    signers: Vec<Pinned>,
+}
+
+impl Wanted {
+    fn by(config: &Config) -> Self {
+        Self {
+            address: config.metadata_url.clone(),
+            entity_id: config.idp_entity_id.clone(),
+            signers: config.metadata_signers.clone(),
+        }
+    }
 }
 
 struct NewKey {
@@ -41,7 +58,7 @@ impl Found {
         let mut found = Self::default();
         if let Some(url) = config.metadata_url.as_ref().filter(|_| anew || config.idp.is_none()) {
             match fetch(cx, config, url).await {
-                Ok(metadata) => found.metadata = Some((url.clone(), metadata)),
+                Ok(metadata) => found.metadata = Some((Wanted::by(config), metadata)),
                 Err(error) if error.is(&codes::UPSTREAM_UNAVAILABLE) => found.unreachable = true,
                 Err(error) if error.kind() == Kind::Upstream => {
                     return Err(Error::new(&codes::METADATA_INVALID).because(error));
@@ -85,8 +102,8 @@ impl Found {
 
     /// Adds what was found to a configuration that still asks for it.
     pub(super) fn apply(&self, cx: &Context, connection: ConnectionId, config: &mut Config) -> Result<()> {
-        if let Some((from, metadata)) = &self.metadata
-            && config.metadata_url.as_ref() == Some(from)
+        if let Some((wanted, metadata)) = &self.metadata
+            && *wanted == Wanted::by(config)
         {
             config.learn(metadata, cx.env.now())?;
         }

@@ -161,7 +161,7 @@ impl Entity<'_> {
                 .help("Fetch it again from the identity provider; compare the clocks of both machines."));
         }
         let each = |local: &'static str| roles.iter().flat_map(move |role| role.all(METADATA, local));
-        let endpoints = |local| each(local).filter_map(endpoint).collect::<Vec<Endpoint>>();
+        let endpoints = |local| each(local).filter_map(endpoint).take(MOST_ADDRESSES).collect::<Vec<Endpoint>>();
         let sso = endpoints("SingleSignOnService");
         if sso.is_empty() {
             return Err(unusable("The identity provider has no sign-in address for HTTP-Redirect or HTTP-POST."));
@@ -196,12 +196,20 @@ fn certificates(descriptor: Node<'_>) -> Vec<Certificate> {
     texts.filter_map(|text| Certificate::from_text(&text)).collect()
 }
 
+/// Each of them is tried for every message that anybody sends.
+const MOST_CERTIFICATES: usize = 16;
+/// Of one kind.
+const MOST_ADDRESSES: usize = 32;
+
 /// Without repetitions. One that is too weak is kept for people to see, but cannot be the only one.
 fn usable(all: Vec<Certificate>) -> Result<Vec<Certificate>> {
     let mut certificates: Vec<Certificate> = Vec::new();
     for certificate in all {
         if !certificates.iter().any(|known| known.der == certificate.der) {
             certificates.push(certificate);
+        }
+        if certificates.len() > MOST_CERTIFICATES {
+            return Err(unusable("The identity provider has too many signing certificates."));
         }
     }
     if certificates.iter().any(|certificate| certificate.usable) {

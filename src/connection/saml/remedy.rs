@@ -211,11 +211,16 @@ fn certificate(fault: &mut SamlFault, held: &mut Held, config: &Config, standing
     let carried: Vec<Vec<u8>> = usable.map(|certificate| certificate.der.clone()).filter(strange).collect();
     let thumbprint = carried.first().map(|der| super::thumbprint(der)).unwrap_or_default();
     let pinned = std::mem::replace(&mut held.certificates, carried);
-    let holds = !held.certificates.is_empty()
-        && match read(standing.message, &held.expect(standing.asked, None), &mut Checks::new()) {
-            Ok(_) => true,
-            Err(error) => !error.is(&codes::SAML_SIGNATURE_INVALID),
-        };
+    // Nobody vouches for such a key, so nothing is opened on its word from here on (SAML-30).
+    let own = std::mem::take(&mut held.decryption);
+    let outcome = (!held.certificates.is_empty())
+        .then(|| read(standing.message, &held.expect(standing.asked, None), &mut Checks::new()));
+    let sealed = matches!(&outcome, Some(Err(error)) if error.is(&codes::SAML_DECRYPT));
+    let holds = match &outcome {
+        None => false,
+        Some(Ok(_)) => true,
+        Some(Err(error)) => !error.is(&codes::SAML_SIGNATURE_INVALID),
+    };
     if holds {
         fault.value = Some(thumbprint);
         let (setting, how) = match &config.metadata_url {
@@ -230,9 +235,9 @@ fn certificate(fault: &mut SamlFault, held: &mut Held, config: &Config, standing
             "It is signed with a certificate that the connection does not have. Compare its thumbprint with the one that the \
              provider's administrator names to you; if it is theirs, {how}. Anybody can put a certificate into a message."
         );
-        return Mended::Yes;
+        return if sealed { Mended::No } else { Mended::Yes };
     }
-    held.certificates = pinned;
+    (held.certificates, held.decryption) = (pinned, own);
     fault.help = if standing.outside.spread {
         "It was changed after it was signed. Tools that show XML with line breaks do that: paste the value of `SAMLResponse` as it \
          was posted."

@@ -98,7 +98,8 @@ pub(super) async fn test(cx: &Context, connection: ConnectionId, config: &Config
             Ok(_) => None,
             Err(error) => Some(sentence(error)),
         };
-        findings.add("idp_metadata_reachable", message.is_none(), message);
+        // That it does not answer now is told; a browser may reach what authd does not.
+        findings.add("idp_metadata_reachable", found.is_ok(), message);
     }
     if let Some(idp) = &config.idp {
         findings.add("idp_entity_id", true, Some(idp.entity_id.clone()));

@@ -263,7 +263,12 @@ impl SamlSettings {
 impl SamlMetadataSettings {
     fn apply(self, cx: &Context, config: &mut Config) -> Result<()> {
         if let Some(text) = &self.signing_certificate {
-            config.metadata_signers = pinned(text)?;
+            let signers = pinned(text)?;
+            if signers != config.metadata_signers && config.metadata_url.is_some() {
+                // What was learnt without that signature says nothing under it.
+                config.idp = None;
+            }
+            config.metadata_signers = signers;
         }
         config.approve = self.require_approval.or(config.approve);
         let full = |text: &Option<String>| text.as_deref().is_some_and(|text| !text.trim().is_empty());

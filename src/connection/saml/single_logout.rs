@@ -41,6 +41,7 @@ impl Saml {
         asked: Option<&str>,
         checks: &mut Checks,
     ) -> Result<LogoutMessage> {
+        self.config.holds(cx.env.now())?;
         let idp = self.config.provider()?;
         let expect = LogoutExpect {
             idp_entity_id: &idp.entity_id,

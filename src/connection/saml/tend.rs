@@ -23,7 +23,7 @@ use crate::env::Timestamp;
 use crate::error::{Result, codes};
 use crate::event::{Event, EventKind};
 use crate::id::ConnectionId;
-use crate::store::{Batch, Key, Life, Query, Record, Store, Stored};
+use crate::store::{Batch, Key, Life, Query, Record, Refused, Store, Stored};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -233,7 +233,7 @@ fn learnt(cx: &Context, id: ConnectionId, config: &mut Config, look: &Result<Fou
 
 /// Looks after one connection: reads its metadata if `anew`, and tells what ends. True when the connection is another.
 async fn tend(cx: &Context, connection: &Connection, anew: bool) -> Result<bool> {
-    let look = match &connection.saml {
+    let mut look = match &connection.saml {
         Some(config) if anew => Some(Found::look(cx, config, true).await),
         _ => None,
     };
@@ -247,6 +247,8 @@ async fn tend(cx: &Context, connection: &Connection, anew: bool) -> Result<bool>
         match cx.store.commit(batch).await {
             Ok(_) => return Ok(changed),
             Err(refused) if refused.is_race() && tries < RETRIES => tries += 1,
+            // Another connection is to this provider already: told once, and tried again less and less often.
+            Err(refused @ Refused::Taken { .. }) if matches!(look, Some(Ok(_))) => look = Some(Err(refused.into())),
             Err(refused) => return Err(refused.into()),
         }
     }

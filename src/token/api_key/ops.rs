@@ -123,6 +123,14 @@ impl Operation for CreateApiKey {
         }
         let grants = self.grants(cx)?;
         let epochs = match self.user {
+            // It would outlive its person, and obey nothing that is demanded of them.
+            None if matches!(cx.caller, Caller::ApiKey { user: Some(_), .. }) => {
+                return Err(Error::says(
+                    &codes::GRANT_EXCEEDS_CALLER,
+                    "A person's key makes no key of the organization.",
+                )
+                .help("The person makes it, signed in; or a key of the organization does."));
+            }
             None => {
                 Organization::load(&cx.store, organization).await?;
                 Epochs::default()

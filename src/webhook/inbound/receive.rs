@@ -95,13 +95,14 @@ pub async fn check(cx: &Context, id: &str, headers: &HeaderMap, body: &[u8]) -> 
 async fn unsigned(cx: &Context, endpoint: &Inbound) -> Error {
     let tell = async {
         let mut batch = Batch::new();
-        let throttled = throttle::check(cx, Rule::Bearer, throttle::address(cx)).await;
+        // Above the limit nothing is written: a stranger does not keep the disk busy.
+        throttle::check(cx, Rule::Bearer, throttle::address(cx)).await?;
         throttle::count(cx, Rule::Bearer, throttle::address(cx), &mut batch).await?;
         let event = cx.event(EventKind::InboundRefused).within(endpoint.organization);
         let event = event.about("webhook_inbound", endpoint.id).failed(codes::WEBHOOK_SIGNATURE.name);
         refusal::tell(cx, event, &mut batch).await?;
         cx.store.commit(batch).await?;
-        throttled
+        Ok(())
     };
     match tell.await {
         Ok(()) => Error::new(&codes::WEBHOOK_SIGNATURE),
