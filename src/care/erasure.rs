@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::access::{Caller, Context, World};
+use crate::connection::saml::NamedSession;
 use crate::error::Result;
 use crate::event::{Event, EventKind, Origin};
 use crate::id::{OrganizationId, UserId};
@@ -237,6 +238,10 @@ async fn sessions(cx: &Context, erasure: &Erasure, batch: &mut Batch) -> Result<
     for session in cx.store.page::<Session>(query).await?.items {
         let bare = Session { email: None, ip: None, user_agent: None, upstream_subject: None, ..session.value.clone() };
         batch.update(&bare, session.revision);
+        let named = NamedSession::key_of(session.id);
+        if let Some(found) = cx.store.get::<NamedSession>(named.clone()).await? {
+            batch.delete::<NamedSession>(named, found.revision);
+        }
     }
     Ok(())
 }

@@ -106,6 +106,11 @@ impl Record for NamedSession {
 }
 
 impl NamedSession {
+    /// Where it stands.
+    pub fn key_of(session: SessionId) -> Key {
+        Key::from_bytes(session.bytes())
+    }
+
     /// How that session is named; nothing for one that did not come through SAML.
     pub async fn load(store: &Store, session: SessionId) -> Result<Option<Named>> {
         let found = store.get::<Self>(Key::from_bytes(session.bytes())).await?;

@@ -24,6 +24,13 @@ pub(super) async fn exchange(
     let presented = parameters
         .get("refresh_token")
         .ok_or_else(|| Error::says(&codes::INVALID_REQUEST, "The parameter `refresh_token` is missing."))?;
+    // A scope that is refused must not turn the token: its successor would reach nobody.
+    if let Some((family, generation)) = refresh::known(cx, presented).await?
+        && family.app == app.id
+        && family.takes(cx, generation).await?
+    {
+        narrowed(&family.scope, parameters.get("scope"))?;
+    }
     let Turn { family, member, successor, rotated } = refresh::turn(cx, app, presented, batch).await?;
     let scope = narrowed(&family.scope, parameters.get("scope"))?;
     let who = Arrived { organization: family.organization, user: family.user, session: family.session };
