@@ -301,7 +301,6 @@ const PLACES: &[(&str, &str)] = &[
     ("connection/oidc/config.rs", "connection"),
     ("connection/protocol.rs", "attempt"),
     ("connection/record.rs", "connection"),
-    ("connection/saml/config.rs", "connection"),
     ("connection/saml/look.rs", "connection"),
     ("connection/saml/service.rs", "connection"),
     ("connection/settings.rs", "connection"),
