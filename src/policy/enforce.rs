@@ -255,3 +255,6 @@ mod tests {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

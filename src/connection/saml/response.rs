@@ -175,7 +175,7 @@ fn decrypted(
     let tree = Tree::parse(&text, &MESSAGE, checks).map_err(|_| decrypt::failed())?;
     let inside = screen::screen(&tree, Kind::Decrypted, &allowed(expect.algorithms), checks)?;
     from_provider(text_of(inside.root, ASSERTION, "Issuer", checks)?.as_deref(), expect, checks)?;
-    let Some(signature) = &inside.assertion_signature else {
+    let Some(signature) = &inside.root_signature else {
         if expect.want.assertion_signed || !response_signed {
             return Err(unsigned("signature_assertion", checks));
         }

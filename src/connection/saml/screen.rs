@@ -112,10 +112,10 @@ pub(super) fn screen<'t>(
         let Some(found) = node.one(DSIG, "Signature", checks)? else { return Ok(None) };
         self::signature(found, node, algorithms, checks).map(Some)
     };
-    let (root_signature, assertion_signature) = match kind {
-        Kind::Decrypted => (None, signature(root, checks)?),
-        _ => (signature(root, checks)?, assertion.map_or(Ok(None), |node| signature(node, checks))?),
-    };
+    let root_signature = signature(root, checks)?;
+    // A decrypted assertion is the root itself: what it is signed with is looked at once.
+    let within = assertion.filter(|node| node.id != root.id);
+    let assertion_signature = within.map_or(Ok(None), |node| signature(node, checks))?;
     Ok(Screened { root, root_signature, assertion, assertion_signature, encrypted })
 }
 

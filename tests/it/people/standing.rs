@@ -77,6 +77,27 @@ async fn scim_08_only_who_ended_an_access_gives_it_back() {
 }
 
 #[tokio::test]
+async fn an_ending_and_a_return_are_each_told_once() {
+    let own = Tenant::new().await;
+    let ada = own.propose(own.scim("ada")).await.unwrap().membership.user;
+    own.group(own.group_of("crew", Members::Set(vec![ada]))).await.unwrap();
+    let word = |active| PersonProposal { active, ..own.scim_about(ada) };
+    let gone = || PersonProposal { gone: true, ..own.scim_about(ada) };
+    for (proposal, kind) in [
+        (word(Some(false)), EventKind::UserDeprovisioned),
+        (word(Some(true)), EventKind::UserReactivated),
+        (word(Some(false)), EventKind::UserDeprovisioned),
+        // Their place in the group is all that is left to end.
+        (gone(), EventKind::UserUpdated),
+    ] {
+        let before = own.events().await.len();
+        own.propose(proposal).await.unwrap();
+        let told: Vec<_> = own.events().await.split_off(before).into_iter().map(|event| event.kind).collect();
+        assert_eq!(told, [kind]);
+    }
+}
+
+#[tokio::test]
 async fn signing_in_revives_nobody_however_they_left() {
     for end in ["user.suspend", "member.remove", "scim"] {
         let own = Tenant::new().await;

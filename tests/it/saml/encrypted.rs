@@ -55,7 +55,18 @@ fn saml_30_what_is_decrypted_passes_the_whole_screen() {
     let assertion = crate::world::saml::cut(&genuine.xml(), "Assertion");
     let with_namespace = if assertion.contains("xmlns") { assertion } else { panic!("{assertion}") };
     let evil = with_namespace.replace(NAME, "root@own.example");
+    // Like an assertion in everything but the name space of its name.
+    let bare = crate::world::saml::cut(&idp.answer(NAME).mode(Mode::None).xml(), "Assertion");
+    let (prefix, _) = bare[1..].split_once(":Assertion").unwrap();
+    let alike = bare
+        .replacen(
+            &format!("<{prefix}:Assertion"),
+            &format!("<e:Assertion xmlns:e=\"urn:evil\" xmlns:{prefix}=\"{}\"", names::ASSERTION),
+            1,
+        )
+        .replace(&format!("</{prefix}:Assertion>"), "</e:Assertion>");
     for inside in [
+        alike,
         format!("{with_namespace}{evil}"),
         format!("{evil}{with_namespace}"),
         format!("<x>{with_namespace}</x>"),

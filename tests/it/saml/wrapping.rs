@@ -55,7 +55,7 @@ impl Pieces {
 }
 
 /// Each wrapping, with the forged part under a new ID or under the old one.
-fn each(attack: impl Fn(&Pieces, bool) -> Option<String>) {
+fn each<Variants: IntoIterator<Item = String>>(attack: impl Fn(&Pieces, bool) -> Variants) {
     let mut tried = 0;
     for key in [Key::rsa(), Key::p256()] {
         let idp = Idp::with(key);
@@ -63,10 +63,11 @@ fn each(attack: impl Fn(&Pieces, bool) -> Option<String>) {
             let pieces = Pieces::of(&idp.answer(GOOD).mode(mode));
             assert_eq!(verdict(&pieces.whole, &idp.expect()), Ok(GOOD.into()), "before the attack");
             for rename in [true, false] {
-                let Some(xml) = attack(&pieces, rename) else { continue };
-                assert!(xml.contains(EVIL), "the forged part is in it");
-                assert_eq!(verdict(&xml, &idp.expect()), Err("saml_structure"), "{mode:?} {rename}: {xml}");
-                tried += 1;
+                for xml in attack(&pieces, rename) {
+                    assert!(xml.contains(EVIL), "the forged part is in it");
+                    assert_eq!(verdict(&xml, &idp.expect()), Err("saml_structure"), "{mode:?} {rename}: {xml}");
+                    tried += 1;
+                }
             }
         }
     }
@@ -183,6 +184,45 @@ fn saml_09_a_second_place_for_either_of_them() {
             Some(pieces.whole.replacen(&pieces.assertion, &format!("{evil}{}", pieces.assertion), 1))
         });
     }
+}
+
+#[test]
+fn saml_09_nothing_that_counts_stands_where_it_does_not_count() {
+    let (saml, protocol) = ("urn:oasis:names:tc:SAML:2.0:assertion", "urn:oasis:names:tc:SAML:2.0:protocol");
+    let (dsig, xenc) = ("http://www.w3.org/2000/09/xmldsig#", "http://www.w3.org/2001/04/xmlenc#");
+    let strays = [
+        (saml, "EncryptedAssertion"),
+        (saml, "EncryptedAttribute"),
+        (protocol, "AuthnRequest"),
+        (protocol, "LogoutRequest"),
+        (protocol, "LogoutResponse"),
+        (dsig, "Signature"),
+        (dsig, "SignedInfo"),
+        (dsig, "SignatureValue"),
+        (dsig, "Object"),
+        (dsig, "Manifest"),
+        (dsig, "SignatureProperties"),
+        (xenc, "EncryptedData"),
+        (xenc, "EncryptedKey"),
+    ];
+    let stray = |namespace: &str, local: &str| format!(r#"<e:{local} xmlns:e="{namespace}">{EVIL}</e:{local}>"#);
+    each(|pieces, _| {
+        let mut variants = Vec::new();
+        for (namespace, local) in strays {
+            for place in ["Conditions", "Subject", "AuthnContext", "AttributeStatement"] {
+                let there = cut(&pieces.whole, place);
+                let with = Pieces::inside(&there, &stray(namespace, local));
+                variants.push(pieces.whole.replacen(&there, &with, 1));
+            }
+        }
+        // Where a signature or its parts would stand, of a name space that has none.
+        variants.push(Pieces::inside(&pieces.whole, &stray("urn:evil", "Signature")));
+        for local in ["SignedInfo", "SignatureValue"] {
+            let with = Pieces::inside(&pieces.signature, &stray("urn:evil", local));
+            variants.push(pieces.whole.replacen(&pieces.signature, &with, 1));
+        }
+        variants
+    });
 }
 
 #[test]
