@@ -20,7 +20,7 @@ use crate::env::{Env, Timestamp};
 use crate::error::{Error, Result, codes};
 use crate::event::{EventKind, Origin};
 use crate::session::{Scope, bump};
-use crate::store::backup::{Header, read_header, unpack};
+use crate::store::backup::{Header, Told, read_header, unpack};
 use crate::store::{Batch, Options, Query, Store};
 
 /// Organizations whose access ends in one commit.
@@ -40,6 +40,8 @@ pub struct Restore<'a> {
     pub replace: bool,
     /// Whether what was signed in then stays signed in.
     pub keep_sessions: bool,
+    /// Told how far it is.
+    pub told: Told<'a>,
     /// The world.
     pub env: Env,
 }
@@ -80,7 +82,7 @@ impl Restore<'_> {
         let lock = self.lock(&database)?;
         let (key, from_backup) = self.key(&header, passphrase)?;
         let aside = Aside::beside(&database, &self.env);
-        unpack(self.file, &aside.0, &key)?;
+        unpack(self.file, &aside.0, &key, self.told)?;
         let ended = self.settle(&aside.0, &key, &header).await?;
         if from_backup {
             keep_master_key(&self.env, data_dir, &key)?;

@@ -1,23 +1,15 @@
 //! `expiry.list`: everything that ends one day, how long it has, and what is to be done about it.
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ending::each;
+use super::ending::{End, ExpiryKind, Whose, ends};
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, Pages, Route};
-use crate::connection::domain::DomainCheck;
-use crate::connection::{Connection, Domain, ProtocolKind};
 use crate::env::Timestamp;
 use crate::error::Result;
 use crate::id::{ConnectionId, OrganizationId};
-use crate::provider;
-use crate::scim::ScimToken;
 use crate::store::Batch;
-use crate::token::{ApiKey, SigningKey, State};
-use crate::webhook::Endpoint;
 
 /// One day.
 const DAY: i64 = 24 * 3600;
@@ -39,36 +31,6 @@ pub struct ListExpiry {
     /// Only what ends within so many days.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub days: Option<u32>,
-}
-
-/// What kind of thing ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ExpiryKind {
-    /// A pinned certificate of a SAML identity provider.
-    SamlCertificate,
-    /// What is known of a SAML identity provider.
-    SamlMetadata,
-    /// authd's client secret at an upstream OpenID provider.
-    UpstreamSecret,
-    /// The password that authd reads a directory with.
-    LdapBind,
-    /// A challenge that waits for a record in DNS.
-    DomainChallenge,
-    /// A proof that has gone from DNS.
-    DomainProof,
-    /// A deleted connection, until it cannot be restored.
-    DeletedConnection,
-    /// A token of a directory.
-    ScimToken,
-    /// An API key.
-    ApiKey,
-    /// The secret before the last of an app.
-    AppSecret,
-    /// The secret before the last of a webhook endpoint.
-    WebhookSecret,
-    /// A key that authd signs tokens with.
-    SigningKey,
 }
 
 /// How urgent it is.
@@ -129,18 +91,16 @@ impl Operation for ListExpiry {
 
     async fn apply(&self, cx: &Context, (): &(), _: &mut Batch) -> Result<Self::Output> {
         let organization = cx.narrowed(self.organization);
-        let mut found = Found { cx, organization, owners: BTreeMap::new(), items: Vec::new() };
-        each::<Connection>(cx, |connection| found.connection(&connection)).await?;
-        each::<Domain>(cx, |domain| found.challenge(&domain)).await?;
-        each::<DomainCheck>(cx, |check| found.proof(&check)).await?;
-        each::<ScimToken>(cx, |token| found.scim_token(&token)).await?;
-        each::<ApiKey>(cx, |key| found.api_key(&key)).await?;
-        each::<provider::App>(cx, |app| found.app_secret(&app)).await?;
-        each::<Endpoint>(cx, |endpoint| found.webhook_secret(&endpoint)).await?;
-        let mut keys = Vec::new();
-        each::<SigningKey>(cx, |key| keys.push(key)).await?;
-        found.signing_keys(&keys);
-        let mut items = found.items;
+        let sees = |of: Option<(Grant, OrganizationId)>| match of {
+            Some((grant, whose)) => {
+                organization.is_none_or(|only| only == whose)
+                    && (cx.caller.is_operator() || cx.caller.holds(grant, whose))
+            }
+            // The deployment's own is the operator's to see.
+            None => organization.is_none() && cx.caller.is_operator(),
+        };
+        let ends = ends(cx, &sees).await?;
+        let mut items: Vec<Expiry> = ends.into_iter().filter_map(|end| Expiry::of(end, cx.env.now())).collect();
         if let Some(days) = self.days {
             items.retain(|item| item.days_left.is_some_and(|left| left <= i64::from(days)));
         }
@@ -149,24 +109,10 @@ impl Operation for ListExpiry {
     }
 }
 
-/// What was found, of what the caller may see.
-struct Found<'a> {
-    cx: &'a Context,
-    organization: Option<OrganizationId>,
-    /// Whose each connection is.
-    owners: BTreeMap<ConnectionId, OrganizationId>,
-    items: Vec<Expiry>,
-}
-
-impl Found<'_> {
-    /// Whether the caller may see such a thing of that organization.
-    fn sees(&self, grant: Grant, organization: OrganizationId) -> bool {
-        self.organization.is_none_or(|only| only == organization)
-            && (self.cx.caller.is_operator() || self.cx.caller.holds(grant, organization))
-    }
-
-    fn add(&mut self, kind: ExpiryKind, id: String, name: &str, whose: Whose, at: Option<Timestamp>, next: String) {
-        let days_left = at.map(|at| (at.seconds() - self.cx.env.now().seconds()).div_euclid(DAY));
+impl Expiry {
+    /// Nothing for what is over and done with.
+    fn of(end: End, now: Timestamp) -> Option<Self> {
+        let days_left = end.at.map(|at| (at.seconds() - now.seconds()).div_euclid(DAY));
         let urgency = match days_left {
             None => Urgency::Unknown,
             Some(..0) => Urgency::Over,
@@ -174,171 +120,9 @@ impl Found<'_> {
             Some(URGENT..SOON) => Urgency::Soon,
             Some(_) => Urgency::Later,
         };
-        if days_left.is_some_and(|left| left < -FORGOTTEN) && kind != ExpiryKind::SamlCertificate {
-            return;
-        }
-        let Whose { organization, connection } = whose;
-        self.items.push(Expiry {
-            kind,
-            id,
-            name: name.to_owned(),
-            organization,
-            connection,
-            at,
-            days_left,
-            urgency,
-            next,
-        });
+        // A certificate that has ended still counts, so it is still told of.
+        let done = days_left.is_some_and(|left| left < -FORGOTTEN) && end.kind != ExpiryKind::SamlCertificate;
+        let End { kind, id, name, whose: Whose { organization, connection }, at, next, .. } = end;
+        (!done).then_some(Self { kind, id, name, organization, connection, at, days_left, urgency, next })
     }
-
-    fn connection(&mut self, connection: &Connection) {
-        self.owners.insert(connection.id, connection.organization);
-        if !self.sees(Grant::ConnectionRead, connection.organization) {
-            return;
-        }
-        let (id, name) = (connection.id.to_string(), connection.name.as_str());
-        let whose = Whose { organization: Some(connection.organization), connection: Some(connection.id) };
-        if let Some(at) = connection.deleted_at {
-            let at = at + crate::connection::TOMBSTONE;
-            let next = format!("If it is still needed: `authd connection restore {id}`.");
-            return self.add(ExpiryKind::DeletedConnection, id, name, whose, Some(at), next);
-        }
-        if let Some(idp) = connection.saml.as_ref().and_then(|saml| saml.idp.as_ref()) {
-            for certificate in idp.read_certificates() {
-                let next = format!(
-                    "Ask the provider for its next certificate, and take it over: `authd connection refresh-saml {id}`."
-                );
-                let name = format!("{name}: {}", certificate.subject);
-                self.add(ExpiryKind::SamlCertificate, id.clone(), &name, whose, Some(certificate.not_after), next);
-            }
-            if idp.valid_until.is_some() {
-                let next = format!("Read the provider's metadata again: `authd connection refresh-saml {id}`.");
-                self.add(ExpiryKind::SamlMetadata, id.clone(), name, whose, idp.valid_until, next);
-            }
-        }
-        if connection.protocol == ProtocolKind::Oidc
-            && connection.oidc.as_ref().is_some_and(|oidc| oidc.client.secret.is_some())
-        {
-            let next = format!(
-                "Only the provider knows when it ends; renew it there, then: `authd connection set-oidc {id} --client-secret-file FILE`."
-            );
-            self.add(ExpiryKind::UpstreamSecret, id.clone(), name, whose, None, next);
-        }
-        if connection.ldap.as_ref().is_some_and(|ldap| ldap.bind.password.is_some()) {
-            let next = format!(
-                "Only the directory knows when it ends; change it there, then: `authd connection set-ldap {id} --bind-password-file FILE`."
-            );
-            self.add(ExpiryKind::LdapBind, id, name, whose, None, next);
-        }
-    }
-
-    fn challenge(&mut self, domain: &Domain) {
-        let Some(challenge) = domain.challenge.as_ref().filter(|_| domain.verified_at.is_none()) else { return };
-        if !self.sees(Grant::ConnectionRead, domain.organization) {
-            return;
-        }
-        let whose = Whose { organization: Some(domain.organization), connection: Some(domain.connection) };
-        let next = format!(
-            "Put the record into DNS, then: `authd domain verify --connection {} --domain {}`.",
-            domain.connection, domain.name
-        );
-        self.add(
-            ExpiryKind::DomainChallenge,
-            domain.name.clone(),
-            &domain.name,
-            whose,
-            Some(challenge.expires_at),
-            next,
-        );
-    }
-
-    fn proof(&mut self, check: &DomainCheck) {
-        let Some(failing) = check.failing else { return };
-        let Some(organization) = self.owners.get(&check.connection).copied() else { return };
-        if !self.sees(Grant::ConnectionRead, organization) {
-            return;
-        }
-        let whose = Whose { organization: Some(organization), connection: Some(check.connection) };
-        let next = format!(
-            "Put the record back into DNS, then: `authd domain recheck --connection {} --domain {}`.",
-            check.connection, check.name
-        );
-        self.add(ExpiryKind::DomainProof, check.name.clone(), &check.name, whose, Some(failing.loses_at), next);
-    }
-
-    fn scim_token(&mut self, token: &ScimToken) {
-        if token.revoked_at.is_some() || token.expires_at.is_none() || !self.sees(Grant::ScimManage, token.organization)
-        {
-            return;
-        }
-        let whose = Whose { organization: Some(token.organization), connection: token.connection };
-        let next = format!(
-            "Make another, give it to the directory, then revoke this one: `authd scim token create`, `authd scim token revoke {}`.",
-            token.id
-        );
-        self.add(ExpiryKind::ScimToken, token.id.to_string(), &token.label, whose, token.expires_at, next);
-    }
-
-    fn api_key(&mut self, key: &ApiKey) {
-        if key.revoked_at.is_some() || key.expires_at.is_none() || !self.sees(Grant::ApiKeyRead, key.organization) {
-            return;
-        }
-        let whose = Whose { organization: Some(key.organization), connection: None };
-        let next = format!(
-            "Make another for whoever uses it, then revoke this one: `authd api-key create`, `authd api-key revoke {}`.",
-            key.id
-        );
-        self.add(ExpiryKind::ApiKey, key.id.to_string(), &key.name, whose, key.expires_at, next);
-    }
-
-    fn app_secret(&mut self, app: &provider::App) {
-        let at = app.secret_ends_at().filter(|at| *at > self.cx.env.now());
-        if at.is_none() || !self.sees(Grant::AppRead, app.organization) {
-            return;
-        }
-        let whose = Whose { organization: Some(app.organization), connection: None };
-        let next = "The app has to use its newest secret by then.".to_owned();
-        self.add(ExpiryKind::AppSecret, app.id.to_string(), &app.name, whose, at, next);
-    }
-
-    fn webhook_secret(&mut self, endpoint: &Endpoint) {
-        let at = endpoint.secrets.iter().filter_map(|secret| secret.until).filter(|at| *at > self.cx.env.now()).max();
-        if at.is_none() || !self.sees(Grant::ConnectionWebhookManage, endpoint.organization) {
-            return;
-        }
-        let whose = Whose { organization: Some(endpoint.organization), connection: endpoint.connection };
-        let next = "The receiver has to know the newest secret by then.".to_owned();
-        let name = endpoint.name.as_deref().unwrap_or(&endpoint.url);
-        self.add(ExpiryKind::WebhookSecret, endpoint.id.to_string(), name, whose, at, next);
-    }
-
-    /// They are the deployment's, so the operator's to see.
-    fn signing_keys(&mut self, keys: &[SigningKey]) {
-        if !self.cx.caller.is_operator() || self.organization.is_some() {
-            return;
-        }
-        for key in keys {
-            let following =
-                keys.iter().filter(|other| other.algorithm == key.algorithm).find_map(|next| next.activates_at);
-            let (at, next) = match key.state() {
-                State::Active => {
-                    (following, "It hands over by itself (`keys.rotate_days`); at once: `authd key rotate`.")
-                }
-                State::Retiring => {
-                    (key.gone_at(), "Nothing: it is published until the last token it signed has ended.")
-                }
-                State::Next => continue,
-            };
-            let name =
-                format!("{} {}", key.algorithm.name(), if key.state() == State::Active { "signs" } else { "retired" });
-            self.add(ExpiryKind::SigningKey, key.id.to_string(), &name, Whose::default(), at, next.to_owned());
-        }
-    }
-}
-
-/// To whom and to which connection something belongs.
-#[derive(Clone, Copy, Default)]
-struct Whose {
-    organization: Option<OrganizationId>,
-    connection: Option<ConnectionId>,
 }

@@ -1,6 +1,7 @@
 //! `authd restore FILE`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
@@ -10,6 +11,9 @@ use crate::app::Restore;
 use crate::config::{Config, Environment};
 use crate::console::{self, Socket};
 use crate::error::{Error, Result, codes};
+
+/// Nothing is said of what takes no longer than this.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// The grammar.
 pub fn command() -> Command {
@@ -41,6 +45,15 @@ pub fn run(given: &ArgMatches, config: &Config, environment: &Environment, show:
             )
             .help("Stop it first."));
         }
+        let env = console::env(config)?;
+        let began = env.monotonic();
+        // A small one is there before anybody asks.
+        let told = |read: u64, all: u64| {
+            if env.monotonic().saturating_sub(began) >= QUIET {
+                let percent = read.saturating_mul(100) / all.max(1);
+                show.progress(&format!("{} of {} MiB read ({percent} %)", read >> 20, all >> 20));
+            }
+        };
         let restore = Restore {
             file: &file,
             config,
@@ -48,9 +61,12 @@ pub fn run(given: &ArgMatches, config: &Config, environment: &Environment, show:
             public_url: config.public_url_at(config.listen)?,
             replace: given.get_flag("replace"),
             keep_sessions: given.get_flag("keep-sessions"),
-            env: console::env(config)?,
+            told: &told,
+            env: env.clone(),
         };
-        restore.perform(|| passphrase::known(given, environment, show)).await
+        let done = restore.perform(|| passphrase::known(given, environment, show)).await;
+        show.progress("");
+        done
     })?;
     let taken = restored.created_at;
     show.answer("restore", &serde_json::to_value(restored).map_err(Error::bug)?)?;

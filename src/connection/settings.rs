@@ -111,46 +111,51 @@ pub struct ProfileSettings {
     pub extra_fields: Option<BTreeMap<String, String>>,
 }
 
-macro_rules! mapping {
-    ($($(#[doc = $doc:literal])* $field:ident,)*) => {
-        /// The claim of each field; dots go into objects (`address.country`).
+/// Which of the other side's names is which field, as settings, over a configuration whose mapping has fields of these names.
+macro_rules! mapping_settings {
+    ($(#[doc = $about:literal])* $name:ident of $config:ty { $($(#[doc = $doc:literal])* $field:ident,)* }) => {
+        $(#[doc = $about])*
         #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
         #[serde(rename_all = "camelCase", deny_unknown_fields)]
-        pub struct MappingSettings {
+        pub struct $name {
             $($(#[doc = $doc])* #[serde(default, skip_serializing_if = "Option::is_none")] pub $field: Option<String>,)*
         }
 
-        impl MappingSettings {
-            fn apply(self, config: &mut Config) {
+        impl $name {
+            fn apply(self, config: &mut $config) {
                 $(set_text(&mut config.profile.mapping.$field, self.$field);)*
             }
 
-            fn of(config: &Config) -> Self {
+            pub(in crate::connection) fn of(config: &$config) -> Self {
                 Self { $($field: config.profile.mapping.$field.clone(),)* }
             }
         }
     };
 }
+pub(super) use mapping_settings;
 
-mapping! {
-    /// What tells people apart; `sub` unless set. It must never change for a person.
-    subject,
-    /// `email` unless set.
-    email,
-    /// `email_verified` unless set.
-    email_verified,
-    /// `name` unless set.
-    name,
-    /// `given_name` unless set.
-    given_name,
-    /// `family_name` unless set.
-    family_name,
-    /// `picture` unless set.
-    image,
-    /// `groups` unless set.
-    groups,
-    /// `roles` unless set.
-    roles,
+mapping_settings! {
+    /// The claim of each field; dots go into objects (`address.country`).
+    MappingSettings of Config {
+        /// What tells people apart; `sub` unless set. It must never change for a person.
+        subject,
+        /// `email` unless set.
+        email,
+        /// `email_verified` unless set.
+        email_verified,
+        /// `name` unless set.
+        name,
+        /// `given_name` unless set.
+        given_name,
+        /// `family_name` unless set.
+        family_name,
+        /// `picture` unless set.
+        image,
+        /// `groups` unless set.
+        groups,
+        /// `roles` unless set.
+        roles,
+    }
 }
 
 /// The fields of a configuration that nearly everybody sets, flat, as flags.

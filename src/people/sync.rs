@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::StreamExt as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +35,12 @@ const FEW: usize = 5;
 const SHARE: usize = 4;
 /// How often a person is worked out again when somebody changed them at the same moment.
 const RETRIES: usize = 3;
+/// So many pages may bring nobody new: some are empty by chance, a directory that goes in circles never ends.
+const IDLE_PAGES: usize = 100;
+/// More people than this are not read: no organization here has them, and each is remembered until the end.
+const MOST: usize = 500_000;
+/// So many directories are read at the same time: one that hangs holds up nobody else's.
+const AT_ONCE: usize = 8;
 /// One reading, whatever the directory does.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
@@ -140,13 +147,16 @@ pub async fn sync_due(cx: &Context) -> Result<usize> {
             break;
         }
     }
-    for connection in &due {
-        if let Err(error) = run(cx, connection, Wish::default()).await {
-            let id = connection.id;
-            tracing::warn!(connection = %id, code = error.code(), "a directory was not read: {}", error.log_line());
-        }
-    }
-    Ok(due.len())
+    let count = due.len();
+    futures_util::stream::iter(due)
+        .for_each_concurrent(AT_ONCE, |connection| async move {
+            if let Err(error) = run(cx, &connection, Wish::default()).await {
+                let id = connection.id;
+                tracing::warn!(connection = %id, code = error.code(), "a directory was not read: {}", error.log_line());
+            }
+        })
+        .await;
+    Ok(count)
 }
 
 async fn is_due(cx: &Context, connection: &Connection) -> Result<bool> {
@@ -217,9 +227,11 @@ impl Reader<'_> {
     async fn read(&mut self) -> Result<()> {
         let everybody = self.connection.ldap.as_ref().is_some_and(|config| config.sync.everybody == Some(true));
         let mut reading = Reading::open(self.cx, self.connection).await?;
+        let mut idle = 0;
         loop {
             let page = reading.page(self.cx).await?;
             self.report.incomplete |= page.cut;
+            let known = self.seen.len();
             for listed in &page.people {
                 self.report.seen += 1;
                 // An entry that does not say who it is may be anybody's: then nobody can be told to be gone.
@@ -243,6 +255,10 @@ impl Reader<'_> {
             }
             if !page.more {
                 break;
+            }
+            idle = if self.seen.len() > known { 0 } else { idle + 1 };
+            if idle > IDLE_PAGES || self.report.seen > MOST {
+                return Err(Error::says(&codes::LDAP_UNAVAILABLE, "The directory's list of people does not end."));
             }
         }
         if self.report.incomplete { Ok(()) } else { self.leavers().await }

@@ -4,6 +4,8 @@
 //   /                 a page with a link to /login
 //   /login?…          sends the browser to authd; every query parameter is passed on (organization, login_hint, prompt …)
 //   /cb               redeems the code, verifies, shows the result as JSON in <pre id="result">
+//   /logout           sends the browser to authd to sign out, with the newest ID token as the hint; comes back to /bye
+//   /told             takes logout tokens (back-channel), verifies them with jose, keeps their claims in `app.told`
 //
 // In a test:   const app = await startApp(); /* register app.redirectUri */ await app.configure({ issuer, clientId, clientSecret })
 // By hand:     PORT=4100 ISSUER=http://127.0.0.1:8080 CLIENT_ID=… CLIENT_SECRET=… [AUTH=basic|post|none] node app.mjs
@@ -11,7 +13,7 @@ import http from 'node:http';
 import { pathToFileURL } from 'node:url';
 import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
 import * as oidc from 'openid-client';
-import { listen, page } from './web.mjs';
+import { listen, page, readForm } from './web.mjs';
 
 const AUTH = { basic: oidc.ClientSecretBasic, post: oidc.ClientSecretPost, none: () => oidc.None() };
 
@@ -23,6 +25,11 @@ export async function startApp({ port = 0 } = {}) {
   const pending = new Map();
   const app = {
     origin,
+    port: actualPort,
+    byeUri: `${origin}/bye`,
+    toldUri: `${origin}/told`,
+    /** The claims of each logout token that came, and what did not verify, newest last. */
+    told: [],
     redirectUri: `${origin}/cb`,
     loginUrl: (parameters = {}) => `${origin}/login?${new URLSearchParams(parameters)}`,
     /** What each finished sign-in gave, newest last. */
@@ -91,6 +98,17 @@ export async function startApp({ port = 0 } = {}) {
     };
   }
 
+  /** OpenID Connect Back-Channel Logout 1.0, §2.6. */
+  async function told(req) {
+    const token = (await readForm(req)).get('logout_token') ?? '';
+    const metadata = app.config.serverMetadata();
+    const { payload } = await jwtVerify(token, createRemoteJWKSet(new URL(metadata.jwks_uri)), {
+      issuer: metadata.issuer, audience: app.clientId, typ: 'logout+jwt', requiredClaims: ['iss', 'aud', 'iat', 'exp', 'jti', 'events', 'sid'],
+    });
+    if (!payload.events['http://schemas.openid.net/event/backchannel-logout'] || 'nonce' in payload) throw new Error('not a logout token');
+    return payload;
+  }
+
   server.on('request', async (req, res) => {
     const url = new URL(req.url, origin);
     try {
@@ -105,6 +123,21 @@ export async function startApp({ port = 0 } = {}) {
         const shown = JSON.stringify(result, null, 2).replace(/&/g, '&amp;').replace(/</g, '&lt;');
         res.writeHead(result.ok ? 200 : 400, { 'content-type': 'text/html; charset=utf-8' });
         return res.end(page(result.ok ? 'Signed in' : 'Not signed in', `<pre id="result">${shown}</pre>`));
+      }
+      if (url.pathname === '/logout') {
+        const target = oidc.buildEndSessionUrl(app.config, {
+          id_token_hint: app.results.at(-1).tokens.id_token, post_logout_redirect_uri: app.byeUri, state: 'leaving',
+        });
+        return res.writeHead(302, { location: target.href }).end();
+      }
+      if (url.pathname === '/told') {
+        const claims = await told(req).catch((error) => ({ refused: String(error) }));
+        app.told.push(claims);
+        return res.writeHead(claims.refused ? 400 : 200).end();
+      }
+      if (url.pathname === '/bye') {
+        res.writeHead(200, { 'content-type': 'text/html; charset=utf-8' });
+        return res.end(page('Signed out', '<p id="bye">Until next time.</p>'));
       }
       if (url.pathname === '/') {
         res.writeHead(200, { 'content-type': 'text/html; charset=utf-8' });

@@ -90,6 +90,11 @@ export async function startSamlp({ domain, wantSigned = false, bindings = ['redi
     asked: [],
     /** What the service answered to the last logout request. */
     loggedOut: undefined,
+    /** The service's own order to end a session, once it has been checked: name, index, by. */
+    ended: undefined,
+    /** Who is signed in here. */
+    participants,
+    lastEnded: async () => idp.ended,
     set: async (words = {}) => { idp.flags = words; },
     flags: {},
     close: () => {
@@ -136,6 +141,7 @@ export async function startSamlp({ domain, wantSigned = false, bindings = ['redi
     response.send = (xml) => {
       let out = xml;
       for (const [name, binding] of [['redirect', 'Redirect'], ['post', 'POST']]) {
+        if (idp.flags.slo && idp.flags.slo !== name) out = out.replace(new RegExp(`<SingleLogoutService[^>]*HTTP-${binding}"[^>]*/>`), '');
         if (!bindings.includes(name)) out = out.replace(new RegExp(`<SingleSignOnService[^>]*HTTP-${binding}"[^>]*/>`), '');
       }
       if (wantSigned) out = out.replace('<IDPSSODescriptor', '<IDPSSODescriptor WantAuthnRequestsSigned="true"');
@@ -173,14 +179,25 @@ export async function startSamlp({ domain, wantSigned = false, bindings = ['redi
     const [participant] = participants;
     const carried = request.method === 'GET' ? request.query : request.body;
     if (carried.SAMLResponse) idp.loggedOut = { by: request.method, signed: 'Signature' in carried || /Signature/.test(Buffer.from(carried.SAMLResponse, 'base64')) };
+    // `forges`: signs by a key that nobody has pinned
+    const signs = idp.flags.forges ?? own;
     samlp.logout({
-      issuer: idp.entityId, cert: own.cert, key: own.key, deflate: by === 'redirect', signatureAlgorithm: 'rsa-sha256', digestAlgorithm: 'sha256',
+      issuer: idp.entityId, cert: signs.cert, key: signs.key, deflate: by === 'redirect', signatureAlgorithm: 'rsa-sha256', digestAlgorithm: 'sha256',
       protocolBinding: `urn:oasis:names:tc:SAML:2.0:bindings:HTTP-${by === 'redirect' ? 'Redirect' : 'POST'}`,
       sessionParticipants: {
         hasElements: () => participants.length > 0,
         getFirst: (done) => done(null, participant),
-        get: (_issuer, _indices, _name, done) => done(null, participant),
-        remove: (_issuer, _index, _name, done) => { participants.length = 0; done(null); },
+        // an order of the service names the session that it was given, and no other
+        get: (issuer, indices, name, done) => {
+          const meant = participant && issuer === participant.serviceProviderId && name === participant.nameId && indices?.includes(participant.sessionIndex);
+          done(null, carried.SAMLResponse || meant ? participant : undefined);
+        },
+        // asked for once the signature of the message has been checked
+        remove: (_issuer, index, name, done) => {
+          if (carried.SAMLRequest) idp.ended = { name, index, by: request.method };
+          participants.length = 0;
+          done(null);
+        },
       },
       store: {
         save: (_request, state, done) => { const id = `s${kept.size}`; kept.set(id, state); done(null, id); },
@@ -226,6 +243,7 @@ export async function startPysaml2({ domain, port, sp, wantSigned = false }) {
     metadataUrl: `${here}/metadata`,
     cert: own.cert,
     set: async (words = {}) => assert.ok((await fetch(`${here}/set?${new URLSearchParams(words)}`)).ok),
+    lastEnded: async () => (await fetch(`${here}/ended`)).json(),
     said: () => said,
     close: async () => {
       child.kill();

@@ -170,10 +170,16 @@ export class World {
     return `${this.url}/connections/${connection}/oidc/callback`;
   }
 
-  /** A registered app that runs. `more` are further arguments of `app create`. */
-  async app({ org, name = 'App', organizations, auth, idTokenAlg, more = [] }) {
+  /** A web server of an app that nobody has registered yet: begun before `serve`, authd can be allowed to call it. */
+  async appServer() {
     const app = await startApp();
     this.apps.push(app);
+    return app;
+  }
+
+  /** A registered app that runs, at `server` or at one of its own. `more` are further arguments of `app create`. */
+  async app({ org, name = 'App', organizations, auth, idTokenAlg, server, more = [] }) {
+    const app = server ?? await this.appServer();
     const made = await this.json('app', 'create', '--org', org, '--name', name, '--redirect-uri', app.redirectUri,
       ...(organizations ? ['--organizations', organizations] : []), ...(auth === 'none' ? ['--public'] : []),
       ...(idTokenAlg ? ['--alg', idTokenAlg] : []), ...more);

@@ -9,6 +9,31 @@ use crate::error::{Error, Result, codes};
 const MAX_TEXT: usize = 1024;
 const MAX_PEM: usize = 64 * 1024;
 const MAX_URLS: usize = 8;
+/// What no profile may hold (LDAP-10), also where the account of authd may read it.
+const SECRETS: &[&str] = &[
+    "userPassword",
+    "authPassword",
+    "unicodePwd",
+    "dBCSPwd",
+    "ntPwdHistory",
+    "lmPwdHistory",
+    "supplementalCredentials",
+    "sambaNTPassword",
+    "sambaLMPassword",
+    "sambaPasswordHistory",
+    "krbPrincipalKey",
+    "krbMKey",
+    "ipaNTHash",
+    "ipatokenOTPkey",
+    "pwdHistory",
+    "passwordHistory",
+    "ms-Mcs-AdmPwd",
+    "msLAPS-Password",
+    "msDS-ManagedPassword",
+    "msDS-KeyCredentialLink",
+    "olcRootPW",
+    "2.5.4.35",
+];
 
 fn wrong(field: &str, why: &str) -> Error {
     Error::says(&codes::INVALID_INPUT, format!("`{field}` cannot be used: {why}."))
@@ -150,6 +175,9 @@ fn attribute(field: &str, name: &str) -> Result<()> {
     if name.is_empty() || name.len() > 128 || !name.bytes().all(fits) {
         return Err(wrong(field, "that is no name of an attribute"));
     }
+    if SECRETS.iter().any(|secret| secret.eq_ignore_ascii_case(name)) {
+        return Err(wrong(field, "that attribute holds a password, or what one can be found from"));
+    }
     Ok(())
 }
 
@@ -161,6 +189,9 @@ fn template(field: &str, text: Option<&str>, known: &[&str]) -> Result<()> {
     if places.is_empty() || places.iter().any(|place| !known.contains(place)) {
         let names = known.iter().map(|name| format!("`{{{{{name}}}}}`")).collect::<Vec<_>>().join(" or ");
         return Err(wrong(field, &format!("it needs a place for a value, {names}, and has no other")));
+    }
+    if !filter::holds_values(text) {
+        return Err(wrong(field, "a place stands for a value, after `=`: what is typed must not name an attribute"));
     }
     let filled = filter::fill(text, &filter::Values { username: "a", email: "a", dn: "cn=a" }).unwrap_or_default();
     let depth = text.bytes().filter(|byte| *byte == b'(').count();

@@ -64,6 +64,17 @@ impl Dn {
         Self(self.0.iter().skip(self.0.len().saturating_sub(count)).cloned().collect())
     }
 
+    /// The DNS name of the domain that it lies in, where its last parts are of one (RFC 2247).
+    pub fn domain(&self) -> Option<String> {
+        let parts = self.0.iter().rev().map_while(|part| match part.as_slice() {
+            [(name, value)] if name == "dc" => Some(value.as_str()),
+            _ => None,
+        });
+        let mut labels: Vec<&str> = parts.collect();
+        labels.reverse();
+        (!labels.is_empty()).then(|| labels.join("."))
+    }
+
     /// The value of a name's first part, as it was written; of several pairs the first one's.
     pub fn first_written(text: &str) -> Option<String> {
         let mut reader = Reader { rest: text };
@@ -288,6 +299,8 @@ mod tests {
     fn a_tree_is_a_domain() {
         assert_eq!(dn("ou=people,ou=x,dc=corp,dc=example").tree(), dn("dc=corp,dc=example"));
         assert_eq!(dn("ou=people,o=corp").tree(), dn("o=corp"));
+        assert_eq!(dn("cn=a,ou=people,DC=Corp,dc=example").domain().as_deref(), Some("corp.example"));
+        assert_eq!(dn("dc=x,o=corp").domain(), None);
         assert_eq!(Dn::first_written("CN=R\\26D Team+uid=x,dc=y").as_deref(), Some("R&D Team"));
     }
 

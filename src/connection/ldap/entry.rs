@@ -1,6 +1,6 @@
 //! An entry of a directory: its attributes, its stable identifier, and whether its account may still be used.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::reason::{self, Reason};
 use crate::env::Timestamp;
@@ -19,6 +19,8 @@ pub struct Entry {
     pub dn: String,
     /// By name in small letters.
     pub attributes: BTreeMap<String, Vec<Vec<u8>>>,
+    /// Attributes of which more values are there than were sent: Active Directory sends 1,500 at a time.
+    pub partial: BTreeSet<String>,
 }
 
 impl Entry {

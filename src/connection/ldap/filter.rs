@@ -77,6 +77,20 @@ pub fn name(template: &str, username: &str, escape: impl Fn(&str) -> String) -> 
     filled(template, |place| (place == "username").then(|| escape(username)))
 }
 
+/// Whether each place of a template stands for a value: behind the `=` of its comparison.
+pub fn holds_values(template: &str) -> bool {
+    let Some(pieces) = pieces(template) else { return false };
+    let mut before = String::new();
+    for (number, piece) in pieces.into_iter().enumerate() {
+        if number % 2 == 0 {
+            before.push_str(piece);
+        } else if !before.rsplit('(').next().is_some_and(|comparison| comparison.contains('=')) {
+            return false;
+        }
+    }
+    true
+}
+
 /// The places of a template. `None` where braces do not close.
 pub fn places(template: &str) -> Option<Vec<&str>> {
     Some(pieces(template)?.into_iter().skip(1).step_by(2).collect())
@@ -106,6 +120,23 @@ mod tests {
         assert_eq!(places("(uid={{username)"), None);
         assert_eq!(fill("(uid={{name}})", &Values::default()), None);
         assert_eq!(anybody("(|(uid={{username}})(mail={{email}}))").unwrap(), "(|(uid=*)(mail=*))");
+    }
+
+    #[test]
+    fn ldap_02_a_place_stands_for_a_value() {
+        for good in [
+            "(uid={{username}})",
+            "(|(uid={{username}})(mail={{email}}))",
+            "(member:1.2.3:={{dn}})",
+            "(cn=a{{username}}b)",
+        ] {
+            assert!(holds_values(good), "{good}");
+        }
+        for wrong in
+            ["({{username}}=ada)", "{{username}}", "(&(a=b)({{username}}=*))", "({{username}})", "(a{{username}}=b)"]
+        {
+            assert!(!holds_values(wrong), "{wrong}");
+        }
     }
 
     proptest! {

@@ -148,6 +148,7 @@ impl Walk<'_> {
 
     async fn by_attribute(&mut self, entry: &Entry) -> Result<(), Trouble> {
         let attribute = self.config.attribute(Attribute::Groups).to_owned();
+        self.found.cut |= entry.partial.contains(&attribute.to_ascii_lowercase());
         let mut fresh: Vec<String> = Vec::new();
         for dn in entry.texts(&attribute) {
             fresh.extend(self.note(dn, None));
@@ -180,6 +181,7 @@ impl Walk<'_> {
                     Err(trouble) => return Err(trouble),
                 };
                 for group in &groups {
+                    self.found.cut |= group.partial.contains(&attribute.to_ascii_lowercase());
                     for dn in group.texts(&attribute) {
                         next.extend(self.note(dn, None));
                     }

@@ -19,6 +19,10 @@ pub fn attributes(config: &Config) -> Vec<String> {
     let mut names: Vec<String> = Attribute::ALL.iter().map(|field| config.attribute(*field).to_owned()).collect();
     names.extend([&config.profile.mapping.image, &config.profile.mapping.roles].into_iter().flatten().cloned());
     names.extend(config.profile.extra_fields.values().cloned());
+    if config.defaults().forms.windows {
+        // By which the one who was bound is recognized.
+        names.push("userPrincipalName".to_owned());
+    }
     names.extend(STANDING.iter().map(|name| (*name).to_owned()));
     names.sort_by_key(|name| name.to_ascii_lowercase());
     names.dedup_by(|a, b| a.eq_ignore_ascii_case(b));

@@ -95,6 +95,8 @@ impl Reading {
         let found = found.unwrap_or_else(|_| Err(Trouble::late(Step::Person))).map_err(told)?;
         let within = Dn::parse(&base);
         let below = |dn: &str| Dn::parse(dn).zip(within.as_ref()).is_some_and(|(dn, base)| dn.is_within(base));
+        // Whoever has a name that cannot be read, or one of elsewhere, is there and not counted: then nobody is told to be gone.
+        let strange = found.entries.iter().any(|entry| !below(&entry.dn));
         let attribute = self.config.attribute(Attribute::Subject);
         let now = cx.env.now();
         let people = found.entries.into_iter().filter(|entry| below(&entry.dn)).map(|entry| Listed {
@@ -106,7 +108,7 @@ impl Reading {
         let people = people.collect();
         let more = found.cookie.is_some();
         self.cookie = found.cookie.unwrap_or_default();
-        Ok(Page { people, more, cut: found.code == 4 })
+        Ok(Page { people, more, cut: found.code == 4 || strange })
     }
 
     /// The groups of somebody, as a sign-in tells them. Errors: `ldap_unavailable`.

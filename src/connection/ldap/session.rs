@@ -1,6 +1,6 @@
 //! One connection to a directory, behind the guard: binds and searches, nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -163,13 +163,15 @@ impl Session {
         let mut stream =
             ldap.with_timeout(OPERATION).streaming_search(base, scope, filter, attributes).await.map_err(failed)?;
         let mut found = Found::default();
+        let mut left_out = false;
         while let Some(item) = stream.next().await.map_err(failed)? {
             if item.is_ref() {
                 found.references += 1;
-            } else if found.entries.len() < limit
-                && let Some(entry) = read(item.0)
-            {
-                found.entries.push(entry);
+                continue;
+            }
+            match read(item.0).filter(|_| found.entries.len() < limit) {
+                Some(entry) => found.entries.push(entry),
+                None => left_out = true,
             }
         }
         let end = stream.finish().await;
@@ -180,6 +182,10 @@ impl Session {
                 let value = control.val.unwrap_or_default();
                 found.cookie = ber::page_cookie(&value).map_err(|fault| Trouble::unavailable(step, fault.says()))?;
             }
+        }
+        if left_out && found.code == 0 {
+            // Some servers know no pages and no limits: what was not read is not nothing.
+            found.code = 4;
         }
         match found.code {
             // 4: there are more than were asked for, which is known then.
@@ -195,14 +201,21 @@ fn read(tag: StructureTag) -> Option<Entry> {
     let mut parts = inside(tag)?.into_iter();
     let dn = String::from_utf8(bytes(parts.next()?)?).ok()?;
     let mut attributes: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
+    let mut partial = BTreeSet::new();
     for pair in inside(parts.next()?)? {
         let mut pair = inside(pair)?.into_iter();
         let name = String::from_utf8(bytes(pair.next()?)?).ok()?;
-        let name = name.split(';').next().unwrap_or_default().to_ascii_lowercase();
+        let mut options = name.split(';');
+        let name = options.next().unwrap_or_default().to_ascii_lowercase();
+        // `memberOf;range=0-1499`; the last of them ends in a star.
+        let range = |option: &str| option.to_ascii_lowercase().starts_with("range=") && !option.ends_with('*');
+        if options.any(range) {
+            partial.insert(name.clone());
+        }
         let values = inside(pair.next()?)?.into_iter().filter_map(bytes);
         attributes.entry(name).or_default().extend(values);
     }
-    Some(Entry { dn, attributes })
+    Some(Entry { dn, attributes, partial })
 }
 
 fn inside(tag: StructureTag) -> Option<Vec<StructureTag>> {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::config::{Attribute, BindMode, Config, GroupMode, Preset, secret_place};
 use super::is_no_password;
 use crate::access::Context;
-use crate::connection::settings::set_text;
+use crate::connection::settings::{mapping_settings, set_text};
 use crate::crypto::Secret;
 use crate::error::{Error, Result, codes};
 use crate::id::ConnectionId;
@@ -124,42 +124,28 @@ pub struct LdapProfileSettings {
     pub email_verified: Option<bool>,
 }
 
-macro_rules! mapping {
-    ($($(#[doc = $doc:literal])* $field:ident,)*) => {
-        /// The attribute of each field.
-        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-        #[serde(rename_all = "camelCase", deny_unknown_fields)]
-        pub struct LdapMappingSettings {
-            $($(#[doc = $doc])* #[serde(default, skip_serializing_if = "Option::is_none")] pub $field: Option<String>,)*
-        }
-
-        impl LdapMappingSettings {
-            fn apply(self, config: &mut Config) {
-                $(set_text(&mut config.profile.mapping.$field, self.$field);)*
-            }
-        }
-    };
-}
-
-mapping! {
-    /// Who it is for good: `entryUUID`, `objectGUID`, `ipaUniqueID`. Never the name of the entry.
-    subject,
-    /// The account's name.
-    username,
-    /// The e-mail address.
-    email,
-    /// The name to show.
-    name,
-    /// First name.
-    given_name,
-    /// Last name.
-    family_name,
-    /// An https address of a picture.
-    image,
-    /// The groups that the directory keeps in a person's entry.
-    groups,
-    /// Roles, in the directory's own words.
-    roles,
+mapping_settings! {
+    /// The attribute of each field.
+    LdapMappingSettings of Config {
+        /// Who it is for good: `entryUUID`, `objectGUID`, `ipaUniqueID`. Never the name of the entry.
+        subject,
+        /// The account's name.
+        username,
+        /// The e-mail address.
+        email,
+        /// The name to show.
+        name,
+        /// First name.
+        given_name,
+        /// Last name.
+        family_name,
+        /// An https address of a picture.
+        image,
+        /// The groups that the directory keeps in a person's entry.
+        groups,
+        /// Roles, in the directory's own words.
+        roles,
+    }
 }
 
 /// Whether the directory is read on a schedule.
@@ -331,7 +317,6 @@ pub struct LdapBindView {
 impl From<&Config> for LdapView {
     fn from(config: &Config) -> Self {
         let attribute = |field: Attribute| Some(config.attribute(field).to_owned());
-        let mapping = &config.profile.mapping;
         Self {
             preset: config.preset.unwrap_or_default(),
             servers: LdapServerSettings {
@@ -361,9 +346,8 @@ impl From<&Config> for LdapView {
                     name: attribute(Attribute::Name),
                     given_name: attribute(Attribute::GivenName),
                     family_name: attribute(Attribute::FamilyName),
-                    image: mapping.image.clone(),
                     groups: attribute(Attribute::Groups),
-                    roles: mapping.roles.clone(),
+                    ..LdapMappingSettings::of(config)
                 }),
                 extra_fields: Some(config.profile.extra_fields.clone()),
                 email_verified: Some(config.profile.email_verified.unwrap_or(true)),

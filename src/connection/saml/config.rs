@@ -331,6 +331,9 @@ impl Config {
                 return Err(wrong(field, "it is an absolute https address (http on loopback)"));
             }
         }
+        if let Some(Ok(address)) = self.metadata_url.as_deref().map(url::Url::parse) {
+            self.believes(&address)?;
+        }
         plain("serviceProvider.entityId", Some(self.service.entity_id.as_str()))?;
         if self.service.entity_id.is_empty() {
             return Err(wrong("serviceProvider.entityId", "it is empty"));

@@ -139,6 +139,7 @@ async fn fetch(cx: &Context, config: &Config, address: &str) -> Result<IdpMetada
         Error::says(&codes::METADATA_INVALID, format!("The metadata of the identity provider cannot be used: {why}."))
     };
     let url = Url::parse(address).map_err(|_| invalid("its address is not a URL"))?;
+    config.believes(&url)?;
     cx.env.outbound().permits(&url)?;
     let longest = config.security.metadata_size();
     let mut request =

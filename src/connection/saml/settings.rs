@@ -11,7 +11,7 @@ use super::service_settings::SamlServiceSettings;
 use super::view::pem;
 use super::{Certificate, Found};
 use crate::access::Context;
-use crate::connection::settings::set_text;
+use crate::connection::settings::{mapping_settings, set_text};
 use crate::crypto::Secret;
 use crate::error::{Error, Result, codes};
 use crate::id::ConnectionId;
@@ -59,7 +59,7 @@ pub struct SamlMetadataSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<String>,
     /// Certificates as PEM: one of them must have signed the metadata itself. Unless set, metadata is believed for the
-    /// address that it comes from.
+    /// https address that it comes from; over plain http it is never believed without (but for this machine's own).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signing_certificate: Option<String>,
     /// Whether a certificate that is new in the metadata counts only once somebody has approved it
@@ -136,44 +136,26 @@ pub struct SamlProfileSettings {
     pub extra_fields: Option<BTreeMap<String, String>>,
 }
 
-macro_rules! mapping {
-    ($($(#[doc = $doc:literal])* $field:ident,)*) => {
-        /// The attribute of each field. What is unset is found by the names that providers usually give it.
-        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-        #[serde(rename_all = "camelCase", deny_unknown_fields)]
-        pub struct SamlMappingSettings {
-            $($(#[doc = $doc])* #[serde(default, skip_serializing_if = "Option::is_none")] pub $field: Option<String>,)*
-        }
-
-        impl SamlMappingSettings {
-            fn apply(self, config: &mut Config) {
-                $(set_text(&mut config.profile.mapping.$field, self.$field);)*
-            }
-
-            pub(super) fn of(config: &Config) -> Self {
-                Self { $($field: config.profile.mapping.$field.clone(),)* }
-            }
-        }
-    };
-}
-
-mapping! {
-    /// What tells people apart; the NameID unless set. It must never change for a person.
-    subject,
-    /// The e-mail address.
-    email,
-    /// The name to show.
-    name,
-    /// First name.
-    first_name,
-    /// Last name.
-    last_name,
-    /// An https address of a picture.
-    image,
-    /// Groups; every value counts.
-    groups,
-    /// Roles, in the provider's own words; every value counts.
-    roles,
+mapping_settings! {
+    /// The attribute of each field. What is unset is found by the names that providers usually give it.
+    SamlMappingSettings of Config {
+        /// What tells people apart; the NameID unless set. It must never change for a person.
+        subject,
+        /// The e-mail address.
+        email,
+        /// The name to show.
+        name,
+        /// First name.
+        first_name,
+        /// Last name.
+        last_name,
+        /// An https address of a picture.
+        image,
+        /// Groups; every value counts.
+        groups,
+        /// Roles, in the provider's own words; every value counts.
+        roles,
+    }
 }
 
 /// The fields of a configuration that nearly everybody sets, flat, as flags.

@@ -3,7 +3,9 @@
 //! As with messages, what is read is what was signed: one signature, of the element on top, and the canonical bytes that
 //! it covers are parsed anew.
 
-use super::config::Config;
+use url::Url;
+
+use super::config::{Config, wrong};
 use super::limits::METADATA;
 use super::metadata::{self, IdpMetadata, unusable};
 use super::names::{DSIG, SIGNATURES};
@@ -13,11 +15,25 @@ use super::{refuse, screen};
 use crate::connection::protocol::Checks;
 use crate::env::Timestamp;
 use crate::error::{Error, Result, codes};
+use crate::http::callback::loopback;
 
 /// Canonical form writes the name of a namespace out wherever it is used; a longer one costs more than it can be worth.
 const MAX_NAMESPACE: usize = 256;
 
 impl Config {
+    /// Whether what an address gives can be the provider's word. Its keys are what every answer is checked with, and over
+    /// plain http anybody on the way writes them anew: that the host may be called says nothing of who answers. So it is
+    /// https, or this machine, or signed by a key that was pinned beforehand (metadata §5). Errors: `invalid_input`.
+    pub(super) fn believes(&self, address: &Url) -> Result<()> {
+        if address.scheme() == "https" || loopback(address) || !self.metadata_signers.is_empty() {
+            return Ok(());
+        }
+        Err(wrong("metadata.url", "over plain http, anybody on the way could put their own keys into the metadata").help(
+            "Use its https address; or pin the certificate that the metadata is signed with (`metadata.signingCertificate`); or \
+             give the metadata itself (`--metadata-file`).",
+        ))
+    }
+
     /// Reads the metadata of the connection's provider, signed if it has to be. Errors: those of `metadata::read`;
     /// `saml_signature_missing`, `saml_signature_invalid` and the like where it has to be signed and is not.
     pub(super) fn read_metadata(&self, xml: &str, now: Timestamp) -> Result<IdpMetadata> {

@@ -180,6 +180,11 @@ impl<R: Read> In<R> {
         Ok(bytes)
     }
 
+    /// How many bytes were read.
+    pub fn read(&self) -> u64 {
+        self.bytes
+    }
+
     /// The header. Errors: `backup_invalid`; `storage_newer` for a form that this authd does not know.
     pub fn header(&mut self) -> Result<Header> {
         if self.number()? != *MAGIC {

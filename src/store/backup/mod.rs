@@ -21,7 +21,7 @@ mod read;
 
 pub use create::{Made, NewBackup};
 pub use form::Header;
-pub use read::{Contents, inspect, read_header, unpack};
+pub use read::{Contents, Told, inspect, read_header, unpack};
 
 use std::path::Path;
 

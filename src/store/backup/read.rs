@@ -15,6 +15,12 @@ use crate::store::chain::{Signer, Walk};
 use crate::store::redb::copy::{Loader, Seen, see};
 use crate::store::redb::newest_layout;
 
+/// After so many bytes it is told again how far a restore is.
+const TOLD: u64 = 4 * 1024 * 1024;
+
+/// How far a restore is: bytes of the backup that were read, and how many there are.
+pub type Told<'a> = &'a (dyn Fn(u64, u64) + Sync);
+
 /// What is in a backup.
 #[derive(Clone, Debug)]
 pub struct Contents {
@@ -89,14 +95,21 @@ pub fn inspect(path: &Path, key: Option<&MasterKey>) -> Result<Contents> {
     Ok(Contents { header, bytes: ending.bytes, digest: ending.digest, rows, authentic })
 }
 
-/// Makes the database file of a backup at `path`, where there must be none. What stays there when it fails is no store.
+/// Makes the database file of a backup at `path`, where there must be none, and tells how far it is. What stays there when
+/// it fails is no store.
 /// Errors: `backup_invalid` also when somebody without the master key changed it; `storage_newer`, `storage_full`,
 /// `storage_error`, `invalid_input`.
-pub fn unpack(backup: &Path, path: &Path, key: &MasterKey) -> Result<Header> {
+pub fn unpack(backup: &Path, path: &Path, key: &MasterKey, told: Told<'_>) -> Result<Header> {
     let mut input = open(backup)?;
+    let all = std::fs::metadata(backup).map_err(|e| trouble(backup, "read", e))?.len();
+    let mut next = TOLD;
     let header = checked(input.header()?)?;
     let mut loader = guarded(|| Loader::create(path))?;
     let ending = loop {
+        if input.read() >= next {
+            told(input.read(), all);
+            next = input.read() + TOLD;
+        }
         match input.next()? {
             Next::Entry(table, key, value) => guarded(|| loader.put(table, key, value))?,
             Next::End(ending) => break ending,

@@ -183,7 +183,7 @@ pub fn folder_of(path: &Path) -> &Path {
 }
 
 /// What crashes of `create` left. Whoever holds the lock of the real file may remove it: nobody can still need it.
-fn remove_leftovers(path: &Path) {
+pub fn remove_leftovers(path: &Path) {
     let start = format!("{}.", path.file_name().unwrap_or_default().to_string_lossy());
     let Ok(entries) = std::fs::read_dir(folder_of(path)) else { return };
     let leftovers: Vec<PathBuf> = entries

@@ -7,7 +7,7 @@ use redb::backends::FileBackend;
 use redb::{Database, ReadableDatabase as _};
 
 use super::fault::from_io;
-use super::file::{self, beside, existing, folder_of, is_checked_whole, sync_folder_of};
+use super::file::{self, beside, existing, folder_of, is_checked_whole, remove_leftovers, sync_folder_of};
 use super::peek::Peek;
 use super::write::Tables;
 use super::{guarded, layout, read, write_transaction};
@@ -126,7 +126,7 @@ fn copy(path: &Path, env: &Env, schema: u32, head: &Head) -> Result<PathBuf, Fau
     let time: String = env.now().to_string().chars().filter(|c| !matches!(c, '-' | ':')).collect();
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let kept = path.with_file_name(format!("{name}.before-{schema}-{time}"));
-    let made = copy_to(path, &aside).and_then(|()| {
+    let made = copy_to(path, &aside).and_then(|_held| {
         // What is kept as the way back must be a store, in the very state that is about to change.
         if peek(&aside)? != (schema, head.clone()) {
             return Err(Fault::new(Nature::Io, "the copy before the upgrade is not what was copied"));
@@ -138,7 +138,8 @@ fn copy(path: &Path, env: &Env, schema: u32, head: &Head) -> Result<PathBuf, Fau
     made.map(|()| kept)
 }
 
-fn copy_to(path: &Path, aside: &Path) -> Result<(), Fault> {
+/// Copies it. What is given back holds its lock.
+fn copy_to(path: &Path, aside: &Path) -> Result<File, Fault> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let mut from = File::open(path).map_err(|e| from_io(&e))?;
     // While it is copied nobody may write to it. redb holds this very lock, too.
@@ -146,6 +147,8 @@ fn copy_to(path: &Path, aside: &Path) -> Result<(), Fault> {
         std::fs::TryLockError::WouldBlock => Fault::new(Nature::InUse, "somebody opened it for the upgrade"),
         std::fs::TryLockError::Error(e) => from_io(&e),
     })?;
+    // Nobody else makes one meanwhile. A start that is killed again and again while it copies must not fill the disk.
+    remove_leftovers(path);
     std::fs::OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -155,7 +158,8 @@ fn copy_to(path: &Path, aside: &Path) -> Result<(), Fault> {
             std::io::copy(&mut from, &mut to)?;
             to.sync_all()
         })
-        .map_err(|e| from_io(&e))
+        .map_err(|e| from_io(&e))?;
+    Ok(from)
 }
 
 /// The copies that upgrades made, the oldest first.

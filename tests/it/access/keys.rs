@@ -120,6 +120,26 @@ async fn adm_02_nobody_makes_a_key_in_the_name_of_somebody_else() {
 }
 
 #[tokio::test]
+async fn adm_02_a_persons_key_makes_no_key_that_would_outlive_them() {
+    let tenant = Tenant::new().await;
+    let (ada, hers) = tenant.person("ada", &["owner"]).await;
+    let key = key_of(&tenant, ada, &["*"]).await;
+    let before = tenant.authd.counts().await["api_key"];
+    for wanted in [json!(["user.read"]), json!(["*"]), json!([])] {
+        let wish = json!({"name": "k", "grants": wanted});
+        assert_eq!(tenant.refused(&key, "api_key.create", wish).await, "grant_exceeds_caller", "{wanted}");
+    }
+    assert_eq!(tenant.authd.counts().await["api_key"], before);
+    // The person, signed in, and a key of the organization may; and such a key does not end with her.
+    let wish = json!({"name": "k", "grants": ["user.read"]});
+    let made = text(&tenant.call(&hers, "api_key.create", wish.clone()).await.unwrap(), "key");
+    let machine = tenant.key(&["*"]).await;
+    tenant.call(&machine, "api_key.create", wish).await.unwrap();
+    tenant.authd.operate("user.suspend", json!({"id": ada, "organization": tenant.id})).await;
+    assert!(tenant.who(&key).await.is_err() && tenant.who(&made).await.is_ok());
+}
+
+#[tokio::test]
 async fn a_key_ends_when_it_was_said_to() {
     let tenant = Tenant::new().await;
     let create = async |more: Value| {

@@ -14,7 +14,7 @@ use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::world::authd::{Authd, Browser, Reply};
-use crate::world::directory::{BASE, Directory, SERVICE};
+use crate::world::directory::{BASE, Directory, SERVICE, settings_for};
 use crate::world::slapd::Slapd;
 
 const REDIRECT: &str = "https://app.example/callback";
@@ -34,12 +34,7 @@ pub fn text(value: &Value, name: &str) -> String {
 
 /// How authd is to speak with a directory in this process, with more or other settings.
 pub fn settings(directory: &Directory, more: Value) -> Value {
-    let mut all = json!({
-        "servers": {"urls": [directory.url()]},
-        "bind": {"dn": SERVICE.0, "password": SERVICE.1},
-        "users": {"base": BASE},
-        "groups": {"mode": "none"},
-    });
+    let mut all = settings_for(directory);
     merge(&mut all, more);
     all
 }

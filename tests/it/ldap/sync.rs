@@ -8,7 +8,8 @@ use authd::people::sync_due;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use super::{Scene, real};
+use super::{Scene, real, settings};
+use crate::world::directory::{Act, Asked, BASE, BIND, DONE, Directory, Question, ber, entry, result};
 use crate::world::slapd::Slapd;
 
 const ADA: &str = "ada-secret-7c1f";
@@ -172,4 +173,133 @@ async fn an_administrators_word_stands_against_the_directorys() {
     let report = sync(&scene, &connection).await;
     assert_eq!(report["skipped"], 1, "{report}");
     assert_eq!(member(&scene, &ada).await["status"], "suspended");
+}
+
+const SECRET: &str = "one-for-all";
+
+fn named(id: u32, dn: &str, n: usize) -> Vec<u8> {
+    let (uid, mail, uuid) = (format!("p{n}"), format!("p{n}@example.test"), format!("00000000-0000-0000-0000-{n:012}"));
+    let attributes: [(&str, &[u8]); 4] =
+        [("uid", uid.as_bytes()), ("cn", b"P"), ("mail", mail.as_bytes()), ("entryUUID", uuid.as_bytes())];
+    entry(id, dn, &attributes)
+}
+
+fn person(id: u32, n: usize) -> Vec<u8> {
+    named(id, &format!("uid=p{n},{BASE}"), n)
+}
+
+/// Who is asked for by account, and binds; the list of all is `listed`'s.
+fn company(question: &Question, listed: impl Fn(u32) -> Vec<u8>) -> Act {
+    let id = question.id;
+    Act::Say(match &question.asked {
+        Asked::Bind { password, .. } => {
+            let fits = password == SECRET || password == crate::world::directory::SERVICE.1;
+            result(id, BIND, if fits { 0 } else { 49 }, "", "")
+        }
+        Asked::Search { filter, .. } => {
+            let asked = filter.split("(uid=p").nth(1).and_then(|rest| rest.split(')').next()?.parse().ok());
+            match asked {
+                Some(n) => [person(id, n), result(id, DONE, 0, "", "")].concat(),
+                None => listed(id),
+            }
+        }
+        _ => return Act::Close,
+    })
+}
+
+/// The end of a page, and where the next one begins.
+fn page_end(id: u32, cookie: &[u8]) -> Vec<u8> {
+    let done = [ber(10, &[0]), ber(4, b""), ber(4, b"")].concat();
+    let value = ber(0x30, &[ber(2, &[0]), ber(4, cookie)].concat());
+    let control = ber(0x30, &[ber(4, b"1.2.840.113556.1.4.319"), ber(4, &value)].concat());
+    ber(0x30, &[ber(2, &id.to_be_bytes()), ber(DONE, &done), ber(0xa0, &control)].concat())
+}
+
+async fn company_of(
+    people: &[usize],
+    behaviour: impl Fn(&Question) -> Act + Send + Sync + 'static,
+) -> (Scene, String, Vec<Value>) {
+    let directory = Directory::start(behaviour).await;
+    let scene = Scene::new().await;
+    let connection = scene.connect(settings(&directory, json!({}))).await;
+    scene.owns(&connection, "example.test").await;
+    let mut known = Vec::new();
+    for n in people {
+        known.push(signed_in(&scene, &connection, &format!("p{n}"), SECRET).await);
+    }
+    (scene, connection, known)
+}
+
+#[tokio::test]
+async fn whom_a_directory_lists_beyond_what_is_read_is_not_gone() {
+    // It knows no pages: all nine hundred come at once, and these two are the last.
+    let list = |id: u32| [(0..900).flat_map(|n| person(id, n)).collect(), result(id, DONE, 0, "", "")].concat();
+    let (scene, connection, known) = company_of(&[898, 899], move |question| company(question, list)).await;
+    let report = sync(&scene, &connection).await;
+    assert_eq!((&report["incomplete"], &report["ended"]), (&json!(true), &json!(0)), "{report}");
+    for one in &known {
+        assert_eq!(member(&scene, one).await["status"], "active");
+    }
+}
+
+#[tokio::test]
+async fn whoever_has_a_name_that_cannot_be_read_is_not_gone() {
+    for strange in ["uid=<p1>,ou=people,dc=example,dc=test", "uid=p1,ou=former,dc=example,dc=test", "p1"] {
+        let list = move |id: u32| [person(id, 0), named(id, strange, 1), result(id, DONE, 0, "", "")].concat();
+        let (scene, connection, known) = company_of(&[0, 1], move |question| company(question, list)).await;
+        let report = sync(&scene, &connection).await;
+        assert_eq!((&report["incomplete"], &report["ended"]), (&json!(true), &json!(0)), "{strange}: {report}");
+        assert_eq!(member(&scene, &known[1]).await["status"], "active", "{strange}");
+    }
+}
+
+#[tokio::test]
+async fn ldap_06_a_list_that_never_ends_is_left() {
+    for circle in [true, false] {
+        // The same page again and again, or nothing again and again; each with a way on.
+        let list = move |id: u32| {
+            let people = if circle { person(id, 0) } else { Vec::new() };
+            [people, page_end(id, b"on")].concat()
+        };
+        let (scene, connection, known) = company_of(&[0, 1], move |question| company(question, list)).await;
+        let app = &scene.authd.app;
+        let cx = app.context(Caller::Operator { uid: 0 }, Origin::internal(scene.authd.env()));
+        let asked = app.perform(&cx, "connection.sync", json!({"id": connection}));
+        let refused = tokio::time::timeout(Duration::from_secs(30), asked).await.expect("it ends").unwrap_err();
+        assert_eq!(refused.code(), "ldap_unavailable");
+        for one in &known {
+            assert_eq!(member(&scene, one).await["status"], "active");
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_directory_that_hangs_holds_up_no_other() {
+    let list = |id: u32| [person(id, 0), page_end(id, b"")].concat();
+    let scene = Scene::new().await;
+    let hangs = Directory::start(|question: &Question| match &question.asked {
+        Asked::Search { .. } => Act::Nothing,
+        _ => company(question, |_| Vec::new()),
+    })
+    .await;
+    let slow = scene.force(settings(&hangs, json!({"sync": {"enabled": true}}))).await;
+    // Made after the other: its turn is later.
+    let answers = Directory::start(move |question: &Question| company(question, list)).await;
+    let quick = scene.connect(settings(&answers, json!({"sync": {"enabled": true}}))).await;
+    scene.owns(&quick, "example.test").await;
+    signed_in(&scene, &quick, "p0", SECRET).await;
+    let leaver = signed_in(&scene, &quick, "p1", SECRET).await;
+    let cx = scene.authd.app.context(Caller::System, Origin::internal(scene.authd.env()));
+    let turn = sync_due(&cx);
+    let watched = async {
+        while member(&scene, &leaver).await["status"] == "active" {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    // The one that hangs is given up after ten seconds; the other need not wait for that.
+    tokio::select! {
+        _ = turn => panic!("both are done before the first was noticed"),
+        () = watched => {}
+        () = tokio::time::sleep(Duration::from_secs(9)) => panic!("{slow} holds up {quick}"),
+    }
 }

@@ -110,17 +110,48 @@ async fn a_name_may_be_bound_directly_and_the_directory_says_whose_it_was() {
     assert_eq!(status, StatusCode::OK, "{body}");
     assert!(directory.binds().iter().all(|(_, name, _)| name != SERVICE.0));
 
-    // The account of that name is somebody else than the one who was bound.
-    let other = Directory::start(|question: &Question| match &question.asked {
-        Asked::Extended { .. } => {
-            let parts = [ber(10, &[0]), ber(4, b""), ber(4, b""), ber(0x8b, b"u:CORP\\mallory")].concat();
-            Act::Say(message(question.id, EXTENDED, &parts))
-        }
-        _ => controller(question),
-    })
-    .await;
-    let connection = scene.connect(wish(&other, direct("CORP\\{{username}}"))).await;
-    scene.rejects(StatusCode::SERVICE_UNAVAILABLE, "ldap_unavailable", &connection, "ada", PASSWORD).await;
+    // The account of that name is somebody else than the one who was bound: another, or the one of that name elsewhere.
+    for who in [&b"u:CORP\\mallory"[..], b"u:OTHER\\ada"] {
+        let other = Directory::start(move |question: &Question| match &question.asked {
+            Asked::Extended { .. } => {
+                let parts = [ber(10, &[0]), ber(4, b""), ber(4, b""), ber(0x8b, who)].concat();
+                Act::Say(message(question.id, EXTENDED, &parts))
+            }
+            _ => controller(question),
+        })
+        .await;
+        let connection = scene.connect(wish(&other, direct("CORP\\{{username}}"))).await;
+        scene.rejects(StatusCode::SERVICE_UNAVAILABLE, "ldap_unavailable", &connection, "ada", PASSWORD).await;
+    }
+}
+
+#[tokio::test]
+async fn groups_that_come_in_parts_are_told_to_be_cut() {
+    for (name, cut) in [("memberOf;range=0-0", true), ("memberOf;range=0-*", false), ("memberOf", false)] {
+        let directory = Directory::start(move |question: &Question| match &question.asked {
+            Asked::Search { filter, .. } if filter.contains("sAMAccountName") => {
+                let attributes: &[(&str, &[u8])] = &[
+                    ("sAMAccountName", b"ada"),
+                    ("mail", b"ada@corp.test"),
+                    ("objectGUID", &GUID),
+                    (name, b"CN=Wizards,OU=Groups,DC=corp,DC=test"),
+                ];
+                let found = entry(question.id, ADA, attributes);
+                Act::Say([found, result(question.id, DONE, 0, "", "")].concat())
+            }
+            _ => controller(question),
+        })
+        .await;
+        let scene = Scene::new().await;
+        let connection = scene.connect(wish(&directory, json!({"groups": {"nested": false}}))).await;
+        scene.owns(&connection, "corp.test").await;
+        let reply = scene.sign_in(&connection, "ada", PASSWORD).await;
+        assert_eq!(reply.status, StatusCode::SEE_OTHER, "{}", reply.body);
+        let trace = scene.trace(&reply).await;
+        let checks = trace["checks"].as_array().unwrap();
+        assert_eq!(checks.iter().any(|check| check["name"] == "groups_cut"), cut, "{name}: {trace}");
+        assert!(checks.iter().any(|check| check["received"] == "1 groups"), "{name}: {trace}");
+    }
 }
 
 #[tokio::test]

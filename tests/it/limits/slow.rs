@@ -1,5 +1,6 @@
 //! DOS-01: sockets that say nothing, and requests that are given up.
 
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,7 +10,6 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::in_full;
@@ -28,24 +28,62 @@ fn listen(router: Router, limits: Limits, tls: Option<Arc<Tls>>) -> (SocketAddr,
 }
 
 /// One request on a connection of its own: how long it took.
-async fn healthy(at: SocketAddr) -> Duration {
+fn healthy(at: SocketAddr) -> Duration {
     let started = now();
-    let mut stream = TcpStream::connect(at).await.unwrap();
+    let mut stream = std::net::TcpStream::connect(at).unwrap();
     let head = "GET /.well-known/openid-configuration HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nConnection: close\r\n\r\n";
-    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(head.as_bytes()).unwrap();
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.unwrap();
+    stream.read_to_end(&mut answer).unwrap();
     assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
     started.elapsed()
 }
 
+/// The best of three: other tests want the processor, too. From a thread of its own, as the slow ones: what is measured is
+/// the server, and not the runtime that clients would share with it.
 async fn p99(at: SocketAddr) -> Duration {
-    let mut times = Vec::new();
-    for _ in 0..100 {
-        times.push(healthy(at).await);
+    let measure = move || {
+        let round = || {
+            let mut times: Vec<Duration> = (0..200).map(|_| healthy(at)).collect();
+            times.sort();
+            times[198]
+        };
+        (0..3).map(|_| round()).min()
+    };
+    tokio::task::spawn_blocking(measure).await.unwrap().unwrap()
+}
+
+/// Sockets that say a byte a second, one in four nothing at all: how long each was left open. Nobody waits for `Limits` longer
+/// than 30 seconds.
+fn drip(at: SocketAddr, sockets: usize, all_open: std::sync::mpsc::Sender<()>) -> Vec<Duration> {
+    let mut open: Vec<(usize, Instant, std::net::TcpStream)> = Vec::new();
+    for n in 0..sockets {
+        let stream = std::net::TcpStream::connect(at).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        open.push((n, now(), stream));
     }
-    times.sort();
-    times[98]
+    all_open.send(()).unwrap();
+    let (mut closed, mut letters) = (Vec::new(), b"GET / HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nX-Slow: ".iter().cycle());
+    for round in 0..600 {
+        let letter = [*letters.next().unwrap()];
+        open.retain_mut(|(n, since, stream)| {
+            // A tenth of them at a time, so that they do not speak all at once.
+            if *n % 4 != 0 && (*n + round) % 20 == 0 {
+                let _ = stream.write(&letter);
+            }
+            let alive = matches!(stream.read(&mut [0; 64]), Err(error) if error.kind() == ErrorKind::WouldBlock);
+            if !alive {
+                closed.push(since.elapsed());
+            }
+            alive
+        });
+        if open.is_empty() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(open.is_empty(), "{} are still open", open.len());
+    closed
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -58,34 +96,13 @@ async fn dos_01_slow_sockets_are_closed_in_time_and_slow_nobody_else() {
     let authd = Authd::start().await;
     let (at, _shutdown) = listen(authd.router.clone(), limits, None);
     let alone = p99(at).await;
-    let mut all = Vec::new();
-    for n in 0..sockets {
-        let mut stream = TcpStream::connect(at).await.unwrap();
-        all.push(tokio::spawn(async move {
-            let started = now();
-            let dripped = async {
-                let mut letters = b"GET / HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nX-Slow: ".iter().cycle();
-                let mut closed = [0; 64];
-                loop {
-                    if n % 4 != 0 && stream.write_all(&[*letters.next().unwrap()]).await.is_err() {
-                        break;
-                    }
-                    let read = tokio::time::timeout(Duration::from_millis(100), stream.read(&mut closed)).await;
-                    if matches!(read, Ok(Ok(0) | Err(_))) {
-                        break;
-                    }
-                }
-            };
-            let ended = tokio::time::timeout(Duration::from_secs(30), dripped).await;
-            assert!(ended.is_ok(), "still open");
-            started.elapsed()
-        }));
-    }
+    let (opened, all_open) = std::sync::mpsc::channel();
+    let dripping = tokio::task::spawn_blocking(move || drip(at, sockets, opened));
+    tokio::task::spawn_blocking(move || all_open.recv().unwrap()).await.unwrap();
     let under = p99(at).await;
-    // In a shared machine the figure is coarse: it must not be a matter of waiting for the slow ones.
-    assert!(under < alone * 2 + Duration::from_millis(150), "{under:?}, and {alone:?} alone");
-    for one in all {
-        let took = one.await.unwrap();
+    // Twice is the rule; of a millisecond twice is less than what the machine's own scheduling makes of it.
+    assert!(under < alone * 2 + Duration::from_millis(20), "{under:?}, and {alone:?} alone");
+    for took in dripping.await.unwrap() {
         assert!(took <= head_time + Duration::from_secs(1), "{took:?}");
     }
     println!("{sockets} slow sockets: p99 {under:?}, {alone:?} without them");

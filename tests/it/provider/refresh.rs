@@ -192,6 +192,30 @@ async fn op_07_scope_never_grows() {
     assert_eq!(access["aud"], client.id.to_string());
 }
 
+/// With a token that was turned and whose successor nobody has, the next refresh would be taken for a copy.
+#[tokio::test]
+async fn op_07_a_scope_that_is_refused_does_not_turn_the_token() {
+    let lab = Lab::new().await;
+    let (client, session) = lab.scene().await;
+    let mut token = lab.tokens_for(&client, &session, OFFLINE).await.text("refresh_token").to_owned();
+    for wrong in ["openid profile", "admin", "openid  email groups"] {
+        lab.refresh(&client, &token, &[("scope", wrong)]).await.refused(400, "invalid_scope");
+        // Far beyond the grace that a lost answer has.
+        lab.env().advance(Duration::from_secs(60));
+        let next = lab.refresh(&client, &token, &[]).await;
+        assert_eq!(next.status, 200, "{wrong}: {}", next.body);
+        token = next.text("refresh_token").to_owned();
+    }
+    assert_eq!(lab.count(EventKind::RefreshReused).await, 0);
+    // One that was used up is told to be so, whatever scope comes with it.
+    let used = token.clone();
+    token = lab.refresh(&client, &used, &[]).await.text("refresh_token").to_owned();
+    lab.env().advance(Duration::from_secs(60));
+    lab.refresh(&client, &used, &[("scope", "admin")]).await.refused(400, "invalid_grant");
+    assert_eq!(lab.count(EventKind::RefreshReused).await, 1);
+    lab.refresh(&client, &token, &[]).await.refused(400, "invalid_grant");
+}
+
 #[tokio::test]
 async fn op_15_a_refresh_token_dies_with_what_it_was_given_under() {
     type Ended = fn(&Session, &Client) -> Scope;

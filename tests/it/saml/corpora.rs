@@ -5,21 +5,21 @@
 //! is refused is then refused for its fault alone. Most are refused for SHA-1 or a key of 1024 bits, which is what the
 //! field looked like when they were made.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use uppsala::{Document, NodeId};
 
 use authd::connection::protocol::Checks;
-use authd::connection::saml::{self, Expect, Want, names};
+use authd::connection::saml::{self, Expect, LogoutExpect, Want, names};
 use authd::env::Timestamp;
 
 use crate::world::saml::{Key, NOW, Prefixes, Signing, sign};
 
 /// The folder, or a word that it is not there.
 #[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
-fn corpora(name: &str) -> Option<PathBuf> {
+pub(super) fn corpora(name: &str) -> Option<PathBuf> {
     #[expect(clippy::disallowed_methods, reason = "where the corpora are is told to the tests by the environment")]
     let named = std::env::var("AUTHD_CORPORA").ok().map(PathBuf::from);
     let all = named.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/corpora"));
@@ -32,7 +32,7 @@ fn corpora(name: &str) -> Option<PathBuf> {
 }
 
 /// A message as it lies there: XML, or base64 of it.
-fn message(bytes: &[u8]) -> String {
+pub(super) fn message(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     if text.trim_start_matches('\u{feff}').trim_start().starts_with('<') {
         return text.into_owned();
@@ -104,17 +104,23 @@ fn issuer_in(document: &Document<'_>, node: NodeId) -> Option<String> {
     Some(document.text_content_deep(issuer).trim().to_owned())
 }
 
-/// Every file of the folder has the verdict of the list, and every line of the list has its file.
-fn all_as_listed(folder: &str, listed: &str, verdict: impl Fn(&str, &[u8]) -> String) {
-    let Some(folder) = corpora(folder) else { return };
+/// Every file below a folder.
+pub(super) fn below(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    let mut open = vec![folder.clone()];
+    let mut open = vec![folder.to_owned()];
     while let Some(next) = open.pop() {
         for entry in std::fs::read_dir(next).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() { open.push(path) } else { files.push(path) }
         }
     }
+    files
+}
+
+/// Every file of the folder has the verdict of the list, and every line of the list has its file.
+fn all_as_listed(folder: &str, listed: &str, verdict: impl Fn(&str, &[u8]) -> String) {
+    let Some(folder) = corpora(folder) else { return };
+    let files = below(&folder);
     let mut found = Vec::new();
     for path in files {
         let name = path.strip_prefix(&folder).unwrap().to_str().unwrap().to_owned();
@@ -195,8 +201,14 @@ fn responses_of_crewjam_saml() {
 fn vectors_of_samael() {
     all_as_listed("samael/test_vectors", SAMAEL, |name, bytes| {
         let xml = message(bytes);
+        if name.ends_with(".md") {
+            return "text".to_owned();
+        }
         if !name.ends_with(".xml") {
-            return "other".to_owned();
+            return certificate(bytes).to_owned();
+        }
+        if name.starts_with("logout") {
+            return logout(&xml).to_owned();
         }
         if name.contains("metadata") {
             return saml::read_metadata(&xml, None, Timestamp::from_millis(0))
@@ -210,6 +222,57 @@ fn vectors_of_samael() {
         }
         fitting.verdict(&xml).to_owned()
     });
+}
+
+/// What a connection could do with it: a key in it is strong enough, or too weak, or there is none.
+fn certificate(bytes: &[u8]) -> &'static str {
+    let text = std::str::from_utf8(bytes).ok();
+    let read = text.and_then(saml::Certificate::from_text).or_else(|| saml::Certificate::read(bytes));
+    match read {
+        Some(read) if read.usable => "usable",
+        Some(_) => "weak",
+        None => "no_certificate",
+    }
+}
+
+/// At the connection that the message is for, by its own word.
+fn logout(xml: &str) -> &'static str {
+    let fitting = Fitting::of(xml);
+    let document = uppsala::parse(xml.trim()).unwrap();
+    let root = document.document_element().unwrap();
+    let key = Key::p256();
+    let expect = LogoutExpect {
+        idp_entity_id: &fitting.issuer,
+        certificates: &[key.certificate],
+        slo_url: document.get_attribute(root, "Destination").unwrap_or_default(),
+        now: document.get_attribute(root, "IssueInstant").and_then(|text| text.parse().ok()).unwrap_or(NOW),
+        skew: std::time::Duration::from_secs(120),
+        algorithms: &[],
+        request_id: document.get_attribute(root, "InResponseTo"),
+    };
+    saml::read_post(&STANDARD.encode(xml), &expect, &mut Checks::new())
+        .map_or_else(|error| error.code(), |_| "accepted")
+}
+
+#[test]
+fn certificates_of_python3_saml() {
+    all_as_listed("python3-saml/certs", "weak certificate1", |_, bytes| certificate(bytes).to_owned());
+}
+
+/// Each file lies where one of these tests looks; what is beside is a licence.
+#[test]
+fn nothing_of_the_corpora_is_passed_over() {
+    for (folder, looked_at) in [
+        ("python3-saml", &["responses", "metadata", "certs"][..]),
+        ("samael", &["test_vectors"]),
+        ("crewjam-saml", &["testdata"]),
+    ] {
+        let Some(folder) = corpora(folder) else { continue };
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            assert!(name == "LICENSE" || looked_at.contains(&name.as_str()), "{name} in {}", folder.display());
+        }
+    }
 }
 
 #[test]
@@ -447,19 +510,19 @@ const SAMAEL: &str = "\
     1 idp_metadata.xml
     metadata_invalid idp_metadata_nested.xml
     metadata_invalid sp_metadata.xml
-    other README.md
-    other cert.pem
-    other ec_cert.der
-    other ec_cert.pem
-    other ec_public.pem
-    other idp_2_metadata_public.pem
-    other idp_cert.der
-    other public.der
-    other public.pem
-    other public_key.der
-    other public_key.pem
-    other sp_cert.der
-    other sp_cert.pem
+    text README.md
+    weak cert.pem
+    usable ec_cert.der
+    usable ec_cert.pem
+    no_certificate ec_public.pem
+    weak idp_2_metadata_public.pem
+    usable idp_cert.der
+    weak public.der
+    no_certificate public.pem
+    no_certificate public_key.der
+    no_certificate public_key.pem
+    usable sp_cert.der
+    weak sp_cert.pem
     saml_algorithm response_signed.xml
     saml_algorithm response_signed__ecdsa-template.xml
     saml_algorithm response_signed_assertion.xml
@@ -478,8 +541,8 @@ const SAMAEL: &str = "\
     saml_structure ancestor_attack_signed.xml
     saml_structure authn_request.xml
     saml_structure authn_request_sign_template.xml
-    saml_structure logout_request.xml
-    saml_structure logout_response.xml
+    saml_signature_missing logout_request.xml
+    saml_signature_missing logout_response.xml
     saml_structure object_attack_response.xml
     saml_structure object_attack_response_template.xml
     saml_structure response_encrypted.xml

@@ -281,6 +281,39 @@ async fn an_encrypted_answer_is_opened_and_what_cannot_be_is_told_why() {
 }
 
 #[tokio::test]
+async fn saml_30_an_explanation_opens_nothing_on_the_word_of_a_key_that_nobody_pinned() {
+    let scene = Scene::new().await;
+    let view = scene.authd.operate("connection.get_saml", json!({"id": scene.connection})).await;
+    let pem = text(&view["serviceProvider"], "certificate");
+    let own = STANDARD.decode(pem.lines().filter(|line| !line.starts_with('-')).collect::<String>()).unwrap();
+    let stranger = Key::rsa();
+    let how = Signing::with(&stranger);
+    let mut told = Vec::new();
+    for content in [authd::connection::saml::names::AES256_GCM, authd::connection::saml::names::AES256_CBC] {
+        let how_sealed = || Encryption { content, ..Encryption::usual() };
+        let answer = scene.ada().mode(Mode::Response);
+        let plain = rename(&answer.assertion, &answer.prefixes);
+        // What opens, what was made for somebody else, and what is no assertion at all: a stranger must not learn which.
+        let inside = [plain.as_str(), "no assertion", "<a"];
+        let sealed = inside.map(|text| crate::world::saml::encrypt(text, &own, &how_sealed()));
+        let elsewhere = crate::world::saml::encrypt(&plain, &stranger.certificate, &how_sealed());
+        for one in sealed.iter().chain([&elsewhere]) {
+            let response = rename(&answer.response, &answer.prefixes)
+                .replace(crate::world::saml::HOLE, &rename(one, &answer.prefixes));
+            let xml = crate::world::saml::sign(&response, &answer.response_id, &stranger, &how, &answer.prefixes);
+            let mut said = scene.told(&posted(&xml)).await;
+            assert_eq!(verdict(&said)[2..], ["metadata.certificate", ""], "{said}");
+            assert!(said["person"].is_null() && !said.to_string().contains("ada@corp.example"), "{said}");
+            for row in said["checks"].as_array_mut().unwrap() {
+                row["received"].take();
+            }
+            told.push(said);
+        }
+    }
+    assert!(told.windows(2).all(|two| two[0] == two[1]), "{told:#?}");
+}
+
+#[tokio::test]
 async fn nothing_of_a_stranger_steers_an_explanation_of_an_answer() {
     let scene = Scene::new().await;
     let evil = "\u{202e}evil\u{200b}";
@@ -323,4 +356,137 @@ async fn a_long_answer_is_read_and_a_longer_one_is_not() {
     };
     assert_eq!(post(100_000).await, 200);
     assert_eq!(post(600_000).await, 413);
+}
+
+/// Lays what an explanation names over the connection; the moment that it names is given back.
+async fn set_as_told(scene: &Scene, told: &Value, carried: &Key) -> Option<String> {
+    let mut wish = json!({"id": scene.connection});
+    let mut moment = None;
+    for fault in told["faults"].as_array().unwrap() {
+        let value = text(fault, "value");
+        match text(fault, "setting").as_str() {
+            "metadata.entityId" => wish["idpEntityId"] = json!(value),
+            "metadata.certificate" => {
+                assert_eq!(value, authd::connection::saml::thumbprint(&carried.certificate));
+                wish["idpCertificate"] = json!(pem(&carried.certificate));
+            }
+            "serviceProvider.entityId" => wish["spEntityId"] = json!(value),
+            "request.authnContextClassRefs" => wish["request"]["authnContextClassRefs"] = json!([value]),
+            "at" => moment = Some(value),
+            setting => {
+                let (group, name) = setting.split_once('.').unwrap();
+                assert_eq!(group, "security", "{fault}");
+                wish[group][name] = serde_json::from_str(&value).unwrap();
+            }
+        }
+    }
+    if wish.as_object().unwrap().len() > 1 {
+        scene.authd.operate("connection.set_saml", wish).await;
+    }
+    moment
+}
+
+/// Faults that settings can mend: what the connection is like, and what becomes of the answer.
+const FAULTS: usize = 10;
+
+/// One to four faults by chance: what is named, and nothing else, has the answer pass.
+#[tokio::test]
+async fn whatever_is_wrong_at_once_the_settings_that_are_named_have_it_pass() {
+    use rand::seq::IndexedRandom as _;
+    let all: Vec<usize> = (0..FAULTS).collect();
+    let mut combinations: Vec<Vec<usize>> = all.iter().map(|one| vec![*one]).collect();
+    for _ in 0..20 {
+        combinations.push(
+            all.choose_multiple(&mut rand::rng(), rand::Rng::random_range(&mut rand::rng(), 2..=4)).copied().collect(),
+        );
+    }
+    for faults in combinations {
+        let has = |n: usize| faults.contains(&n);
+        let mut settings = json!({"security": {}, "request": {}});
+        if has(0) {
+            settings["security"]["requireSignedResponses"] = json!(true);
+        }
+        if has(1) {
+            settings["security"]["requireEncryptedAssertions"] = json!(true);
+        }
+        if has(2) {
+            settings["security"]["maxResponseSize"] = json!(1000);
+        }
+        if has(3) {
+            settings["request"]["authnContextClassRefs"] = json!(["urn:oasis:names:tc:SAML:2.0:ac:classes:X509"]);
+        }
+        let scene = Scene::with(settings).await;
+        let idp = &scene.idp;
+        let mut answer = scene.ada();
+        if has(4) {
+            answer = answer
+                .assertion(&idp.entity_id, "https://other.example")
+                .response(&idp.entity_id, "https://other.example");
+        }
+        if has(5) {
+            answer = answer.assertion(&format!("<saml:Audience>{}", idp.sp_entity_id), "<saml:Audience>urn:wiki");
+        }
+        if has(6) {
+            let asked = format!(r#" InResponseTo="{}""#, idp.request_id);
+            answer = answer.assertion(&asked, "").response(&asked, "");
+        }
+        if has(7) {
+            let (from, end) = (format!(r#"NotOnOrAfter="{}""#, at(300)), format!(r#"NotOnOrAfter="{}""#, at(-200)));
+            answer = answer.assertion(&from, &end);
+        }
+        let stranger = Key::p256();
+        let xml = if has(8) { answer.signed_with(&stranger, &Signing::with(&stranger)) } else { answer.xml() };
+        // Pasted the next day.
+        if has(9) {
+            scene.authd.env().advance(std::time::Duration::from_secs(86_400));
+        }
+        let told = scene.told(&posted(&xml)).await;
+        assert_eq!((&told["ok"], &told["mendable"]), (&json!(false), &json!(true)), "{faults:?}: {told}");
+        let moment = set_as_told(&scene, &told, &stranger).await;
+        let mut wish = json!({"connection": scene.connection, "message": posted(&xml)});
+        if let Some(moment) = moment {
+            wish["at"] = json!(moment);
+        }
+        let now = scene.authd.operate("saml.explain", wish).await;
+        assert_eq!(verdict(&now), ["", "", "", ""], "{faults:?}: {now}\n{told}");
+    }
+}
+
+/// What other providers and other times have sent: whatever is wrong with it, the next step is named.
+#[tokio::test]
+async fn of_every_message_of_the_corpora_the_next_step_is_named() {
+    // What no setting of anybody mends: then the words alone tell what to do.
+    const WORDS: &[&str] = &[
+        "saml_structure",
+        "saml_doctype",
+        "saml_signature_invalid",
+        "upstream_denied",
+        "saml_in_response_to",
+        "saml_authn",
+    ];
+    let scene = Scene::new().await;
+    let mut settings = std::collections::BTreeMap::<String, usize>::new();
+    for folder in ["python3-saml/responses", "samael/test_vectors", "crewjam-saml/testdata"] {
+        let Some(folder) = super::corpora::corpora(folder) else { continue };
+        for file in super::corpora::below(&folder) {
+            let name = file.file_name().unwrap().to_str().unwrap().to_lowercase();
+            let xml = super::corpora::message(&std::fs::read(&file).unwrap());
+            if name.contains("metadata") || !xml.contains("Response") || name.ends_with(".md") {
+                continue;
+            }
+            let told = scene.told(&posted(xml.trim())).await;
+            assert_eq!(told["ok"], false, "{name}: {told}");
+            let faults = told["faults"].as_array().unwrap();
+            assert!(!faults.is_empty() && !text(&told, "wrong").is_empty(), "{name}: {told}");
+            for fault in faults {
+                let (code, setting) = (text(fault, "errorCode"), fault["setting"].as_str().unwrap_or_default());
+                assert!(!text(fault, "help").is_empty(), "{name}: {fault}");
+                assert!(!setting.is_empty() || WORDS.contains(&code.as_str()), "{name}: {fault}");
+                *settings.entry(format!("{code}: {setting}")).or_default() += 1;
+            }
+        }
+    }
+    if super::corpora::corpora("python3-saml").is_some() {
+        assert!(settings.len() > 8, "{settings:#?}");
+    }
 }

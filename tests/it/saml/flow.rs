@@ -89,6 +89,31 @@ async fn saml_22_an_assertion_opens_one_session() {
 }
 
 #[tokio::test]
+async fn saml_22_an_assertion_that_waits_in_two_browsers_opens_one_session_however_late_the_second_comes() {
+    let scene = Scene::with(json!({"security": {"allowIdpInitiated": true}})).await;
+    let xml = unasked(&scene.idp, "ada@corp.example");
+    let answer = posted(&xml);
+    let mut waiting = Vec::new();
+    for _ in 0..2 {
+        let mut browser = scene.authd.browser();
+        let (fields, cross) = ([("SAMLResponse", answer.as_str())], [("sec-fetch-site", "cross-site")]);
+        let went = browser.send(Method::POST, &scene.path("acs"), &cross, Some(&fields)).await;
+        assert_eq!(went.status, StatusCode::SEE_OTHER, "nobody has signed in by it yet: {went:?}");
+        waiting.push((browser, went.location()));
+    }
+    let (mut late, to) = waiting.pop().unwrap();
+    let (mut first, at) = waiting.pop().unwrap();
+    assert!(first.get(at.as_str()).await.status.is_redirection());
+    // The assertion itself would be refused by now; the attempt that carries it is still open.
+    scene.authd.env().advance(Duration::from_secs(300 + 121));
+    scene.authd.app.world.store.sweep().await.unwrap();
+    scene.rejects(StatusCode::BAD_REQUEST, "saml_expired", scene.post(&xml, None)).await;
+    let refused = late.get(to.as_str()).await;
+    assert!(refused.status == StatusCode::BAD_REQUEST && refused.body.contains("saml_replay"), "{refused:?}");
+    assert_eq!(scene.authd.counts().await["session"], 1);
+}
+
+#[tokio::test]
 async fn saml_22_of_many_at_once_one_opens_a_session() {
     let mut scene = Scene::new().await;
     let browser = &mut scene.authd.browser();

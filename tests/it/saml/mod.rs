@@ -21,4 +21,6 @@ mod scene;
 mod sign_out;
 mod signature;
 mod simulated;
+mod under_load;
+mod vouched;
 mod wrapping;

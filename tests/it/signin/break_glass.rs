@@ -134,6 +134,55 @@ async fn the_link_lets_an_owner_in_when_the_provider_is_down_and_everything_is_e
 }
 
 #[tokio::test]
+async fn the_link_carries_nobody_who_is_no_owner_any_more() {
+    let glass = Glass::new().await;
+    let Glass { scene, organization, owner } = &glass;
+    let second = scene.authd.person(*organization, "second", &["owner"]).await;
+    let wish = json!({"id": scene.app, "grantTypes": ["authorization_code", "refresh_token"]});
+    scene.authd.operate("app.update", wish).await;
+    // Somebody has come in through the provider, so that enforcing it is allowed.
+    scene.op.person(|person| drop(person.insert("email".into(), "alice@corp.example".into())));
+    scene.sign_in(&mut scene.authd.browser()).await;
+    let people = scene.authd.operate("user.list", json!({"organization": organization})).await;
+    let alice = people["items"].as_array().unwrap().iter().find(|row| row["email"] == "alice@corp.example").unwrap();
+    let wish = json!({"organization": organization, "user": alice["id"], "roles": ["owner"]});
+    scene.authd.operate("member.set_role", wish).await;
+    scene.authd.operate("enforcement.set", json!({"organization": organization, "enforce": true})).await;
+
+    let link = glass.link(json!({"for": "15m"})).await;
+    let mut browser = scene.authd.browser();
+    let came = glass.press(&mut browser, &link).await;
+    assert_eq!(came.status, StatusCode::SEE_OTHER, "{}", came.body);
+    let query = scene.authorize(&[]).replace("scope=openid+email+profile+groups", "scope=openid+offline_access");
+    let asked = browser.get(&query).await;
+    let landed = match asked.status {
+        StatusCode::SEE_OTHER => asked,
+        _ => browser.post("/signin/consent", &[("attempt", &asked.field("attempt")), ("decision", "allow")]).await,
+    };
+    let tokens = scene.redeem(&landed.query("code").unwrap()).await.json();
+    let (access, refresh) = (text(&tokens, "access_token"), text(&tokens, "refresh_token"));
+    let spare = browser.get(&query).await.query("code").unwrap();
+    assert_eq!(scene.userinfo(&access).await.status, StatusCode::OK);
+
+    let roles = |roles: &[&str]| json!({"organization": organization, "user": owner, "roles": roles});
+    scene.authd.operate("member.set_role", roles(&["admin"])).await;
+    assert_ne!(scene.userinfo(&access).await.status, StatusCode::OK);
+    assert!(scene.redeem(&spare).await.json()["access_token"].is_null(), "a code of that time");
+    let fields = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", &*refresh),
+        ("client_id", &*scene.app),
+        ("client_secret", &*scene.secret),
+    ];
+    let turned = scene.authd.browser().post("/oauth2/token", &fields).await.json();
+    assert!(turned["access_token"].is_null(), "{turned}");
+    let again = browser.get(&scene.authorize(&[("prompt", "none")])).await;
+    assert!(again.query("code").is_none() && again.query("error").is_some(), "{again:?}");
+    assert!(!browser.get("/signin").await.body.contains("olga@example.test"));
+    assert_ne!(second, *owner);
+}
+
+#[tokio::test]
 async fn looking_at_the_link_uses_nothing_up_and_the_button_works_once() {
     let glass = Glass::new().await;
     let link = glass.link(json!({})).await;

@@ -424,3 +424,55 @@ async fn what_a_connection_says_waits_until_somebody_who_can_help_still_gets_in(
     let row = scene.authd.operate("enforcement.get", get).await["connections"][0].clone();
     assert_eq!((&row["connection"], &row["enforce"]), (&json!(scene.connection), &json!(true)), "{row}");
 }
+
+/// An address that authd does not keep (nobody verified it; it is somebody else's) says whose domain they are, all the same.
+#[tokio::test]
+async fn whoever_names_an_address_of_the_domain_obeys_it_whether_it_is_kept_or_not() {
+    const KEEPS: &str = "https://keeps.example";
+    let world = World::new().await;
+    let scene = &world.scene;
+    let keys = json!({"keys": [world.signer.jwk()]});
+    let wish = json!({"organization": scene.organization, "kind": "customJwt", "issuer": KEEPS, "storeUsers": true,
+        "jwks": format!("data:,{keys}"), "algorithm": "ES256", "applicationID": "my-app"});
+    scene.authd.operate("issuer.create", wish).await;
+    let asks = async |subject: &str, email: Option<&str>, verified: bool| {
+        let now = scene.authd.env().now().seconds();
+        let mut claims = members(json!({"iss": KEEPS, "aud": "my-app", "sub": subject, "iat": now, "exp": now + 600}));
+        if let Some(email) = email {
+            claims.insert("email".to_owned(), json!(email));
+            claims.insert("email_verified".to_owned(), json!(verified));
+        }
+        let reply = world.bearer("/v1/identity", &world.signer.token(&world.signer.header(), &claims)).await;
+        let code = reply.json()["code"].as_str().map(str::to_owned);
+        (reply.status, code)
+    };
+    let refused = (StatusCode::FORBIDDEN, Some("sso_required".to_owned()));
+    let open = (StatusCode::OK, None);
+    let cases = [
+        ("unverified", Some("ann@corp.example"), false, true),
+        ("somebody else's", Some("olga@corp.example"), true, true),
+        ("in other letters", Some("ANN@CORP.Example"), false, true),
+        ("verified", Some("ben@corp.example"), true, true),
+        ("of another domain", Some("ann@elsewhere.example"), false, false),
+        ("below the domain", Some("ann@sub.corp.example"), false, false),
+        ("none", None, false, false),
+    ];
+    for known in [false, true] {
+        for (what, email, verified, _) in &cases {
+            if known {
+                // Known from a time when nothing was enforced.
+                world.enforce(json!({"enforce": false, "domains": []})).await;
+                assert_eq!(asks(&format!("known {what}"), *email, *verified).await, open, "{what}");
+            }
+        }
+        world.enforce(json!({"enforce": false, "domains": ["corp.example"]})).await;
+        let before = scene.authd.counts().await["user"];
+        for (what, email, verified, obeys) in &cases {
+            let subject = if known { format!("known {what}") } else { format!("new {what}") };
+            let expected = if *obeys { &refused } else { &open };
+            assert_eq!(&asks(&subject, *email, *verified).await, expected, "{what}, known: {known}");
+        }
+        let made = cases.iter().filter(|(.., obeys)| !obeys && !known).count() as u64;
+        assert_eq!(scene.authd.counts().await["user"], before + made, "whoever is refused does not become known");
+    }
+}

@@ -13,10 +13,10 @@ use authd::crypto::{MasterKey, Secret};
 use authd::env::{Env, NoDns, NoOutbound, SystemClock, SystemRng};
 use authd::error::codes;
 use authd::store::backup::{NewBackup, inspect, read_header, unpack};
-use authd::store::{Batch, Query, Store};
+use authd::store::{Batch, LogEntry, Query, Store};
 use tempfile::TempDir;
 
-use super::{Person, happened, id, options, person};
+use super::{Person, World, happened, id, options, person};
 
 fn machine() -> Env {
     Env::new(Arc::new(SystemClock::new()), Arc::new(SystemRng), Arc::new(NoOutbound), Arc::new(NoDns))
@@ -95,7 +95,7 @@ async fn r_12_a_backup_under_full_load_is_one_moment_and_has_all_that_was_acknow
         let contents = inspect(&target, Some(&key)).unwrap();
         assert_eq!((contents.authentic, contents.digest, contents.bytes), (Some(true), made.digest, made.bytes));
         let path = folder.path().join(format!("{round}.redb"));
-        unpack(&target, &path, &key).unwrap();
+        unpack(&target, &path, &key, &|_, _| {}).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         let restored = Store::open(&path, env.clone(), options()).unwrap();
         let found = everybody(&restored).await;
@@ -168,7 +168,7 @@ async fn a_backup_that_was_changed_is_refused_also_with_a_digest_that_fits() {
     let theirs = MasterKey::generate(&env);
     store.backup(new(&forged, &theirs)).await.unwrap();
     assert_eq!(inspect(&forged, Some(&key)).unwrap().authentic, None, "another key says nothing");
-    let refused = unpack(&forged, &folder.path().join("x"), &key).unwrap_err();
+    let refused = unpack(&forged, &folder.path().join("x"), &key, &|_, _| {}).unwrap_err();
     assert!(refused.is(&codes::BACKUP_INVALID), "{refused:?}");
     std::fs::remove_file(folder.path().join("x")).unwrap();
     // Every single byte counts, and every length.
@@ -177,7 +177,7 @@ async fn a_backup_that_was_changed_is_refused_also_with_a_digest_that_fits() {
         let mut damaged = bytes.clone();
         damaged[at] ^= 1 << (at % 8);
         std::fs::write(&forged, &damaged).unwrap();
-        let error = unpack(&forged, &folder.path().join("x"), &key).map(|_| ()).unwrap_err();
+        let error = unpack(&forged, &folder.path().join("x"), &key, &|_, _| {}).map(|_| ()).unwrap_err();
         assert!(error.is(&codes::BACKUP_INVALID) || error.is(&codes::STORAGE_NEWER), "{at}: {error:?}");
         let _ = std::fs::remove_file(folder.path().join("x"));
     }
@@ -185,7 +185,7 @@ async fn a_backup_that_was_changed_is_refused_also_with_a_digest_that_fits() {
         std::fs::write(&forged, &bytes[..length]).unwrap();
         assert!(inspect(&forged, None).unwrap_err().is(&codes::BACKUP_INVALID), "cut at {length}");
     }
-    unpack(&honest, &folder.path().join("x"), &key).unwrap();
+    unpack(&honest, &folder.path().join("x"), &key, &|_, _| {}).unwrap();
     let restored = Store::open(&folder.path().join("x"), env, options()).unwrap();
     assert_eq!(restored.get::<Person>(id("ada")).await.unwrap().unwrap().email, "ada@example.com");
 }
@@ -211,4 +211,25 @@ async fn the_master_key_is_in_a_backup_only_under_a_passphrase() {
     let mut moved = header;
     moved.log_seq += 1;
     assert!(moved.unwrap_key(&passphrase).unwrap_err().is(&codes::PASSPHRASE_WRONG), "bound to its header");
+}
+
+#[tokio::test]
+async fn a_restore_tells_how_far_it_is() {
+    let world = World::new();
+    let (folder, key) = (TempDir::new().unwrap(), MasterKey::generate(&world.env));
+    let store = Store::open(&folder.path().join("a.redb"), world.env.clone(), options()).unwrap();
+    for n in 0..40 {
+        let mut batch = Batch::new();
+        let detail = vec![n; 512 * 1024];
+        batch.log(LogEntry { kind: "made".to_owned(), org: None, envelope: vec![n], detail });
+        store.commit(batch).await.unwrap();
+    }
+    let target = folder.path().join("a.backup");
+    let made = store.backup(new(&target, &key)).await.unwrap();
+    store.close().await;
+    let told = Mutex::new(Vec::new());
+    unpack(&target, &folder.path().join("b.redb"), &key, &|read, all| told.lock().unwrap().push((read, all))).unwrap();
+    let told = told.into_inner().unwrap();
+    assert!(told.len() >= 3, "{told:?}");
+    assert!(told.is_sorted() && told.iter().all(|(read, all)| read <= all && *all == made.bytes), "{told:?}");
 }

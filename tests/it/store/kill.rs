@@ -260,3 +260,80 @@ async fn no_kill_loses_or_halves_a_write() {
     assert!(usual <= Duration::from_secs(1), "one of twenty starts took {usual:?}");
     assert!(kills < 50 || all_acked > 0, "no victim came so far as to write");
 }
+
+/// Ballast: so much of it makes a file large.
+#[derive(Clone, Debug, minicbor::Encode, minicbor::Decode)]
+struct Ballast {
+    #[n(0)]
+    number: u64,
+    #[cbor(n(1), with = "minicbor::bytes")]
+    bytes: Vec<u8>,
+}
+
+impl Record for Ballast {
+    const KIND: &'static str = "ballast";
+    const LIFE: Life = Life::Kept;
+    fn key(&self) -> Key {
+        Key::from_bytes(self.number.to_be_bytes())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "the victim of `r_21_a_large_store_is_ready_at_once_after_a_kill`"]
+async fn filler() {
+    let Some(folder) = told(FOLDER) else { return };
+    let folder = PathBuf::from(folder);
+    let store = Store::open(&folder.join("authd.redb"), machine(), options()).unwrap();
+    let mut journal = OpenOptions::new().create(true).append(true).open(folder.join("filled")).unwrap();
+    for piece in 0_u64.. {
+        let mut batch = Batch::new();
+        for number in piece * 100..(piece + 1) * 100 {
+            // No two alike, so that no file system saves itself the work.
+            let bytes = (0..32 * 1024_u64).map(|place| (place ^ number.wrapping_mul(place + 7)) as u8).collect();
+            batch.create(&Ballast { number, bytes });
+        }
+        batch.log(super::happened("filled"));
+        store.commit(batch).await.unwrap();
+        journal.write_all(format!("{piece}\n").as_bytes()).unwrap();
+    }
+}
+
+/// `AUTHD_SCALE=full` makes it a gigabyte.
+#[tokio::test]
+async fn r_21_a_large_store_is_ready_at_once_after_a_kill() {
+    let full = told("AUTHD_SCALE").is_some_and(|scale| scale == "full");
+    // Beyond what is read as a whole at a start.
+    let size: u64 = if full { 1 << 30 } else { 48 << 20 };
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("authd.redb");
+    let mut victim = Command::new(std::env::current_exe().unwrap())
+        .args(["store::kill::filler", "--exact", "--ignored", "--quiet"])
+        .env(FOLDER, folder.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let written = || {
+        let pieces = std::fs::read_to_string(folder.path().join("filled")).unwrap_or_default();
+        pieces.lines().count() as u64
+    };
+    while written() * 100 * 32 * 1024 < size {
+        assert!(victim.try_wait().unwrap().is_none(), "the victim stopped by itself");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_millis(rand::rng().random_range(0..=100)));
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+    #[expect(clippy::disallowed_methods, reason = "this is a stopwatch")]
+    let begin = Instant::now();
+    let store = Store::open(&path, machine(), options()).unwrap();
+    let took = begin.elapsed();
+    let (pieces, found) = (written(), store.counts().await.unwrap()["ballast"]);
+    assert!(found >= pieces * 100 && found % 100 == 0, "{pieces} pieces were acknowledged, {found} rows are there");
+    let last = store.get::<Ballast>(Key::from_bytes((pieces * 100 - 1).to_be_bytes())).await.unwrap().unwrap();
+    assert_eq!(last.bytes.len(), 32 * 1024);
+    let bytes = std::fs::metadata(&path).unwrap().len();
+    assert!(bytes >= size);
+    println!("{} MiB after a kill: open within {took:?}", bytes >> 20);
+    assert!(took <= Duration::from_secs(1), "{took:?}");
+}

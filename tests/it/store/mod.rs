@@ -4,6 +4,7 @@ mod backup;
 mod conformance;
 mod damage;
 mod kill;
+mod kill_upgrade;
 mod lists;
 mod model;
 mod tamper;

@@ -147,6 +147,7 @@ async fn what_was_signed_in_ends_with_a_restore_unless_it_is_kept() {
             public_url: PublicUrl::parse("http://127.0.0.1:18411").unwrap(),
             replace: false,
             keep_sessions,
+            told: &|_, _| {},
             env: world(),
         };
         let restored = restore.perform(|| panic!("the key is there")).await.unwrap();

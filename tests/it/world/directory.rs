@@ -311,6 +311,16 @@ pub const SERVICE: (&str, &str) = ("cn=svc,dc=example,dc=test", "svc-secret");
 pub const ADA: &str = "uid=ada,ou=people,dc=example,dc=test";
 pub const PASSWORD: &str = "ada-secret-7c1f";
 
+/// How authd is to speak with it, in the settings of a connection.
+pub fn settings_for(directory: &Directory) -> serde_json::Value {
+    serde_json::json!({
+        "servers": {"urls": [directory.url()]},
+        "bind": {"dn": SERVICE.0, "password": SERVICE.1},
+        "users": {"base": BASE},
+        "groups": {"mode": "none"},
+    })
+}
+
 /// Ada's entry, as an answer.
 pub fn ada(id: u32) -> Vec<u8> {
     entry(

@@ -6,9 +6,9 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { after, before } from 'node:test';
 import { closeBrowser, noBrowser, openTab } from '../browser.mjs';
-import { PEOPLE, noPysaml2, startPysaml2, startSamlp } from '../saml.mjs';
+import { PEOPLE, keyPair, noPysaml2, startPysaml2, startSamlp } from '../saml.mjs';
 import { freePort } from '../web.mjs';
-import { OUT, World, shows } from '../world.mjs';
+import { OUT, World, rows, shows } from '../world.mjs';
 
 const browser = { skip: noBrowser };
 const both = { skip: noBrowser || noPysaml2 };
@@ -55,7 +55,9 @@ before(async () => {
   lab.forms = await startSamlp({ domain: 'forms.test', bindings: ['post'] });
   const ports = [await freePort(), await freePort()];
   world.providers.push(lab.samlp, lab.strict, lab.posts, lab.forms);
-  for (const port of ports) world.args.push('--outbound-allow', `127.0.0.1:${port}`);
+  // the app is told of sessions that end, so authd has to be allowed to call it
+  const server = await world.appServer();
+  for (const port of [...ports, server.port]) world.args.push('--outbound-allow', `127.0.0.1:${port}`);
   await world.serve();
   org = await world.organization('Example');
   for (const idp of [lab.samlp, lab.strict, lab.posts, lab.forms]) await connect(idp);
@@ -63,7 +65,8 @@ before(async () => {
     lab.pysaml2 = await connectPysaml2({ port: ports[0], domain: 'pysaml2.test' });
     lab.pysaml2strict = await connectPysaml2({ port: ports[1], domain: 'pysaml2strict.test', wantSigned: true });
   }
-  app = await world.app({ org, name: 'Wiki' });
+  app = await world.app({ org, name: 'Wiki', server, more: ['--backchannel-logout-uri', server.toldUri] });
+  await world.json('app', 'update', app.clientId, '--post-logout-redirect-uri', app.byeUri);
   app.scope += ' groups';
 });
 after(async () => {
@@ -239,6 +242,115 @@ for (const [name, options] of [['samlp', browser], ['pysaml2', both]]) {
     });
   }
 }
+
+/** Waits until there is something. */
+async function until(look, what) {
+  for (let left = 100; left > 0; left -= 1) {
+    const found = await look();
+    if (found) return found;
+    await sleep(50);
+  }
+  return assert.fail(`never: ${what}`);
+}
+
+/** A person who is signed in to the app through a provider: the tab, and the app's result. */
+async function inside(idp, name) {
+  const tab = await openTab({ out, name });
+  await arrive(tab, app.loginUrl({ connection: idp.connection }));
+  const result = JSON.parse(await tab.page.locator('pre#result').textContent());
+  assert.ok(result.ok, JSON.stringify(result));
+  return { tab, result };
+}
+
+/** That nothing is left of a sign-in: no session, no token that works, nobody known to the browser; and the app was told. */
+async function isOver(idp, { tab, result }) {
+  const { sid, sub } = result.claims;
+  const sessions = rows(await world.json('session', 'list', '--org', org));
+  assert.ok(!sessions.some((session) => session.id === sid), 'the session is not listed');
+  assert.equal((await app.wire.userinfo(result.tokens.access_token)).status, 401);
+  const told = await until(() => app.told.find((claims) => claims.sid === sid || claims.refused), 'the app is told');
+  assert.equal(told.refused, undefined);
+  assert.deepEqual([told.sid, told.sub], [sid, sub]);
+  tab.expected = /status of 400/;
+  await tab.page.goto(app.loginUrl({ connection: idp.connection, prompt: 'none' }));
+  assert.equal(JSON.parse(await tab.page.locator('pre#result').textContent()).error, 'login_required');
+}
+
+const answers = async () => rows(await world.json('audit', 'list', '--kind', 'connection.logout.answered'));
+
+// A provider that wants requests signed checks the signature of an order, too.
+for (const [name, options] of [['strict', browser], ['pysaml2strict', both]]) {
+  for (const by of ['redirect', 'post']) {
+    for (const from of ['the app', 'the person’s own page']) {
+      shows(`SAML: signing out at ${from} ends the session here and at ${name}, by ${by}, and the app is told`, options, async () => {
+        const idp = lab[name];
+        await idp.set({ slo: by, logout: by, index: `s-${by}-${from.length}` });
+        await world.json('connection', 'refresh-saml', idp.connection);
+        const before = (await answers()).length;
+        const { tab, result } = await inside(idp, `${name}-out-${by}`);
+        if (from === 'the app') {
+          await tab.page.goto(`${app.origin}/logout`);
+          await tab.page.locator('p#bye').waitFor();
+          const back = new URL(tab.page.url());
+          assert.equal(`${back.origin}${back.pathname}?${back.searchParams}`, `${app.byeUri}?state=leaving`);
+        } else {
+          await tab.page.goto(`${world.url}/signin`);
+          await tab.page.getByRole('button', { name: 'Sign out', exact: true }).click();
+          await tab.page.waitForURL(`${world.url}/connections/${idp.connection}/saml/slo**`);
+          await tab.page.getByText(/signed out/i).first().waitFor();
+          assert.deepEqual(await tab.accessibility(), []);
+        }
+        await tab.shot('out');
+        const ended = await idp.lastEnded();
+        assert.deepEqual([ended.name, ended.by], [`ada@${idp.domain}`, by === 'redirect' ? 'GET' : 'POST']);
+        assert.ok(ended.index, 'the order names the session that the provider gave');
+        const told = await answers();
+        assert.equal(told.length, before + 1);
+        assert.equal(told[0].outcome, 'success');
+        assert.deepEqual(tab.problems, []);
+        await isOver(idp, { tab, result });
+        await tab.close();
+      });
+    }
+  }
+}
+
+shows('SAML: an order that somebody else has signed ends nothing at the provider, and the session here is over nevertheless', browser, async () => {
+  const idp = lab.strict;
+  await idp.set({ slo: 'redirect', logout: 'redirect', index: 's-strange' });
+  await world.json('connection', 'refresh-saml', idp.connection);
+  const { tab, result } = await inside(idp, 'strange-order');
+  tab.expected = /status of 400/;
+  idp.participants[0].cert = idp.cert;
+  idp.ended = undefined;
+  await tab.page.goto(`${app.origin}/logout`);
+  await tab.page.locator('p#error').waitFor();
+  assert.match(await tab.page.locator('p#error').innerText(), /signature|digest/i);
+  assert.equal(idp.ended, undefined);
+  await isOver(idp, { tab, result });
+  await tab.close();
+});
+
+shows('SAML: an answer to an order is believed only with a signature of the provider', browser, async () => {
+  const idp = lab.strict;
+  const strange = keyPair(world.root, 'strange');
+  for (const by of ['redirect', 'post']) {
+    await calm();
+    await idp.set({ slo: by, logout: by, index: `s-forged-${by}`, forges: strange });
+    await world.json('connection', 'refresh-saml', idp.connection);
+    const before = (await answers()).length;
+    const { tab, result } = await inside(idp, `forged-answer-${by}`);
+    tab.expected = /status of 4\d\d/;
+    await tab.page.goto(`${app.origin}/logout`);
+    await tab.page.getByText(/saml_signature_invalid/).first().waitFor();
+    assert.match(await tab.page.locator('body').innerText(), /saml_signature_invalid/);
+    assert.equal((await answers()).length, before);
+    await isOver(idp, { tab, result });
+    await tab.close();
+  }
+  await idp.set({});
+  await world.json('connection', 'refresh-saml', idp.connection);
+});
 
 shows('SAML: requests go out signed, by redirect and by a form, and the provider checks them', browser, async () => {
   for (const [name, method] of [['strict', 'GET'], ['posts', 'POST']]) {

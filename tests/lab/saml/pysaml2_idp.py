@@ -8,12 +8,15 @@ There is no page to sign in: it answers at once. Every form that it gives is pos
     GET|POST /sso            a sign-in; `/set?user=bob&sign=assertion&enc=aes256-gcm&alg=sha1` says how, from then on
     GET /begin?acs=…&aud=…   an answer that nobody asked for
     GET /logout?slo=…&by=…   a signed LogoutRequest for whoever signed in last, by `redirect` or `post`
-    GET|POST /slo            takes the LogoutResponse, and says what pysaml2 thinks of it
+    GET|POST /slo            takes the LogoutResponse, and says what pysaml2 thinks of it; or the service's own order to end
+                             a session, which it answers, signed, by `/set?logout=redirect` or `post`
+    GET /ended               the last such order: whom it named, which session, by which binding
 """
 
 import argparse
 import functools
 import json
+import re
 import urllib.parse
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
@@ -83,6 +86,7 @@ FORMATS = {
 }
 flags = {}
 last = {}
+ended = {}
 plain_template, plain_encrypt = sigver.pre_encryption_part, sigver.SecurityContext.encrypt_assertion
 
 
@@ -103,7 +107,8 @@ def answer(query, request_id, acs, sp, relay_state):
         encrypt_assertion=bool(query.get("enc")), encrypt_assertion_self_contained=True,
         sign_alg=signature, digest_alg=digest,
     )
-    last.update(sp=sp, name_id=name_id)
+    index = re.search('SessionIndex="([^"]+)"', str(response))
+    last.update(sp=sp, name_id=name_id, index=index and index[1])
     return posted(BINDING_HTTP_POST, str(response), acs, relay_state, response=True)
 
 
@@ -125,6 +130,35 @@ def logout(query):
     return "200 OK", [("content-type", "text/html")], posted(binding, str(request), query["slo"])
 
 
+def sign_out(query, binding):
+    """The service's order: checked (a provider that wants requests signed wants this one signed, too), and answered."""
+    relay_state = query.get("RelayState")
+    asked = idp.parse_logout_request(query["SAMLRequest"], binding, relay_state=relay_state, sigalg=query.get("SigAlg"),
+                                     signature=query.get("Signature")).message
+    indexes = [one.text for one in asked.session_index]
+    if asked.name_id.text != last["name_id"].text or indexes != [last["index"]]:
+        raise ValueError("an order for somebody else")
+    ended.update(name=asked.name_id.text, index=indexes[0], by="GET" if binding == BINDING_HTTP_REDIRECT else "POST")
+    redirect = flags.get("logout", "redirect") == "redirect"
+    back = BINDING_HTTP_REDIRECT if redirect else BINDING_HTTP_POST
+    _, to = idp.pick_binding("single_logout_service", [back], "spsso", entity_id=asked.issuer.text)
+    told = idp.create_logout_response(asked, [back], sign=not redirect, sign_alg=ds.SIG_RSA_SHA256,
+                                      digest_alg=ds.DIGEST_SHA256)
+    if redirect:
+        info = idp.apply_binding(back, str(told), to, relay_state, response=True, sign=True, sigalg=ds.SIG_RSA_SHA256)
+        return "303 See Other", [("location", dict(info["headers"])["Location"])], b""
+    return "200 OK", [("content-type", "text/html")], posted(back, str(told), to, relay_state, response=True)
+
+
+def metadata():
+    """With the logout addresses of one binding alone, where that is said."""
+    text = str(entity_descriptor(config))
+    for word, binding in (("redirect", BINDING_HTTP_REDIRECT), ("post", BINDING_HTTP_POST)):
+        if flags.get("slo", word) != word:
+            text = re.sub(f'<[^<>]*SingleLogoutService [^<>]*"{binding}"[^<>]*/>', "", text)
+    return text.encode()
+
+
 def application(environ, start):
     query = dict(urllib.parse.parse_qsl(environ["QUERY_STRING"]))
     path, binding = environ["PATH_INFO"], BINDING_HTTP_REDIRECT
@@ -134,7 +168,9 @@ def application(environ, start):
         binding = BINDING_HTTP_POST
     status, headers, body = "200 OK", [("content-type", "text/html")], b""
     if path == "/metadata":
-        headers, body = [("content-type", "application/samlmetadata+xml")], str(entity_descriptor(config)).encode()
+        headers, body = [("content-type", "application/samlmetadata+xml")], metadata()
+    elif path == "/ended":
+        headers, body = [("content-type", "application/json")], json.dumps(ended).encode()
     elif path == "/favicon.ico":
         status, headers = "204 No Content", []
     elif path == "/set":
@@ -150,6 +186,8 @@ def application(environ, start):
         body = answer(query, None, query["acs"], query["aud"], query.get("RelayState", ""))
     elif path == "/logout":
         status, headers, body = logout(query)
+    elif path == "/slo" and "SAMLRequest" in query:
+        status, headers, body = sign_out(query, binding)
     elif path == "/slo":
         told = idp.parse_logout_request_response(query["SAMLResponse"], binding)
         said = {"status": told.response.status.status_code.value, "issuer": told.response.issuer.text}
