@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::access::throttle::{self, Rule};
 use crate::access::{self, Caller, Catalogue, Context, Deployment, World};
 use crate::audit;
 use crate::care;
@@ -147,23 +146,17 @@ impl App {
         performed
     }
 
-    /// Who a bearer is: the holder of an API key, or of an access token for authd's own API. Errors: `not_signed_in`;
-    /// `rate_limited` instead where too many came from one address that open nothing. One that holds always opens.
+    /// Who a bearer is: the holder of an API key, or of an access token for authd's own API. One that holds always opens;
+    /// one that is refused is an event. Errors: `not_signed_in`, `sso_required`; `rate_limited` instead where too many came
+    /// from one address that open nothing.
     pub async fn authenticate(&self, bearer: &str, origin: Origin) -> Result<Caller> {
-        let known = self.known(bearer, origin.clone()).await;
+        let cx = self.context(Caller::Anonymous, origin);
+        let known = token::authenticate(&cx, &self.keyring, bearer).await;
         if let Err(error) = &known
-            && error.is(&codes::NOT_SIGNED_IN)
+            && (error.is(&codes::NOT_SIGNED_IN) || error.is(&codes::SSO_REQUIRED))
         {
-            let cx = self.context(Caller::Anonymous, origin);
-            throttle::check(&cx, Rule::Bearer, throttle::address(&cx)).await?;
-            let mut batch = Batch::new();
-            throttle::count(&cx, Rule::Bearer, throttle::address(&cx), &mut batch).await?;
-            self.world.store.commit(batch).await?;
+            access::bearer::refused(&cx, error).await?;
         }
         known
-    }
-
-    async fn known(&self, bearer: &str, origin: Origin) -> Result<Caller> {
-        token::authenticate(&self.context(Caller::Anonymous, origin), &self.keyring, bearer).await
     }
 }

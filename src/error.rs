@@ -250,6 +250,7 @@ pub mod codes {
         // connections
         CONNECTION_DISABLED = Forbidden "connection_disabled", "Sign-in through this connection is switched off.", "Ask your administrator.";
         CONNECTION_NOT_READY = Invalid "connection_not_ready", "The connection is not completely configured.", "`authd connection validate` names what is missing.";
+        CONNECTION_DELETED = Upstream "connection_deleted", "The connection of these people was deleted, and can still be restored.", "`authd connection restore` within 30 days; what was refused meanwhile succeeds when it is sent again.";
         NO_CONNECTION = Missing "no_connection", "No connection serves this domain.", "Check the address, or ask your administrator which one to use.";
         DOMAIN_TAKEN = Conflict "domain_taken", "Another organization has verified this domain.", "";
         DOMAIN_NOT_PROVED = Invalid "domain_not_proved", "DNS does not prove this domain yet.", "Set the TXT record that `authd domain status` names.";

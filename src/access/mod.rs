@@ -4,6 +4,7 @@
 //! *Gives* every door one way to act: an operation, performed by `app` for a caller.
 //! *Needs* the store and events. *Never* knows what any single operation does.
 
+pub mod bearer;
 mod caller;
 mod canary;
 mod context;

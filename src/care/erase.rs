@@ -12,7 +12,7 @@ use crate::event::EventKind;
 use crate::id::{OrganizationId, UserId};
 use crate::people::DeleteUser;
 use crate::session::Session;
-use crate::store::{Batch, Query};
+use crate::store::{Batch, Query, Record as _};
 
 /// Erase a person: their access ends at once and they are deleted, as with `user delete`; and what the log, traces of
 /// sign-ins, sessions and records of webhooks tell of them follows within moments. The log keeps that something
@@ -110,7 +110,11 @@ impl Operation for EraseUser {
             // Whom only another organization knows does not exist here.
             return Err(Error::new(&codes::NOT_FOUND));
         }
-        batch.put(&Erasure::begin(organization, self.id, ids, words, subjects));
+        let asked = Erasure::begin(organization, self.id, ids, words, subjects);
+        match cx.store.get::<Erasure>(asked.key()).await? {
+            Some(pending) => batch.update(&pending.joined(asked), pending.revision),
+            None => batch.create(&asked),
+        };
         batch.log(cx.event(EventKind::UserErased).within(organization).about("user", self.id));
         Ok(ErasedUser { id: self.id, organization })
     }

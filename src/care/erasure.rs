@@ -4,7 +4,8 @@
 //! ```text
 //!  user.erase ─► Erasure (one commit with the end of the person)
 //!                  │ each turn
-//!                  ├─ the log, 1,000 rows at a time: the details of rows that tell of them
+//!                  ├─ the log, 1,000 rows at a time: the details of rows that tell of them ─► audit.erased, which names
+//!                  │    the rows and is a link of the chain: a detail that is gone without it was removed by somebody else
 //!                  ├─ traces of their sign-ins
 //!                  ├─ how receivers answered to what was erased
 //!                  └─ their sessions lose address and browser ─► user.erasure_completed, the Erasure is gone
@@ -78,6 +79,26 @@ impl Erasure {
         Self { organization, user, ids, addresses, subjects, after: 0, until: None, erased: 0 }
     }
 
+    /// Together with what was asked for while this one goes on: nothing of either is lost. What is new in the other is
+    /// looked for from the beginning of the log.
+    pub(super) fn joined(&self, other: Self) -> Self {
+        let mut joined = Self { until: None, ..self.clone() };
+        let lists = [
+            (&mut joined.ids, other.ids),
+            (&mut joined.addresses, other.addresses),
+            (&mut joined.subjects, other.subjects),
+        ];
+        for (words, more) in lists {
+            for word in more {
+                if !words.contains(&word) {
+                    words.push(word);
+                    joined.after = 0;
+                }
+            }
+        }
+        joined
+    }
+
     fn is_theirs(&self, id: &str) -> bool {
         self.ids.iter().any(|theirs| theirs == id)
     }
@@ -85,7 +106,7 @@ impl Erasure {
     /// Whether a row tells of the person: it is about them or something of theirs, they did it, or it names them.
     fn concerns(&self, event: &Event) -> bool {
         // That somebody was erased, and by whom, is what is left to tell.
-        if matches!(event.kind, EventKind::UserErased | EventKind::ErasureCompleted) {
+        if matches!(event.kind, EventKind::UserErased | EventKind::AuditErased | EventKind::ErasureCompleted) {
             return false;
         }
         event.subject.iter().chain(&event.targets).any(|target| self.is_theirs(&target.id))
@@ -130,7 +151,7 @@ pub async fn turn(world: &World) -> Result<bool> {
     let until = found.until.unwrap_or_else(|| cx.store.log_seq());
     let mut batch = Batch::new();
     if found.after < until {
-        let after = rows(&cx, &found, until).await?;
+        let after = rows(&cx, &found, until, &mut batch).await?;
         batch.update(&after, found.revision);
     } else {
         traces(&cx, &found, &mut batch).await?;
@@ -146,8 +167,8 @@ pub async fn turn(world: &World) -> Result<bool> {
     }
 }
 
-/// Erases the details of the next rows. That it may do so twice after a crash harms nothing.
-async fn rows(cx: &Context, erasure: &Erasure, until: u64) -> Result<Erasure> {
+/// Erases the details of the next rows.
+async fn rows(cx: &Context, erasure: &Erasure, until: u64, batch: &mut Batch) -> Result<Erasure> {
     // Only what happened in this organization: another's log is another's business.
     let rows = cx.store.tail(erasure.after, PIECE, Some(erasure.organization.bytes())).await?;
     let mut theirs = Vec::new();
@@ -160,8 +181,12 @@ async fn rows(cx: &Context, erasure: &Erasure, until: u64) -> Result<Erasure> {
     if let Some(last) = rows.last().filter(|_| rows.len() == PIECE) {
         after = last.row.seq.min(until);
     }
-    let erased = if theirs.is_empty() { 0 } else { cx.store.erase_details(theirs).await? };
-    Ok(Erasure { after, until: Some(until), erased: erasure.erased + erased as u64, ..erasure.clone() })
+    let erased = theirs.len() as u64;
+    if erased > 0 {
+        let event = cx.event(EventKind::AuditErased).within(erasure.organization).about("user", erasure.user);
+        batch.log_erasing(event.with("rows", erased), theirs);
+    }
+    Ok(Erasure { after, until: Some(until), erased: erasure.erased + erased, ..erasure.clone() })
 }
 
 /// The traces of their sign-ins, those included that were refused.
@@ -224,11 +249,13 @@ async fn answers(cx: &Context, erasure: &Erasure) -> Result<()> {
 }
 
 fn without_answer(delivery: &Stored<Delivery>, erased: &BTreeSet<u64>) -> Result<Option<Delivery>> {
-    let Some(last) = delivery.last.clone().filter(|last| last.head.is_some()) else { return Ok(None) };
+    let Some(last) = delivery.last.clone().filter(|last| last.head.is_some() || last.response.is_some()) else {
+        return Ok(None);
+    };
     if !erased.contains(&webhook::number(delivery)?) {
         return Ok(None);
     }
-    Ok(Some(Delivery { last: Some(outbox::Outcome { head: None, ..last }), ..delivery.value.clone() }))
+    Ok(Some(Delivery { last: Some(outbox::Outcome { head: None, response: None, ..last }), ..delivery.value.clone() }))
 }
 
 /// Their sessions have ended, and are swept when their time is over; what they know of the person goes now. Apps are still

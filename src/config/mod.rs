@@ -24,7 +24,7 @@ pub use environment::Environment;
 pub use key::{KEYS, Key, Shape, meant};
 pub use layers::{Flags, Given};
 pub use master_key::{keep_master_key, kept_master_key, master_key, master_keys_in, replace_master_keys};
-pub use observe::{Metrics, Otlp, Ship, Syslog};
+pub use observe::{CloseNotify, Metrics, Otlp, Ship, Syslog};
 pub use public_url::PublicUrl;
 
 use crate::error::{Error, Result, codes};

@@ -61,7 +61,7 @@ pub enum Syslog {
     /// A stream (RFC 6587).
     Tcp(String, u16),
     /// A stream inside TLS (RFC 5425).
-    Tls(String, u16),
+    Tls(String, u16, CloseNotify),
     /// A socket of this machine, such as `/dev/log`: datagrams, or else a stream.
     Unix(std::path::PathBuf),
 }
@@ -71,10 +71,20 @@ impl std::fmt::Display for Syslog {
         match self {
             Self::Udp(host, port) => write!(f, "udp://{host}:{port}"),
             Self::Tcp(host, port) => write!(f, "tcp://{host}:{port}"),
-            Self::Tls(host, port) => write!(f, "tls://{host}:{port}"),
+            Self::Tls(host, port, CloseNotify::Always) => write!(f, "tls://{host}:{port}"),
+            Self::Tls(host, port, CloseNotify::Never) => write!(f, "tls://{host}:{port}?close_notify=never"),
             Self::Unix(path) => write!(f, "unix://{}", path.display()),
         }
     }
+}
+
+/// Whether a receiver says inside TLS that it ends the connection, as RFC 5425 §4.4 demands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseNotify {
+    /// It does. An end without it may be anybody's, so what was sent counts as not taken.
+    Always,
+    /// It does not, and the end of the connection has to do: rsyslog's driver `gtls` is so.
+    Never,
 }
 
 /// A collector of OpenTelemetry, by OTLP over HTTP with JSON.
@@ -161,7 +171,8 @@ fn collector(given: &Given) -> Result<Url> {
     Ok(url)
 }
 
-/// `udp://host:514`, `tcp://host:601`, `tls://host:6514`, `unix:///dev/log`; the ports are the defaults.
+/// `udp://host:514`, `tcp://host:601`, `tls://host:6514`, `unix:///dev/log`; the ports are the defaults. TLS may have
+/// `?close_notify=never`.
 fn syslog(given: &Given) -> Result<Syslog> {
     let text = given.value.trim();
     let wrong = || {
@@ -176,14 +187,19 @@ fn syslog(given: &Given) -> Result<Syslog> {
     }
     // The scheme of a web address, so that a port is never taken for the usual one of it and left out.
     let url = Url::parse(&format!("x-syslog://{rest}")).map_err(|_| wrong())?;
-    let bare = matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();
+    let close_notify = match (url.query(), scheme) {
+        (None, _) => CloseNotify::Always,
+        (Some("close_notify=never"), "tls") => CloseNotify::Never,
+        (Some(_), _) => return Err(wrong()),
+    };
+    let bare = matches!(url.path(), "" | "/") && url.fragment().is_none();
     let host = url.host_str().filter(|host| !host.is_empty() && bare && url.username().is_empty()).ok_or_else(wrong)?;
     let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     let port = |usual: u16| url.port().unwrap_or(usual);
     match scheme {
         "udp" => Ok(Syslog::Udp(host, port(514))),
         "tcp" => Ok(Syslog::Tcp(host, port(601))),
-        "tls" => Ok(Syslog::Tls(host, port(6514))),
+        "tls" => Ok(Syslog::Tls(host, port(6514), close_notify)),
         _ => Err(wrong()),
     }
 }
@@ -228,13 +244,23 @@ mod tests {
             ("tcp://10.0.0.5", "tcp://10.0.0.5:601"),
             ("tcp://10.0.0.5:514/", "tcp://10.0.0.5:514"),
             ("tls://logs.example.com", "tls://logs.example.com:6514"),
+            ("tls://logs.example.com?close_notify=never", "tls://logs.example.com:6514?close_notify=never"),
             ("unix:///dev/log", "unix:///dev/log"),
         ] {
             let ship = load(&[("AUTHD_SHIP_SYSLOG", text)]).unwrap().ship;
             assert_eq!(ship.syslog.unwrap().to_string(), shown);
         }
-        for wrong in ["logs.example.com", "http://x", "unix://dev/log", "tcp://", "tcp://u@h", "tcp://h/x", "udp://h:x"]
-        {
+        for wrong in [
+            "logs.example.com",
+            "http://x",
+            "unix://dev/log",
+            "tcp://",
+            "tcp://u@h",
+            "tcp://h/x",
+            "udp://h:x",
+            "tls://h?close_notify=no",
+            "tcp://h?close_notify=never",
+        ] {
             let error = load(&[("AUTHD_SHIP_SYSLOG", wrong)]).unwrap_err();
             assert_eq!(error.code(), "config_invalid", "{wrong}");
             assert!(error.message().contains("AUTHD_SHIP_SYSLOG"), "{error}");

@@ -104,7 +104,7 @@ kinds! {
     LogoutRefused = "oauth.logout.refused", "A request to sign out was refused.";
     LogoutAcknowledged = "oauth.logout.acknowledged", "An app has taken note that a session ended.";
     LogoutFailed = "oauth.logout.failed", "An app could not be told that a session ended.";
-    TokenRefused = "oauth.token.refused", "The token endpoint refused a request.";
+    TokenRefused = "oauth.token.refused", "A token was refused, or a request for one.";
     ConsentGranted = "oauth.consent.granted", "A person let an app know them and act for them.";
     ConsentDenied = "oauth.consent.denied", "A person did not let an app in.";
     ConsentRevoked = "oauth.consent.revoked", "What a person had let an app do was taken back, with all that the app had been given for it.";
@@ -132,6 +132,7 @@ kinds! {
     WebhookSecretRotated = "webhook.endpoint.secret_rotated", "A webhook endpoint was given a new secret.";
     WebhookEndpointTested = "webhook.endpoint.tested", "A test event was sent to a webhook endpoint.";
     WebhookReplayed = "webhook.endpoint.replayed", "Events of the past were sent to a webhook endpoint once more.";
+    DeliveryCreated = "webhook.delivery.created", "An event is to be sent to a webhook endpoint.";
     DeliveryAttempted = "webhook.delivery.attempted", "A webhook endpoint did not take an event; it is tried again.";
     DeliverySucceeded = "webhook.delivery.succeeded", "A webhook endpoint has taken an event.";
     DeliveryFailed = "webhook.delivery.failed", "A webhook endpoint was given up for an event.";
@@ -144,6 +145,7 @@ kinds! {
     InboundRefused = "webhook.inbound.refused", "A message of another service was refused.";
     AuditExported = "audit.exported", "The log was exported.";
     RetentionSet = "audit.retention_set", "How long the log is kept was set.";
+    AuditErased = "audit.erased", "Details of the log were erased, with a person whom they told of.";
     AuditPruned = "audit.pruned", "The oldest part of the log was removed, as its retention says.";
     OperationRefused = "operation.refused", "Somebody asked for what they may not do.";
     ServerStarted = "server.started", "The server started.";

@@ -55,6 +55,12 @@ pub struct Outcome {
     /// How the answer began, at most 1 KiB, for whoever looks for the reason.
     #[n(3)]
     pub head: Option<String>,
+    /// The head of the request, without what it proves itself by.
+    #[n(4)]
+    pub request: Option<String>,
+    /// The head of the answer.
+    #[n(5)]
+    pub response: Option<String>,
 }
 
 /// A call.
@@ -203,6 +209,21 @@ pub async fn waiting(store: &Store, kind: &str, receiver: &str) -> Result<u64> {
 pub async fn oldest_waiting(store: &Store, kind: &str, receiver: &str) -> Result<Option<Delivery>> {
     let query = Query::by("state", state_of(kind, receiver, State::Pending)).limit(1);
     Ok(store.page::<Delivery>(query).await?.items.into_iter().next().map(|found| found.value))
+}
+
+/// The first place (`Call::place`) of all calls of a receiver that have still to arrive. It walks them: an event of the past
+/// that is sent once more has a late id and an early place.
+pub async fn first_waiting(store: &Store, kind: &str, receiver: &str) -> Result<Option<u64>> {
+    let (mut first, mut cursor) = (None, None);
+    loop {
+        let query = Query::by("state", state_of(kind, receiver, State::Pending)).limit(1_000).after(cursor);
+        let page = store.page::<Delivery>(query).await?;
+        first = first.into_iter().chain(page.items.iter().map(|waiting| waiting.place)).min();
+        cursor = page.next;
+        if cursor.is_none() {
+            return Ok(first);
+        }
+    }
 }
 
 /// What has still to arrive, of one kind of call.

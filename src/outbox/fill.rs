@@ -47,7 +47,7 @@ pub(super) async fn fill(cx: &Context, composers: &[Box<dyn Composer>]) -> Resul
                 cursor = Cursor { after: behind, within };
                 let mut batch = Batch::new();
                 batch.update(&cursor, revision);
-                enqueue(cx, composer.kind(), calls, &mut batch);
+                enqueue(cx, &**composer, calls, &mut batch);
                 match cx.store.commit(batch).await {
                     Ok(_) => {}
                     // Another outbox of this store was quicker: nothing of ours was written.
@@ -84,7 +84,7 @@ pub(super) async fn drain(cx: &Context, composers: &[Box<dyn Composer>]) -> Resu
         loop {
             let mut batch = Batch::new();
             let Some(calls) = composer.drain(cx, &mut batch).await? else { break };
-            enqueue(cx, composer.kind(), calls, &mut batch);
+            enqueue(cx, &**composer, calls, &mut batch);
             match cx.store.commit(batch).await {
                 Ok(_) => any = true,
                 // What it was taken from has changed: it is looked at again.
@@ -96,13 +96,16 @@ pub(super) async fn drain(cx: &Context, composers: &[Box<dyn Composer>]) -> Resu
     Ok(any)
 }
 
-fn enqueue(cx: &Context, kind: &str, calls: Vec<super::Call>, batch: &mut Batch) {
+fn enqueue(cx: &Context, composer: &dyn Composer, calls: Vec<super::Call>, batch: &mut Batch) {
+    let kind = composer.kind();
     let mut queues = std::collections::BTreeSet::new();
     for call in calls {
         if queues.insert(call.receiver.clone()) {
             // A queue that waits after failures looks at the new call early once: that costs one look.
             batch.put(&Queue { kind: kind.to_owned(), receiver: call.receiver.clone(), due_at: cx.env.now() });
         }
-        batch.create(&Delivery::new(&cx.env, kind, call));
+        let delivery = Delivery::new(&cx.env, kind, call);
+        composer.queued(cx, &delivery, batch);
+        batch.create(&delivery);
     }
 }

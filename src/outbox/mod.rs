@@ -18,7 +18,8 @@ mod fill;
 mod run;
 
 pub use delivery::{
-    Backlog, Delivery, Outcome, State, again, backlog, in_state, of_receiver, of_subject, oldest_waiting, waiting,
+    Backlog, Delivery, Outcome, State, again, backlog, first_waiting, in_state, of_receiver, of_subject,
+    oldest_waiting, waiting,
 };
 pub use run::{Outbox, run};
 
@@ -78,6 +79,8 @@ pub trait Composer: Send + Sync {
     async fn compose(&self, cx: &Context, delivery: &Delivery) -> Result<Option<Request>>;
     /// How long to wait after each try that failed; when it is over, the call has failed.
     fn patience(&self) -> &'static [Duration];
+    /// Tells that a call was made, within the commit that makes it.
+    fn queued(&self, _cx: &Context, _delivery: &Delivery, _batch: &mut Batch) {}
     /// Notes how one try went, within its commit. The call itself says whether it is tried again.
     async fn tried(&self, _cx: &Context, _delivery: &Delivery, _batch: &mut Batch) -> Result<()> {
         Ok(())

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::http::{HeaderName, HeaderValue, header};
 use tokio::task::JoinSet;
 
 use super::Composer;
@@ -25,6 +26,12 @@ const GO: usize = 100;
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// An answer is read this far.
 const HEAD: usize = 1_024;
+/// Headers are kept this far.
+const HEADERS: usize = 2_048;
+/// A receiver that asks for time gets no more than this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 3600);
+/// What a request proves itself by is nothing for those who look at it afterwards.
+const PROOFS: &[&str] = &["authorization", "webhook-signature", "svix-signature"];
 
 /// The composers, for the whole process. Cheap to clone.
 #[derive(Clone)]
@@ -86,6 +93,7 @@ impl Outbox {
             after.state = State::Dropped;
             return settle(cx, Batch::new(), &after, delivery).await.map(|()| false);
         };
+        let mut sent = None;
         let outcome = match composer.compose(cx, &after).await {
             Ok(None) => {
                 after.state = State::Dropped;
@@ -93,9 +101,10 @@ impl Outbox {
             }
             Ok(Some(request)) => {
                 let begun = cx.env.monotonic();
+                sent = Some(request_head(&request));
                 let answer = call(cx, request).await;
                 let ending = match &answer {
-                    Ok((status, _)) if (200..300).contains(status) => "taken",
+                    Ok(answer) if answer.taken() => "taken",
                     Ok(_) => "refused",
                     Err(_) => "unanswered",
                 };
@@ -108,19 +117,22 @@ impl Outbox {
         let now = cx.env.now();
         match outcome {
             None => {}
-            Some(Ok((status, head))) => {
-                let taken = (200..300).contains(&status);
+            Some(Ok(answer)) => {
+                let taken = answer.taken();
+                later(cx, &mut after, composer.patience(), taken, answer.pause);
                 after.last = Some(Outcome {
                     at: now,
-                    status: Some(status),
+                    status: Some(answer.status),
                     error: (!taken).then(|| "refused".to_owned()),
-                    head,
+                    head: answer.body,
+                    request: sent,
+                    response: Some(answer.head),
                 });
-                later(cx, &mut after, composer.patience(), taken);
             }
             Some(Err(code)) => {
-                after.last = Some(Outcome { at: now, status: None, error: Some(code), head: None });
-                later(cx, &mut after, composer.patience(), false);
+                let error = Some(code);
+                after.last = Some(Outcome { at: now, status: None, error, head: None, request: sent, response: None });
+                later(cx, &mut after, composer.patience(), false, None);
             }
         }
         let mut batch = Batch::new();
@@ -160,22 +172,80 @@ async fn settle(cx: &Context, mut batch: Batch, after: &Delivery, before: &Store
     }
 }
 
-/// The call itself: the status, and how the answer begins. A redirect is an answer like any other.
-async fn call(cx: &Context, request: crate::env::Request) -> std::result::Result<(u16, Option<String>), String> {
-    match cx.env.outbound().send(request).await {
-        Ok(response) => {
-            let body = &response.body[..response.body.len().min(HEAD)];
-            let head: String =
-                String::from_utf8_lossy(body).chars().filter(|c| !c.is_control() || *c == '\n').collect();
-            Ok((response.status, (!head.is_empty()).then_some(head)))
+/// What a receiver answered.
+struct Answer {
+    status: u16,
+    /// Status and headers, as they are kept.
+    head: String,
+    /// How the body begins.
+    body: Option<String>,
+    /// How long it does not want to be called.
+    pause: Option<Duration>,
+}
+
+impl Answer {
+    fn taken(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    fn of(cx: &Context, response: &crate::env::Response) -> Self {
+        let body = shown(response.body.get(..HEAD).unwrap_or(&response.body));
+        let asks = matches!(response.status, 429 | 503);
+        let named = response.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let pause = named.filter(|_| asks).and_then(|text| pause(cx.env.now(), text));
+        let head = lines(response.status.to_string(), &response.headers);
+        Self { status: response.status, head, body: (!body.is_empty()).then_some(body), pause }
+    }
+}
+
+/// Text of somebody else, for a terminal: lines, and nothing that controls anything.
+fn shown(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).chars().filter(|c| !c.is_control() || *c == '\n').collect()
+}
+
+/// The first line of a head, and its headers, as far as they are kept.
+fn lines<'h>(first: String, headers: impl IntoIterator<Item = (&'h HeaderName, &'h HeaderValue)>) -> String {
+    let mut head = first;
+    for (name, value) in headers {
+        let value = if PROOFS.contains(&name.as_str()) { "…".to_owned() } else { shown(value.as_bytes()) };
+        let line = format!("\n{name}: {}", value.replace('\n', " "));
+        if head.len() + line.len() > HEADERS {
+            break;
         }
+        head.push_str(&line);
+    }
+    head
+}
+
+fn request_head(request: &crate::env::Request) -> String {
+    lines(format!("{} {}", request.method, request.url), &request.headers)
+}
+
+/// How long a receiver asks for, in seconds or until a date (RFC 9110 §10.2.3).
+fn pause(now: Timestamp, text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let wait = match text.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+            Timestamp::from_millis(at.as_millisecond()).since(now)
+        }
+    };
+    Some(wait.min(LONGEST_PAUSE))
+}
+
+/// The call itself. A redirect is an answer like any other.
+async fn call(cx: &Context, request: crate::env::Request) -> std::result::Result<Answer, String> {
+    match cx.env.outbound().send(request).await {
+        Ok(response) => Ok(Answer::of(cx, &response)),
         Err(error) if error.is(&codes::UPSTREAM_TOO_LARGE) => Err("answer_too_large".to_owned()),
         Err(error) => Err(error.code().to_owned()),
     }
 }
 
-/// When it is tried again, a fifth sooner or later so that many do not come back together; or that it is over.
-fn later(cx: &Context, delivery: &mut Delivery, patience: &[Duration], taken: bool) {
+/// When it is tried again, a fifth sooner or later so that many do not come back together, and not before the receiver
+/// wants it; or that it is over.
+fn later(cx: &Context, delivery: &mut Delivery, patience: &[Duration], taken: bool, pause: Option<Duration>) {
     if taken {
         delivery.state = State::Acknowledged;
         return;
@@ -187,7 +257,7 @@ fn later(cx: &Context, delivery: &mut Delivery, patience: &[Duration], taken: bo
     };
     let [dice] = cx.env.random::<1>();
     let spread = 0.8 + f64::from(dice) / 255.0 * 0.4;
-    delivery.due_at = cx.env.now() + wait.mul_f64(spread);
+    delivery.due_at = cx.env.now() + wait.mul_f64(spread).max(pause.unwrap_or_default());
 }
 
 /// The receivers that have something due.

@@ -6,11 +6,10 @@ use axum::response::Response;
 use serde_json::{Map, Value};
 
 use super::http::Door;
-use crate::access::throttle::{self, Rule};
-use crate::access::{Caller, Context, refusal};
+use crate::access::bearer::{self, Holder};
+use crate::access::{Caller, Context};
 use crate::directory::{Identity, IdentitySource, Membership, PersonProposal, Profile, provision_person, weigh};
 use crate::error::{Error, Kind, Result, codes};
-use crate::event::EventKind;
 use crate::governance::{admitted, admitted_stranger, facts_of_issuer, obeys};
 use crate::http::extract::{Params, Query};
 use crate::http::{RequestInfo, reply};
@@ -40,18 +39,15 @@ pub(super) async fn answer(State(door): State<Door>, info: RequestInfo, query: Q
 
 /// A token that is refused is an event; a request without any is not worth one.
 async fn refused(cx: &Context, error: &Error) -> Result<()> {
-    let cause = std::error::Error::source(error).and_then(|source| source.downcast_ref::<Error>());
-    let (true, Some(cause)) = (error.is(&codes::NOT_SIGNED_IN), cause) else { return Ok(()) };
-    let mut batch = Batch::new();
-    throttle::check(cx, Rule::Bearer, throttle::address(cx)).await?;
-    throttle::count(cx, Rule::Bearer, throttle::address(cx), &mut batch).await?;
-    refusal::tell(cx, cx.event(EventKind::TokenRefused).failed(cause.code()), &mut batch).await?;
-    cx.store.commit(batch).await?;
+    let brought = std::error::Error::source(error).is_some_and(|source| source.is::<Error>());
+    if (error.is(&codes::NOT_SIGNED_IN) && brought) || error.is(&codes::SSO_REQUIRED) {
+        bearer::refused(cx, error).await?;
+    }
     Ok(())
 }
 
 /// The bearer, from the header and from nowhere else. Errors: `not_signed_in`.
-fn bearer(headers: &HeaderMap) -> Result<&str> {
+fn brought(headers: &HeaderMap) -> Result<&str> {
     let none = || Error::new(&codes::NOT_SIGNED_IN);
     let mut given = headers.get_all(header::AUTHORIZATION).iter();
     let (Some(value), None) = (given.next(), given.next()) else { return Err(none()) };
@@ -71,7 +67,7 @@ fn organization(query: &Params) -> Result<Option<OrganizationId>> {
 }
 
 async fn identity(cx: &Context, door: &Door, query: &Params, headers: &HeaderMap) -> Result<Map<String, Value>> {
-    let token = bearer(headers)?;
+    let token = brought(headers)?;
     let named = organization(query)?;
     match verify_trusted(cx, &door.keyring, &door.issuers, named, token).await? {
         Accepted::Own(checked) => {
@@ -85,7 +81,7 @@ async fn identity(cx: &Context, door: &Door, query: &Params, headers: &HeaderMap
         Accepted::Trusted { issuer, claims } => {
             let mut identity = identity_of(&claims);
             let subject = identity.get("tokenIdentifier").and_then(Value::as_str).unwrap_or_default().to_owned();
-            let user = person(cx, &issuer, &subject, &profile_of(&claims)).await?;
+            let user = person(cx, &issuer, &subject, &profile_of(&claims)).await.map_err(|e| held(e, &issuer))?;
             identity.insert("organizationId".into(), issuer.organization.to_string().into());
             match user {
                 Some(user) => identity.insert("userId".into(), user.to_string().into()),
@@ -130,13 +126,16 @@ async fn known(
         Accepted::Trusted { issuer, claims } => {
             let said = identity_of(&claims);
             let subject = said.get("tokenIdentifier").and_then(Value::as_str).unwrap_or_default();
-            (issuer.organization, person(cx, &issuer, subject, &profile_of(&claims)).await?, None)
+            let user = person(cx, &issuer, subject, &profile_of(&claims)).await.map_err(|e| held(e, &issuer))?;
+            (issuer.organization, user, None)
         }
     };
     let user = user
         .ok_or_else(|| Error::says(&codes::NOT_A_MEMBER, "The organization does not know the person of this token."))?;
     let via = held.as_ref().map_or(Via::Token, |grant| grant.epochs.via());
-    let member = admitted(&cx.store, organization, user, via).await.map_err(outside)?;
+    let member = admitted(&cx.store, organization, user, via)
+        .await
+        .map_err(|error| Holder::person(outside(error), organization, Some(user)))?;
     let grants = member.grants(&cx.store).await?;
     Ok((Caller::User { id: Some(user), organization, grants }, held))
 }
@@ -144,7 +143,9 @@ async fn known(
 /// What the organization knows of the person whom a token of the API speaks for.
 async fn about(cx: &Context, grant: &TokenGrant, identity: &mut Map<String, Value>) -> Result<()> {
     let Some(user) = grant.user else { return Ok(()) };
-    let member = admitted(&cx.store, grant.organization, user, grant.epochs.via()).await.map_err(outside)?;
+    let member = admitted(&cx.store, grant.organization, user, grant.epochs.via())
+        .await
+        .map_err(|error| Holder::person(outside(error), grant.organization, Some(user)))?;
     let texts = [
         ("name", &member.name),
         ("givenName", &member.given_name),
@@ -178,7 +179,7 @@ async fn person(cx: &Context, issuer: &TrustedIssuer, subject: &str, profile: &P
         };
         return match admitted(&cx.store, known.organization, known.user, Via::Token).await {
             Ok(_) => Ok(Some(known.user)),
-            Err(error) => Err(outside(error)),
+            Err(error) => Err(Holder::person(outside(error), known.organization, Some(known.user))),
         };
     }
     let mut tries = 0;
@@ -199,6 +200,14 @@ async fn person(cx: &Context, issuer: &TrustedIssuer, subject: &str, profile: &P
 /// Another request with the same token may have been quicker with the identity or the address: look again.
 fn retry(refused: &Refused) -> bool {
     refused.is_race() || matches!(refused, Refused::Taken { kind: "identity" | "membership", .. })
+}
+
+/// A refusal that names nobody yet: the organization demands another way in of somebody whom its issuer vouches for.
+fn held(error: Error, issuer: &TrustedIssuer) -> Error {
+    if std::error::Error::source(&error).is_some_and(|source| source.is::<Holder>()) {
+        return error;
+    }
+    Holder::person(error, issuer.organization, None)
 }
 
 /// Somebody whose access has ended is nobody here.

@@ -9,14 +9,12 @@ use super::claims;
 use super::client::App;
 use super::http::Door;
 use super::parameters::Parameters;
-use crate::access::throttle::{self, Rule};
-use crate::access::{Context, refusal};
+use crate::access::Context;
+use crate::access::bearer::{self, Holder};
 use crate::error::{Error, Kind, Result, codes};
-use crate::event::EventKind;
 use crate::governance::admitted;
 use crate::http::extract::read_form;
 use crate::http::{RequestInfo, reply};
-use crate::store::Batch;
 use crate::token::{self, Keyring};
 
 /// What a form calls itself.
@@ -25,7 +23,7 @@ const FORM: &[u8] = b"application/x-www-form-urlencoded";
 pub(super) async fn answer(State(door): State<Door>, info: RequestInfo, request: Request) -> Response {
     let cx = door.context(&info);
     let answered = async {
-        let token = bearer(request).await?;
+        let token = brought(request).await?;
         reply::json(StatusCode::OK, &person(&cx, &door.keyring, &token).await?)
     };
     match answered.await {
@@ -39,20 +37,15 @@ pub(super) async fn answer(State(door): State<Door>, info: RequestInfo, request:
 
 /// A token that is refused is an event; a request without any is not worth one.
 async fn refused(cx: &Context, error: &Error) -> Result<()> {
-    if !error.is(&codes::INVALID_TOKEN) {
-        return Ok(());
+    if error.is(&codes::INVALID_TOKEN) {
+        bearer::refused(cx, error).await?;
     }
-    let mut batch = Batch::new();
-    throttle::check(cx, Rule::Bearer, throttle::address(cx)).await?;
-    throttle::count(cx, Rule::Bearer, throttle::address(cx), &mut batch).await?;
-    refusal::tell(cx, cx.event(EventKind::TokenRefused).failed(error.code()), &mut batch).await?;
-    cx.store.commit(batch).await?;
     Ok(())
 }
 
 /// The token, from the header or, for POST, from a form; in one place only, and never from the address
 /// (RFC 6750 §2, §5.3). Errors: `not_signed_in` when there is none.
-async fn bearer(request: Request) -> Result<String> {
+async fn brought(request: Request) -> Result<String> {
     let twice = || Error::says(&codes::INVALID_REQUEST, "The token came more than once.");
     let mut authorization = request.headers().get_all(header::AUTHORIZATION).iter();
     let mut token = None;
@@ -103,8 +96,10 @@ async fn person(cx: &Context, keyring: &Keyring, token: &str) -> Result<Map<Stri
     if !scope.iter().any(|scope| scope == "openid") {
         return Err(Error::says(&codes::MISSING_GRANT, "The token was not given for the scope `openid`."));
     }
-    let member =
-        admitted(&cx.store, checked.grant.organization, user, checked.grant.epochs.via()).await.map_err(gone)?;
+    let organization = checked.grant.organization;
+    let member = admitted(&cx.store, organization, user, checked.grant.epochs.via())
+        .await
+        .map_err(|error| gone(Holder::person(error, organization, Some(user))))?;
     let mut claims = Map::new();
     claims.insert("sub".into(), user.to_string().into());
     claims.insert("org_id".into(), checked.grant.organization.to_string().into());

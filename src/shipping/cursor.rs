@@ -23,6 +23,9 @@ pub(super) struct Cursor {
     /// Why: a stable code.
     #[n(4)]
     pub trouble: Option<String>,
+    /// How many events it was offered and will never have, such as one that is too long for it.
+    #[n(5)]
+    pub refused: Option<u64>,
 }
 
 impl Record for Cursor {
@@ -54,6 +57,8 @@ pub struct Lag {
     pub age: Duration,
     /// How many events it has taken in all.
     pub taken: u64,
+    /// How many it was offered and will never have.
+    pub refused: u64,
     /// Since when it takes nothing.
     pub failing_since: Option<Timestamp>,
     /// Why: a stable code.
@@ -75,6 +80,7 @@ pub async fn lags(store: &Store, now: Timestamp, targets: &[&'static str]) -> Re
             events: store.log_seq().saturating_sub(after),
             age: first.map_or(Duration::ZERO, |row| now.since(row.row.at)),
             taken: cursor.as_ref().map_or(0, |cursor| cursor.taken),
+            refused: cursor.as_ref().and_then(|cursor| cursor.refused).unwrap_or(0),
             failing_since: cursor.as_ref().and_then(|cursor| cursor.failing_since),
             trouble: cursor.and_then(|cursor| cursor.trouble),
         });

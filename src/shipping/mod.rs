@@ -33,7 +33,16 @@ use crate::event::EventView;
 trait Target: Send + Sync {
     /// Its name in the cursor's row, in metrics and in health; never changes.
     fn name(&self) -> &'static str;
-    /// Sends events, and tells how many of them, from the first on, were taken: at least one.
+    /// Sends events.
     /// Errors: `url_not_allowed`, `outbound_not_allowed`, `upstream_unavailable`; then any may have been taken.
-    async fn send(&self, world: &World, events: &[EventView]) -> Result<usize>;
+    async fn send(&self, world: &World, events: &[EventView]) -> Result<Sent>;
+}
+
+/// What became of events that were sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Sent {
+    /// So many of them, from the first on, are done with: at least one.
+    done: usize,
+    /// So many of these the target will never have: it is told so, and does not want them.
+    refused: usize,
 }

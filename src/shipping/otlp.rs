@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use axum::http::{HeaderName, Method, header};
 use serde_json::{Map, Value, json};
 
-use super::Target;
+use super::{Sent, Target};
 use crate::access::World;
 use crate::config::{self, PublicUrl};
 use crate::env::Request;
@@ -69,28 +69,30 @@ impl Target for Otlp {
         NAME
     }
 
-    async fn send(&self, world: &World, events: &[EventView]) -> Result<usize> {
+    async fn send(&self, world: &World, events: &[EventView]) -> Result<Sent> {
         loop {
             let count = events.len().min(self.most.load(Ordering::Relaxed).max(1));
             let piece = events.get(..count).unwrap_or(events);
             let answer = world.env.outbound().send(self.request(piece, world)?).await?;
             match answer.status {
                 200..300 => {
-                    if let Some(rejected) = rejected(&answer.body) {
-                        // The specification forbids to send them again: the collector has decided.
-                        tracing::warn!(rejected, "the collector of OpenTelemetry does not keep some events");
+                    // The specification forbids to send them again: the collector has decided.
+                    let refused = rejected(&answer.body)
+                        .map_or(0, |rejected| usize::try_from(rejected).unwrap_or(usize::MAX).min(piece.len()));
+                    if refused > 0 {
+                        tracing::warn!(refused, "the collector of OpenTelemetry does not keep some events");
                     }
                     if count < events.len() {
                         // It was too much once; a little more may go again.
                         self.most.store((count * 2).min(events.len()), Ordering::Relaxed);
                     }
-                    return Ok(count);
+                    return Ok(Sent { done: count, refused });
                 }
                 413 if count > 1 => self.most.store(count / 2, Ordering::Relaxed),
                 413 => {
                     // One that is too long for the collector stops neither those behind it nor the log's own retention.
                     tracing::error!(event = ?piece.first().map(|event| event.seq), "the collector takes no event of this size");
-                    return Ok(count);
+                    return Ok(Sent { done: 1, refused: 1 });
                 }
                 // Also what the specification would drop: a wrong path or a wrong token must not cost the log.
                 status => {

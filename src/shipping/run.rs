@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::Target;
 use super::cursor::Cursor;
 use super::otlp::Otlp;
 use super::syslog::Syslog;
+use super::{Sent, Target};
 use crate::access::World;
 use crate::config;
 use crate::error::{Error, Result, codes};
@@ -79,7 +79,7 @@ impl Shipping {
             // Whoever keeps the logs elsewhere wants all of them: it begins where the log does.
             let after = store.log_floor().await?;
             let name = target.name().to_owned();
-            let first = Cursor { target: name, after, taken: 0, failing_since: None, trouble: None };
+            let first = Cursor { target: name, after, taken: 0, failing_since: None, trouble: None, refused: None };
             return put(world, first, None).await.map(|()| true);
         };
         let rows = store.tail(cursor.after, PIECE, None).await?;
@@ -91,14 +91,20 @@ impl Shipping {
             return put(world, passed, Some(revision)).await.map(|()| true);
         }
         match target.send(world, &events).await {
-            Ok(taken) => {
+            Ok(Sent { done, refused }) => {
                 // Where all were taken, what is of no concern behind them is done with, too.
-                let whole = taken >= events.len();
+                let whole = done >= events.len();
                 let newest =
-                    taken.checked_sub(1).and_then(|place| events.get(place)).map_or(cursor.after, |event| event.seq);
+                    done.checked_sub(1).and_then(|place| events.get(place)).map_or(cursor.after, |event| event.seq);
                 let after = if whole { last } else { newest };
-                let sum = cursor.taken + u64::try_from(taken).unwrap_or(0);
-                let passed = Cursor { after, taken: sum, failing_since: None, trouble: None, ..cursor };
+                let passed = Cursor {
+                    after,
+                    taken: cursor.taken + done.saturating_sub(refused) as u64,
+                    refused: Some(cursor.refused.unwrap_or(0) + refused as u64),
+                    failing_since: None,
+                    trouble: None,
+                    ..cursor
+                };
                 put(world, passed, Some(revision)).await.map(|()| true)
             }
             Err(error) => {

@@ -1,7 +1,8 @@
 //! Syslog: RFC 5424 messages by datagrams (RFC 5426), streams (RFC 6587, octet counting) and TLS (RFC 5425).
 //!
 //! A stream has no acknowledgement. So each piece has a connection of its own: authd ends its side, and a receiver that
-//! has read everything ends the other. Until that was seen nothing counts as taken.
+//! has read everything ends the other. Until that was seen nothing counts as taken. Inside TLS the end must be said there
+//! (`close_notify`): one that is only seen outside may be anybody's on the way.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
@@ -13,9 +14,9 @@ use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{UdpSocket, UnixDatagram, UnixStream};
 
-use super::Target;
+use super::{Sent, Target};
 use crate::access::World;
-use crate::config::{self, PublicUrl};
+use crate::config::{self, CloseNotify, PublicUrl};
 use crate::error::{Error, Result, codes};
 use crate::event::{EventView, Outcome};
 
@@ -59,28 +60,29 @@ impl Target for Syslog {
         NAME
     }
 
-    async fn send(&self, world: &World, events: &[EventView]) -> Result<usize> {
+    async fn send(&self, world: &World, events: &[EventView]) -> Result<Sent> {
         let messages: Vec<String> = events.iter().map(|event| message(&self.host, event)).collect::<Result<_>>()?;
         let sent = async {
             match &self.address {
                 config::Syslog::Udp(host, port) => datagrams(world, host, *port, &messages).await,
                 config::Syslog::Tcp(host, port) => {
                     let stream = connect(world, host, *port).await?;
-                    hand_over(stream, &messages).await
+                    hand_over(stream, &messages, CloseNotify::Always).await
                 }
-                config::Syslog::Tls(host, port) => {
+                config::Syslog::Tls(host, port, close_notify) => {
                     let stream = connect(world, host, *port).await?;
                     let tls = world.env.outbound().tls().ok_or_else(|| Error::new(&codes::OUTBOUND_NOT_ALLOWED))?;
                     let name = ServerName::try_from(host.clone())
                         .map_err(|e| Error::new(&codes::UPSTREAM_UNAVAILABLE).because(e))?;
                     let connector = tokio_rustls::TlsConnector::from(Arc::new(tls));
-                    hand_over(connector.connect(name, stream).await.map_err(|e| broken(&e))?, &messages).await
+                    let stream = connector.connect(name, stream).await.map_err(|e| broken(&e))?;
+                    hand_over(stream, &messages, *close_notify).await
                 }
                 config::Syslog::Unix(path) => unix(path, &messages).await,
             }
         };
         match tokio::time::timeout(PATIENCE, sent).await {
-            Ok(sent) => sent.map(|()| events.len()),
+            Ok(sent) => sent.map(|()| Sent { done: events.len(), refused: 0 }),
             Err(_) => Err(Error::new(&codes::UPSTREAM_UNAVAILABLE)
                 .because("the receiver of syslog did not take a piece, or did not end its side of the connection")),
         }
@@ -112,7 +114,11 @@ async fn connect(world: &World, host: &str, port: u16) -> Result<tokio::net::Tcp
 }
 
 /// Writes every message with its length before it, ends, and waits until the other side has ended, too.
-async fn hand_over(mut stream: impl AsyncRead + AsyncWrite + Unpin, messages: &[String]) -> Result<()> {
+async fn hand_over(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    messages: &[String],
+    close_notify: CloseNotify,
+) -> Result<()> {
     let mut bytes = Vec::with_capacity(messages.iter().map(|message| message.len() + 8).sum());
     for message in messages {
         bytes.extend_from_slice(message.len().to_string().as_bytes());
@@ -127,8 +133,15 @@ async fn hand_over(mut stream: impl AsyncRead + AsyncWrite + Unpin, messages: &[
             Ok(0) => return Ok(()),
             // Nobody speaks on this channel; what comes all the same is not listened to.
             Ok(_) => {}
-            // Many end a TLS connection without saying so inside of it.
-            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => match close_notify {
+                CloseNotify::Never => return Ok(()),
+                CloseNotify::Always => {
+                    return Err(Error::new(&codes::UPSTREAM_UNAVAILABLE).because(
+                        "the receiver of syslog ended the connection without close_notify, so nobody knows what it has \
+                         read; for one that never says it (rsyslog's driver gtls), add ?close_notify=never to the address",
+                    ));
+                }
+            },
             Err(error) => return Err(broken(&error)),
         }
     }
@@ -169,7 +182,7 @@ async fn unix(path: &Path, messages: &[String]) -> Result<()> {
         // It takes streams: then the connection tells that all was read.
         Err(error) if error.raw_os_error() == Some(rustix::io::Errno::PROTOTYPE.raw_os_error()) => {
             let stream = UnixStream::connect(path).await.map_err(|e| broken(&e))?;
-            hand_over(stream, messages).await
+            hand_over(stream, messages, CloseNotify::Always).await
         }
         Err(error) => Err(broken(&error)),
     }

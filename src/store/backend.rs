@@ -83,7 +83,7 @@ pub enum Write {
     Ordered(Entry, Key, bool),
     /// Whether the sweep finds that row at that time.
     Expiry(Timestamp, Place, bool),
-    /// The next row of the log.
+    /// The next row of the log, with its detail; the details of the rows that it erases go.
     Log(LogRow, Detail),
 }
 
@@ -184,8 +184,19 @@ pub struct RawLog {
     pub seq: u64,
     /// The row; `None` when the bytes are not one.
     pub row: Option<LogRow>,
-    /// The detail, unless it was erased.
-    pub detail: Option<Detail>,
+    /// What lies in the place of its detail.
+    pub detail: Lies,
+}
+
+/// What lies in the place of a row's detail.
+#[derive(Clone, Debug)]
+pub enum Lies {
+    /// The detail.
+    Detail(Detail),
+    /// The number of the row that erased it, or so it says.
+    Erased(u64),
+    /// Nothing.
+    Nothing,
 }
 
 /// Why a back end could not do it.
@@ -309,8 +320,6 @@ pub trait Backend: Send + Sync + 'static {
         limit: usize,
         indexes: &dyn Fn(&Row) -> Result<Vec<Index>>,
     ) -> Result<Option<Key>>;
-    /// Removes the details of log rows, in one transaction. Tells how many there were.
-    fn erase_details(&self, rows: &[u64]) -> Result<usize>;
     /// Keeps what `sign` makes of the head, unless the newest checkpoint covers it already.
     fn checkpoint(&self, sign: &dyn Fn(&Head) -> Checkpoint) -> Result<Option<Checkpoint>>;
     /// Removes at most `limit` rows from the log's beginning, none behind `until`, with all that belongs to them, and

@@ -108,11 +108,20 @@ impl From<Refused> for Error {
     }
 }
 
+/// An entry on its way into the log, and the rows before it whose details go with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewEntry {
+    /// The entry.
+    pub entry: LogEntry,
+    /// Numbers of rows.
+    pub erases: Vec<u64>,
+}
+
 /// What one request wants to change, all or nothing. Helpers add to it; only a flow or an operation commits it.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     pub(super) changes: Vec<Change>,
-    pub(super) entries: Vec<LogEntry>,
+    pub(super) entries: Vec<NewEntry>,
 }
 
 fn row_key<T: Record>(key: Key) -> RowKey {
@@ -172,7 +181,14 @@ impl Batch {
 
     /// An entry for the log, written with the changes or not at all.
     pub fn log(&mut self, entry: impl Into<LogEntry>) -> &mut Self {
-        self.entries.push(entry.into());
+        self.log_erasing(entry, Vec::new())
+    }
+
+    /// An entry for the log that erases the details of rows before it. The entry names the rows, so that the log can
+    /// still be verified: what is gone without being named was removed by somebody else. The bytes may stay in free pages
+    /// of the file until these are used again.
+    pub fn log_erasing(&mut self, entry: impl Into<LogEntry>, rows: Vec<u64>) -> &mut Self {
+        self.entries.push(NewEntry { entry: entry.into(), erases: rows });
         self
     }
 

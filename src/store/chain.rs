@@ -6,7 +6,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 
 use super::LogReport;
-use super::backend::{Detail, Head, RawLog};
+use super::backend::{Detail, Head, Lies, RawLog};
 use super::log::{Checkpoint, LogEntry, LogRow};
 use crate::env::Timestamp;
 use crate::error::{Error, Result};
@@ -26,6 +26,9 @@ struct Unlinked<'a> {
     envelope: &'a [u8],
     #[cbor(n(5), with = "minicbor::bytes")]
     detail_digest: [u8; 32],
+    // A row that erases nothing leaves it out, and has six fields.
+    #[n(6)]
+    erases: Option<&'a [u64]>,
 }
 
 fn sha256(parts: &[&[u8]]) -> [u8; 32] {
@@ -51,6 +54,7 @@ fn hash(previous: &[u8; 32], row: &LogRow) -> [u8; 32] {
         org: row.org,
         envelope: &row.envelope,
         detail_digest: row.detail_digest,
+        erases: row.erases.as_deref(),
     };
     sha256(&[b"authd log 1", previous, &encode(&unlinked)])
 }
@@ -62,8 +66,8 @@ pub fn encode<T: minicbor::Encode<()>>(value: &T) -> Vec<u8> {
     bytes
 }
 
-/// The row that follows `head`.
-pub fn link(head: &Head, at: Timestamp, entry: &LogEntry, detail: &Detail) -> LogRow {
+/// The row that follows `head`, and erases the details of the rows it names.
+pub fn link(head: &Head, at: Timestamp, entry: &LogEntry, detail: &Detail, erases: Vec<u64>) -> LogRow {
     let mut row = LogRow {
         seq: head.log + 1,
         at,
@@ -72,6 +76,7 @@ pub fn link(head: &Head, at: Timestamp, entry: &LogEntry, detail: &Detail) -> Lo
         envelope: entry.envelope.clone(),
         detail_digest: digest(detail),
         hash: [0; 32],
+        erases: (!erases.is_empty()).then_some(erases),
     };
     row.hash = hash(&head.hash, &row);
     row
@@ -179,42 +184,69 @@ impl Walk {
         self.last.log
     }
 
-    /// Takes the next row. False when it does not fit, and the walk is over.
-    pub fn step(&mut self, raw: &RawLog, signer: &Signer) -> bool {
-        let expected = self.last.log + 1;
-        self.report.rows += 1;
-        if let Err((seq, why)) = self.check(raw, expected, signer) {
-            self.report.broken = Some((seq, why.to_owned()));
-            return false;
-        }
-        true
+    /// Takes the next row; `eraser` is the row that its detail was erased with, as it lies there. Whether that one is a
+    /// link of the chain is seen when the walk comes to it: it lies behind. False when the row does not fit, and the walk
+    /// is over.
+    pub fn step(&mut self, raw: &RawLog, eraser: Option<&LogRow>, signer: &Signer) -> bool {
+        self.take(raw.seq, raw.row.as_ref(), Some((&raw.detail, eraser)), signer)
     }
 
-    fn check(&mut self, raw: &RawLog, expected: u64, signer: &Signer) -> Result<(), (u64, &'static str)> {
-        if raw.seq != expected {
-            return Err((expected, "the row is missing"));
+    /// Takes the next row without a look at its detail.
+    pub fn step_over(&mut self, row: &LogRow, signer: &Signer) -> bool {
+        self.take(row.seq, Some(row), None, signer)
+    }
+
+    fn take(
+        &mut self,
+        seq: u64,
+        row: Option<&LogRow>,
+        detail: Option<(&Lies, Option<&LogRow>)>,
+        signer: &Signer,
+    ) -> bool {
+        self.report.rows += 1;
+        let expected = self.last.log + 1;
+        let checked =
+            if seq == expected { self.check(row, detail, expected, signer) } else { Err("the row is missing") };
+        if let Err(why) = checked {
+            self.report.broken = Some((expected, why.to_owned()));
         }
-        let Some(row) = &raw.row else { return Err((expected, "the row cannot be read")) };
+        checked.is_ok()
+    }
+
+    fn check(
+        &mut self,
+        row: Option<&LogRow>,
+        detail: Option<(&Lies, Option<&LogRow>)>,
+        expected: u64,
+        signer: &Signer,
+    ) -> Result<(), &'static str> {
+        let row = row.ok_or("the row cannot be read")?;
         if row.seq != expected {
-            return Err((expected, "the row carries another number"));
+            return Err("the row carries another number");
         }
         if row.hash != hash(&self.last.hash, row) {
-            return Err((expected, "the row was changed, or does not follow the one before it"));
+            return Err("the row was changed, or does not follow the one before it");
         }
         if row.at < self.last.at {
-            return Err((expected, "the row is older than the one before it"));
+            return Err("the row is older than the one before it");
         }
-        match &raw.detail {
-            None => self.report.erased += 1,
-            Some(detail) if digest(detail) == row.detail_digest => {}
-            Some(_) => return Err((expected, "the detail was changed")),
+        match detail {
+            None => {}
+            Some((Lies::Detail(detail), _)) if digest(detail) == row.detail_digest => {}
+            Some((Lies::Detail(_), _)) => return Err("the detail was changed"),
+            Some((Lies::Erased(by), Some(eraser))) if eraser.seq == *by && eraser.erased(expected) => {
+                self.report.erased += 1;
+            }
+            Some((Lies::Erased(_) | Lies::Nothing, _)) => {
+                return Err("the detail was removed, and no later row tells that it was erased");
+            }
         }
         if let Some(checkpoint) = self.checkpoints.remove(&expected) {
             if !signer.signed(&checkpoint) {
-                return Err((expected, "the checkpoint was not signed by this authd"));
+                return Err("the checkpoint was not signed by this authd");
             }
             if checkpoint.hash != row.hash {
-                return Err((expected, "the checkpoint signs another row"));
+                return Err("the checkpoint signs another row");
             }
             self.report.checkpoints += 1;
         }

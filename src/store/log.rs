@@ -2,6 +2,9 @@
 //!
 //! A row is an envelope plus the salted digest of its detail; the detail is a row of its own that can be erased
 //! without breaking the chain. `hash(n) = SHA-256("authd log 1" | hash(n-1) | CBOR of the row without its hash)`.
+//!
+//! Whoever erases details says so in the same commit: a later row names the rows (`erases`), and is a link of the chain
+//! like every other. A detail that is gone without such a row was removed by somebody else.
 
 use crate::env::Timestamp;
 
@@ -42,6 +45,16 @@ pub struct LogRow {
     /// The link to everything before it.
     #[cbor(n(6), with = "minicbor::bytes")]
     pub hash: [u8; 32],
+    /// The numbers of the rows whose details were erased with this row, in ascending order.
+    #[n(7)]
+    pub erases: Option<Vec<u64>>,
+}
+
+impl LogRow {
+    /// Whether the detail of row `seq` was erased with this row.
+    pub(super) fn erased(&self, seq: u64) -> bool {
+        seq < self.seq && self.erases.as_ref().is_some_and(|rows| rows.binary_search(&seq).is_ok())
+    }
 }
 
 /// A signed statement that the log up to `seq` ends in `hash`; pruning keeps the newest one before the cut.

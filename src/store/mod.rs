@@ -30,7 +30,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use self::backend::{Ask, Backend, RawLog};
+use self::backend::{Ask, Backend, Head, Lies, RawLog};
 use self::chain::{Signer, Walk};
 use self::record::Row;
 use self::redb::Redb;
@@ -205,7 +205,7 @@ impl Store {
         let mut rounds = 0;
         loop {
             let (signer, env) = (self.signer(), self.inner.env.clone());
-            let sign = move |head: &backend::Head| signer.sign_floor(head, env.now());
+            let sign = move |head: &Head| signer.sign_floor(head, env.now());
             if !self.inner.writer.run(move |backend| backend.prune(until, MOST, &sign)).await? {
                 return Ok(rounds);
             }
@@ -259,12 +259,6 @@ impl Store {
         }
     }
 
-    /// Erases the details of log rows, in one transaction; the chain still holds. Tells how many there were. The bytes may
-    /// stay in free pages of the file until these are used again.
-    pub async fn erase_details(&self, rows: Vec<u64>) -> Result<usize> {
-        self.inner.writer.run(move |backend| backend.erase_details(&rows)).await
-    }
-
     /// Signs and checks checkpoints with the key of another seed from now on: what the first master key of a database
     /// gave, whatever its master key is by now.
     pub fn sign_checkpoints_with(&self, seed: &[u8; 32]) -> Result<()> {
@@ -308,7 +302,8 @@ impl Store {
             Some((seq, hash)) => Walk::after(checkpoints, seq, hash),
             None => Walk::on(checkpoints, backend.floor().await?, &signer),
         };
-        let head = backend.head().await?;
+        let mut head = backend.head().await?;
+        let mut eraser: Option<LogRow> = None;
         let begun = walk.at();
         while walk.at() < head.log && !walk.is_over() {
             if walk.at() - begun >= most {
@@ -317,12 +312,33 @@ impl Store {
             }
             let left = usize::try_from(head.log - walk.at()).unwrap_or(MOST);
             let rows = backend.log(walk.at(), left.min(MOST), None).await?;
-            if rows.is_empty() || !rows.iter().all(|row| walk.step(row, &signer)) {
+            if rows.is_empty() {
                 break;
+            }
+            for row in &rows {
+                if let Lies::Erased(by) = row.detail
+                    && eraser.as_ref().is_none_or(|row| row.seq != by)
+                {
+                    eraser = self.eraser(by, &mut head).await?;
+                }
+                if !walk.step(row, eraser.as_ref(), &signer) {
+                    break;
+                }
             }
             tokio::task::yield_now().await;
         }
         Ok((walk.finish(&head), None))
+    }
+
+    /// The row that another's detail was erased with, if there is one up to the log's end: the walk shall come to it. A
+    /// detail may be erased while the walk goes on, so its end may be one of now.
+    async fn eraser(&self, by: u64, head: &mut Head) -> Result<Option<LogRow>> {
+        let backend = &self.inner.backend;
+        if by > head.log {
+            *head = backend.head().await?;
+        }
+        let Some(before) = by.checked_sub(1).filter(|_| by <= head.log) else { return Ok(None) };
+        Ok(backend.log(before, 1, None).await?.pop().and_then(|raw| raw.row))
     }
 
     /// Writes what waits, then lets go of the file. Other clones find everything refused from then on.
@@ -372,7 +388,11 @@ impl Logged {
         let row = raw.row.ok_or_else(|| {
             Error::new(&codes::STORAGE_CORRUPT).because(format!("row {} of the log cannot be read", raw.seq))
         })?;
-        Ok(Self { row, detail: raw.detail.map(|detail| detail.bytes) })
+        let detail = match raw.detail {
+            Lies::Detail(detail) => Some(detail.bytes),
+            Lies::Erased(_) | Lies::Nothing => None,
+        };
+        Ok(Self { row, detail })
     }
 }
 

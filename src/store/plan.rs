@@ -7,9 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::backend::{Detail, Entry, Head, Place, View, Write};
-use super::batch::{Batch, Change, NewRow, Refused};
+use super::batch::{Batch, Change, NewEntry, NewRow, Refused};
 use super::chain;
-use super::log::LogEntry;
 use super::record::{Index, Key, Life, Revision, Row};
 use crate::env::Timestamp;
 
@@ -19,6 +18,8 @@ pub const MAX_KEY: usize = 1024;
 pub const MAX_BYTES: usize = 1_048_576;
 /// The most changes, and the most log entries, of one batch.
 pub const MAX_CHANGES: usize = 10_000;
+/// The most details that one log entry erases.
+pub const MAX_ERASED: usize = 1_000;
 /// The most index entries of one record.
 pub const MAX_INDEXES: usize = 64;
 /// The longest name of a kind, of an index or of an event, in bytes.
@@ -60,7 +61,7 @@ pub fn plan(
         rewrite(row, revision, &mut planned);
     }
     for entry in &batch.entries {
-        append(entry, now, salt(), &mut planned);
+        append(entry, now, salt(), &mut planned)?;
     }
     if !planned.writes.is_empty() {
         planned.head.commit = revision.0;
@@ -135,8 +136,11 @@ fn limits(batch: &Batch) -> Result<(), Refused> {
             }
         }
     }
-    for entry in &batch.entries {
+    for NewEntry { entry, erases } in &batch.entries {
         name(&entry.kind)?;
+        if erases.len() > MAX_ERASED {
+            return Err(Refused::Rule("a log entry erases at most 1,000 details"));
+        }
         if entry.envelope.len() > MAX_BYTES || entry.detail.len() > MAX_BYTES {
             return Err(Refused::Rule("an envelope or detail has at most 1 MiB"));
         }
@@ -276,11 +280,16 @@ pub fn diff_many(kind: &str, key: &Key, before: &[Index], after: &[Index], write
 }
 
 /// The next row of the log. Its time never goes back, even when the clock does.
-fn append(entry: &LogEntry, now: Timestamp, salt: [u8; 16], planned: &mut Planned) {
-    let detail = Detail { salt, bytes: entry.detail.clone() };
-    let row = chain::link(&planned.head, now.max(planned.head.at), entry, &detail);
+fn append(new: &NewEntry, now: Timestamp, salt: [u8; 16], planned: &mut Planned) -> Result<(), Refused> {
+    let erases: Vec<u64> = new.erases.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
+    if erases.first() == Some(&0) || erases.last().is_some_and(|last| *last > planned.head.log) {
+        return Err(Refused::Rule("a log entry erases details of rows that are there"));
+    }
+    let detail = Detail { salt, bytes: new.entry.detail.clone() };
+    let row = chain::link(&planned.head, now.max(planned.head.at), &new.entry, &detail, erases);
     planned.head = Head { commit: planned.head.commit, log: row.seq, hash: row.hash, at: row.at };
     planned.writes.push(Write::Log(row, detail));
+    Ok(())
 }
 
 #[cfg(test)]

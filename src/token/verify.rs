@@ -10,6 +10,7 @@ use super::jwks;
 use super::keyring::Keyring;
 use super::revoked::RevokedToken;
 use super::signing_key::SigningKey;
+use crate::access::bearer::Holder;
 use crate::access::{Caller, Context, grants_of_role};
 use crate::crypto::jws::{Algorithm, KeySet, Verified};
 use crate::directory::Organization;
@@ -96,7 +97,9 @@ pub async fn verify_api(cx: &Context, keyring: &Keyring, token: &str) -> Result<
     let TokenGrant { organization, user, role, epochs, .. } = checked.grant;
     let grants = match (user, role) {
         (Some(user), None) => {
-            let member = admitted(&cx.store, organization, user, epochs.via()).await.map_err(outside)?;
+            let member = admitted(&cx.store, organization, user, epochs.via())
+                .await
+                .map_err(|error| Holder::person(outside(error), organization, Some(user)))?;
             member.grants(&cx.store).await.map_err(outside)?
         }
         (None, Some(role)) => {

@@ -154,6 +154,12 @@ impl Composer for Webhooks {
         WAITS
     }
 
+    fn queued(&self, cx: &Context, delivery: &Delivery, batch: &mut Batch) {
+        if let Ok(recipe) = Recipe::read(delivery) {
+            batch.log(about(cx, EventKind::DeliveryCreated, delivery, recipe));
+        }
+    }
+
     async fn tried(&self, cx: &Context, delivery: &Delivery, batch: &mut Batch) -> Result<()> {
         let recipe = Recipe::read(delivery)?;
         let now = cx.env.now();
@@ -188,11 +194,17 @@ impl Composer for Webhooks {
     }
 }
 
-fn told(cx: &Context, kind: EventKind, delivery: &Delivery, recipe: Recipe) -> Event {
-    let mut event = cx.event(kind).about("delivery", delivery.id).and("webhook_endpoint", recipe.endpoint);
-    if let Some(organization) = delivery.organization {
-        event = event.within(organization);
+fn about(cx: &Context, kind: EventKind, delivery: &Delivery, recipe: Recipe) -> Event {
+    let event = cx.event(kind).about("delivery", delivery.id).and("webhook_endpoint", recipe.endpoint);
+    let event = event.with("seq", recipe.seq);
+    match delivery.organization {
+        Some(organization) => event.within(organization),
+        None => event,
     }
+}
+
+fn told(cx: &Context, kind: EventKind, delivery: &Delivery, recipe: Recipe) -> Event {
+    let mut event = about(cx, kind, delivery, recipe);
     let last = delivery.last.as_ref();
     if let Some(status) = last.and_then(|last| last.status) {
         event = event.with("status", status);
@@ -201,7 +213,7 @@ fn told(cx: &Context, kind: EventKind, delivery: &Delivery, recipe: Recipe) -> E
         let why = last.and_then(|last| last.error.clone()).unwrap_or_else(|| "dropped".to_owned());
         event = event.failed(&why);
     }
-    event.with("seq", recipe.seq).with("tries", delivery.tries)
+    event.with("tries", delivery.tries)
 }
 
 async fn disable(cx: &Context, id: EndpointId, why: &str, batch: &mut Batch) -> Result<()> {

@@ -51,6 +51,12 @@ pub struct DeliveryView {
     /// How the last answer began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answer: Option<String>,
+    /// The head of the last request: address and headers, without its signatures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_head: Option<String>,
+    /// The head of the last answer: status and headers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_head: Option<String>,
 }
 
 impl DeliveryView {
@@ -58,10 +64,7 @@ impl DeliveryView {
         let Recipe { endpoint, seq } = Recipe::read(&delivery)?;
         let rows = cx.store.tail(seq.saturating_sub(1), 1, None).await?;
         let event = rows.first().filter(|row| row.row.seq == seq).map(EventView::read).transpose()?;
-        let (tried_at, status, error, answer) = match delivery.last {
-            Some(last) => (Some(last.at), last.status, last.error, last.head),
-            None => (None, None, None, None),
-        };
+        let last = delivery.last.as_ref();
         Ok(Self {
             id: delivery.id,
             endpoint,
@@ -72,10 +75,12 @@ impl DeliveryView {
             tries: delivery.tries,
             due_at: (delivery.state == State::Pending).then_some(delivery.due_at),
             created_at: delivery.created_at,
-            tried_at,
-            status,
-            error,
-            answer,
+            tried_at: last.map(|last| last.at),
+            status: last.and_then(|last| last.status),
+            error: last.and_then(|last| last.error.clone()),
+            answer: last.and_then(|last| last.head.clone()),
+            request_head: last.and_then(|last| last.request.clone()),
+            response_head: last.and_then(|last| last.response.clone()),
         })
     }
 }

@@ -56,8 +56,8 @@ pub async fn delivered(store: &Store) -> Result<u64> {
     loop {
         let page = store.page::<Endpoint>(Query::all().limit(1_000).after(cursor)).await?;
         for endpoint in &page.items {
-            if let Some(oldest) = outbox::oldest_waiting(store, KIND, &endpoint.id.to_string()).await? {
-                delivered = delivered.min(composer::Recipe::read(&oldest)?.seq.saturating_sub(1));
+            if let Some(first) = outbox::first_waiting(store, KIND, &endpoint.id.to_string()).await? {
+                delivered = delivered.min(first.saturating_sub(1));
             }
         }
         cursor = page.next;

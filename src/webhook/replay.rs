@@ -72,7 +72,7 @@ pub(super) async fn drain(cx: &Context, batch: &mut Batch) -> Result<Option<Vec<
 }
 
 /// Send a webhook endpoint the events of a time once more: those that it subscribes to, in their order, with the ids
-/// that they had. Good for an endpoint that was disabled, or lost what it was sent.
+/// that they had. Asked for again while it goes on, the two become one stretch. Good for an endpoint that was disabled, or lost what it was sent.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ReplayEvents {
@@ -120,7 +120,15 @@ impl Operation for ReplayEvents {
             None => newest,
         };
         if until > after {
-            batch.put(&Replay { endpoint: self.id, after, until });
+            let asked = Replay { endpoint: self.id, after, until };
+            match cx.store.get::<Replay>(asked.key()).await? {
+                // What is still under way goes on: one stretch that has both in it.
+                Some(under_way) => batch.update(
+                    &Replay { endpoint: self.id, after: after.min(under_way.after), until: until.max(under_way.until) },
+                    under_way.revision,
+                ),
+                None => batch.create(&asked),
+            };
             let event = cx.event(EventKind::WebhookReplayed).within(endpoint.organization);
             batch.log(event.about("webhook_endpoint", self.id).with("after", after).with("until", until));
         }

@@ -25,7 +25,7 @@ use tokio::net::{TcpListener, UdpSocket, UnixDatagram};
 use tokio::sync::oneshot;
 
 use crate::world::authd::Authd;
-use crate::world::certificates::Authority;
+use crate::world::certificates::{Authority, Signed};
 
 fn config(pairs: &[(&str, &str)]) -> Config {
     let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
@@ -93,6 +93,20 @@ impl Received {
     }
 }
 
+/// The numbers of the events in a request of OTLP.
+fn recorded(body: &[u8]) -> Vec<u64> {
+    let document: Value = serde_json::from_slice(body).unwrap();
+    let records = document["resourceLogs"][0]["scopeLogs"][0]["logRecords"].as_array().unwrap();
+    let number = |record: &Value| {
+        let fields = record["body"]["kvlistValue"]["values"].as_array().unwrap();
+        let of = |list: &[Value], name: &str| list.iter().find(|f| f["key"] == name).unwrap()["value"].clone();
+        assert_eq!(of(fields, "kind")["stringValue"], record["eventName"]);
+        assert!(record["timeUnixNano"].as_str().unwrap().parse::<u64>().unwrap() > 0);
+        of(fields, "seq")["intValue"].as_str().unwrap().parse::<u64>().unwrap()
+    };
+    records.iter().map(number).collect()
+}
+
 /// A collector that answers as it is told, request by request; then 200.
 struct Collector {
     received: Received,
@@ -121,21 +135,14 @@ impl Collector {
     ) -> axum::response::Response {
         let number = asked.fetch_add(1, Ordering::SeqCst);
         *kept.lock().unwrap() = headers;
-        let document: Value = serde_json::from_slice(&body).unwrap();
-        let records = document["resourceLogs"][0]["scopeLogs"][0]["logRecords"].as_array().unwrap();
+        let numbers = recorded(&body);
         if let Some(status) = answers.get(number) {
             return StatusCode::from_u16(*status).unwrap().into_response();
         }
-        if records.len() > most {
+        if numbers.len() > most {
             return StatusCode::PAYLOAD_TOO_LARGE.into_response();
         }
-        received.take(records.iter().map(|record| {
-            let fields = record["body"]["kvlistValue"]["values"].as_array().unwrap();
-            let of = |list: &[Value], name: &str| list.iter().find(|f| f["key"] == name).unwrap()["value"].clone();
-            assert_eq!(of(fields, "kind")["stringValue"], record["eventName"]);
-            assert!(record["timeUnixNano"].as_str().unwrap().parse::<u64>().unwrap() > 0);
-            of(fields, "seq")["intValue"].as_str().unwrap().parse::<u64>().unwrap()
-        }));
+        received.take(numbers);
         axum::Json(serde_json::json!({"partialSuccess": {}})).into_response()
     }
 
@@ -172,6 +179,49 @@ async fn a_collector_gets_everything_in_order_whatever_it_answers_at_first() {
     let lag = shipping::lags(&world.store, world.env.now(), &["otlp"]).await.unwrap();
     assert_eq!((lag[0].events, lag[0].taken, lag[0].failing_since), (0, last, None));
     assert_eq!(shipping::shipped(&world.store, &["otlp"]).await.unwrap(), last);
+}
+
+/// A collector that takes no request above so many bytes.
+async fn narrow(most: usize) -> (Received, String) {
+    let received = Received::default();
+    let kept = received.clone();
+    let take = move |body: Bytes| {
+        let fits = body.len() <= most;
+        if fits {
+            kept.take(recorded(&body));
+        }
+        std::future::ready(if fits { StatusCode::OK } else { StatusCode::PAYLOAD_TOO_LARGE })
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/v1/logs", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, Router::new().route("/v1/logs", post(take))).await });
+    (received, url)
+}
+
+#[tokio::test]
+async fn one_event_that_is_too_long_for_a_collector_is_passed_over_and_counted() {
+    let authd = Authd::start().await;
+    let world = &authd.app.world;
+    let (received, url) = narrow(40_000).await;
+    let cx = world.context(Caller::System, Origin::internal(&world.env));
+    let mut long = Vec::new();
+    for length in [60_000, 0, 200_000] {
+        happen(world, 30).await;
+        if length > 0 {
+            let mut batch = Batch::new();
+            batch.log(cx.event(EventKind::ServerStarted).with("note", "x".repeat(length)));
+            world.store.commit(batch).await.unwrap();
+            long.push(world.store.log_seq());
+        }
+    }
+    let last = happen(world, 30).await;
+    let running = Running::start(world, &config(&[("AUTHD_SHIP_OTLP", &url)]));
+    until("what stands behind them", || received.last() == last).await;
+    running.stop().await;
+    let all = received.0.lock().unwrap().clone();
+    assert_eq!(all, (1..=last).filter(|number| !long.contains(number)).collect::<Vec<_>>(), "each once, in order");
+    let lag = shipping::lags(&world.store, world.env.now(), &["otlp"]).await.unwrap().remove(0);
+    assert_eq!((lag.taken, lag.refused, lag.events, lag.trouble), (last - 2, 2, 0, None));
 }
 
 #[tokio::test]
@@ -296,6 +346,84 @@ async fn syslog_inside_tls_goes_to_a_receiver_with_the_right_certificate_and_to_
         }
         running.stop().await;
     }
+}
+
+/// A receiver of syslog inside TLS that reads everything. `clean` tells by the number of the connection whether it says
+/// that it ends it.
+async fn tls_receiver(signed: &Signed, clean: fn(usize) -> bool) -> (Received, SocketAddr) {
+    let acceptor = signed.acceptor();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap();
+    let received = Received::default();
+    let kept = received.clone();
+    tokio::spawn(async move {
+        for connection in 0.. {
+            let (stream, _) = listener.accept().await.unwrap();
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let mut bytes = Vec::new();
+            if stream.read_to_end(&mut bytes).await.is_ok() {
+                kept.take(framed(&bytes));
+                if clean(connection) {
+                    let _ = stream.shutdown().await;
+                }
+            }
+        }
+    });
+    (received, at)
+}
+
+/// The world of an authd that trusts the authority for what it calls.
+async fn trusting(authority: &Authority) -> (Authd, World) {
+    let ca = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(ca.path(), &authority.pem).unwrap();
+    let authd = Authd::start().await;
+    let rules = OutboundRules::parse(["127.0.0.0/8"]).unwrap();
+    let fetch = Fetch::new(rules, Arc::new(NoDns), &[ca.path()]).unwrap();
+    let world = World { env: authd.env().clone().with_outbound(Arc::new(fetch)), ..authd.app.world.clone() };
+    (authd, world)
+}
+
+#[tokio::test]
+async fn an_end_that_is_not_said_inside_tls_is_nobodys_word_and_the_piece_is_sent_again() {
+    let authority = Authority::new("logs");
+    let (_authd, world) = trusting(&authority).await;
+    let (received, at) = tls_receiver(&authority.sign(&["127.0.0.1"], 2040), |connection| connection >= 2).await;
+    let last = happen(&world, 10).await;
+    let running = Running::start(&world, &config(&[("AUTHD_SHIP_SYSLOG", &format!("tls://{at}"))]));
+    until("the first try", || received.last() == last).await;
+    let trouble = async || shipping::lags(&world.store, world.env.now(), &["syslog"]).await.unwrap().remove(0);
+    for _ in 0..500 {
+        if trouble().await.trouble.is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let behind = trouble().await;
+    assert_eq!((behind.taken, behind.trouble.as_deref()), (0, Some("upstream_unavailable")), "it counts as not taken");
+    for _ in 0..1_500 {
+        if trouble().await.taken == last {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    running.stop().await;
+    assert_eq!(trouble().await.taken, last);
+    assert_eq!(received.whole(last) as u64, 2 * last, "three times, under the same numbers");
+}
+
+#[tokio::test]
+async fn a_receiver_that_never_says_its_end_inside_tls_can_be_named_as_such() {
+    let authority = Authority::new("logs");
+    let (_authd, world) = trusting(&authority).await;
+    let (received, at) = tls_receiver(&authority.sign(&["127.0.0.1"], 2040), |_| false).await;
+    let url = format!("tls://{at}?close_notify=never");
+    let running = Running::start(&world, &config(&[("AUTHD_SHIP_SYSLOG", &url)]));
+    for _ in 0..3 {
+        let last = happen(&world, 10).await;
+        until("each piece", || received.last() == last).await;
+    }
+    running.stop().await;
+    assert_eq!(received.whole(world.store.log_seq()), 0);
 }
 
 fn server(certificate: &std::path::Path, key: &std::path::Path) -> rustls::ServerConfig {

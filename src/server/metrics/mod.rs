@@ -233,6 +233,11 @@ impl Metrics {
         for lag in &lags {
             samples.count(&[("target", lag.target)], lag.taken);
         }
+        let about = "Events that a target of the log refused for good, over all runs: too long for it, or not wanted.";
+        let mut samples = page.family("authd_shipping_refused_total", Kind::Counter, about);
+        for lag in &lags {
+            samples.count(&[("target", lag.target)], lag.refused);
+        }
         Ok(())
     }
 

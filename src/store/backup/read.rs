@@ -10,7 +10,7 @@ use super::form::{Header, In, Next, damaged, seal};
 use super::trouble;
 use crate::crypto::{MasterKey, same};
 use crate::error::{Error, Result, codes};
-use crate::store::backend::{Fault, Head, Nature, RawLog};
+use crate::store::backend::{Fault, Head, Nature};
 use crate::store::chain::{Signer, Walk};
 use crate::store::redb::copy::{Loader, Seen, see};
 use crate::store::redb::newest_layout;
@@ -75,8 +75,7 @@ pub fn inspect(path: &Path, key: Option<&MasterKey>) -> Result<Contents> {
                     None => drop(rows.insert(kind.to_owned(), 1)),
                 },
                 Seen::Log(row) => {
-                    let raw = RawLog { seq: row.seq, row: Some(row), detail: None };
-                    chained = chained && walk.step(&raw, &signer);
+                    chained = chained && walk.step_over(&row, &signer);
                 }
                 Seen::Head(found) => head = found,
                 Seen::Other => {}

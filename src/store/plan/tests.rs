@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::store::batch::RowKey;
-use crate::store::log::LogRow;
+use crate::store::log::{LogEntry, LogRow};
 use crate::store::record::Record;
 
 /// Kept, with a unique e-mail address and a list by organization.
@@ -494,7 +494,7 @@ fn a_batch_has_limits() {
     };
     let entries = |n: usize| {
         let mut batch = Batch::new();
-        batch.entries = vec![happened("e"); n];
+        batch.entries = vec![NewEntry { entry: happened("e"), erases: Vec::new() }; n];
         batch
     };
     allowed(&changes(MAX_CHANGES));

@@ -9,7 +9,7 @@
 //! | `expiry` | time, kind, key | nothing |
 //! | `counts` | kind | how many rows, expired ones included |
 //! | `log` | number | `LogRow` |
-//! | `detail` | number | 16 bytes of salt, the detail |
+//! | `detail` | number | 16 bytes of salt, the detail; or, erased, the 8 bytes of the number of the row it was erased with |
 //! | `log_org` | organization, number | nothing |
 //! | `checkpoints` | number | `Checkpoint` |
 //! | `meta` | `schema`, `head`, `floor` | the version of this layout, `Head`, a `Checkpoint` of the last pruned row |
@@ -21,7 +21,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use redb::TableDefinition;
 
 use crate::env::Timestamp;
-use crate::store::backend::{Detail, Entry, Fault, Place};
+use crate::store::backend::{Detail, Entry, Fault, Lies, Place};
 use crate::store::chain::encode;
 use crate::store::record::{Key, Row};
 
@@ -218,12 +218,20 @@ pub fn encode_detail(detail: &Detail) -> Vec<u8> {
     [&detail.salt[..], &detail.bytes].concat()
 }
 
-/// The detail in such bytes. What is too short for its salt fits no digest either, and is found by the walk.
-pub fn decode_detail(bytes: &[u8]) -> Detail {
-    match bytes.split_first_chunk::<16>() {
+/// What stays in the place of a detail that was erased with row `by`.
+pub fn encode_erased(by: u64) -> [u8; 8] {
+    by.to_be_bytes()
+}
+
+/// What such bytes are. What is too short for its salt fits no digest either, and is found by the walk.
+pub fn decode_detail(bytes: &[u8]) -> Lies {
+    if let Ok(by) = bytes.try_into() {
+        return Lies::Erased(u64::from_be_bytes(by));
+    }
+    Lies::Detail(match bytes.split_first_chunk::<16>() {
         Some((salt, rest)) => Detail { salt: *salt, bytes: rest.to_vec() },
         None => Detail { salt: [0; 16], bytes: bytes.to_vec() },
-    }
+    })
 }
 
 #[cfg(test)]

@@ -285,10 +285,6 @@ impl Backend for Redb {
         Ok(self.write(|tables| tables.reindex(kind, after, limit, indexes))?)
     }
 
-    fn erase_details(&self, rows: &[u64]) -> Result<usize> {
-        Ok(self.write(|tables| tables.erase_details(rows).map(|erased| (erased, erased > 0)))?)
-    }
-
     fn checkpoint(&self, sign: &dyn Fn(&Head) -> Checkpoint) -> Result<Option<Checkpoint>> {
         Ok(self.write(|tables| tables.checkpoint(sign).map(|made| (made.clone(), made.is_some())))?)
     }

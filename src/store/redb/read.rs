@@ -7,7 +7,7 @@ use redb::{ReadOnlyTable, ReadTransaction, ReadableTable};
 
 use super::layout::{self, decode_row};
 use crate::env::Timestamp;
-use crate::store::backend::{Fault, Head, RawLog};
+use crate::store::backend::{Fault, Head, Lies, RawLog};
 use crate::store::log::Checkpoint;
 use crate::store::record::{Key, Row};
 
@@ -95,7 +95,7 @@ pub fn entries(
 /// A row of the log as it lies there, with its detail.
 fn raw(details: &ReadOnlyTable<u64, &'static [u8]>, seq: u64, bytes: Option<&[u8]>) -> Result<RawLog, Fault> {
     let row = bytes.and_then(|bytes| minicbor::decode(bytes).ok());
-    let detail = details.get(seq)?.map(|bytes| layout::decode_detail(bytes.value()));
+    let detail = details.get(seq)?.map_or(Lies::Nothing, |bytes| layout::decode_detail(bytes.value()));
     Ok(RawLog { seq, row, detail })
 }
 

@@ -7,7 +7,7 @@ use redb::{ReadableTable, Table, WriteTransaction};
 
 use super::layout::{self, decode_row};
 use crate::env::{Env, Timestamp};
-use crate::store::backend::{Entry, Fault, Head, Place, View, Write};
+use crate::store::backend::{Entry, Fault, Head, Lies, Place, View, Write};
 use crate::store::batch::{Batch, Refused};
 use crate::store::chain::encode;
 use crate::store::log::{Checkpoint, LogRow};
@@ -166,9 +166,23 @@ impl<'t> Tables<'t> {
                 if let Some(org) = &row.org {
                     self.log_org.insert(&layout::org_key(org, row.seq)[..], ())?;
                 }
+                for erased in row.erases.iter().flatten() {
+                    self.erase(*erased, row.seq)?;
+                }
                 self.detail.insert(row.seq, layout::encode_detail(&detail).as_slice())?;
                 self.log.insert(row.seq, encode(&row).as_slice())?;
             }
+        }
+        Ok(())
+    }
+
+    /// Puts the number of the row that tells of it in the place of a detail; the digest stays in the row. What is not there
+    /// stays so: whoever took it away is not covered afterwards.
+    fn erase(&mut self, seq: u64, by: u64) -> Result<(), Fault> {
+        let there =
+            self.detail.get(seq)?.is_some_and(|bytes| matches!(layout::decode_detail(bytes.value()), Lies::Detail(_)));
+        if there {
+            self.detail.insert(seq, &layout::encode_erased(by)[..])?;
         }
         Ok(())
     }
@@ -242,15 +256,6 @@ impl<'t> Tables<'t> {
             }
         }
         Ok((last, changed))
-    }
-
-    /// Removes the details of log rows; their digests stay. Tells how many there were.
-    pub fn erase_details(&mut self, rows: &[u64]) -> Result<usize, Fault> {
-        let mut erased = 0;
-        for seq in rows {
-            erased += usize::from(self.detail.remove(seq)?.is_some());
-        }
-        Ok(erased)
     }
 
     /// Keeps what `sign` makes of the head, unless that is covered.

@@ -2,6 +2,7 @@
 
 use super::super::last_used::{last_used, note_use};
 use super::super::verify::told;
+use crate::access::bearer::Holder;
 use crate::access::{Caller, Context, Grants};
 use crate::crypto::TokenHash;
 use crate::directory::Organization;
@@ -105,7 +106,15 @@ impl ApiKey {
                 if !key.epochs.hold(&cx.store).await? {
                     return Err(unknown());
                 }
-                let member = admitted(&cx.store, key.organization, user, Via::Key).await.map_err(outside)?;
+                let holder = Caller::ApiKey {
+                    id: key.id,
+                    organization: key.organization,
+                    user: Some(user),
+                    grants: Grants::none(),
+                };
+                let member = admitted(&cx.store, key.organization, user, Via::Key)
+                    .await
+                    .map_err(|error| Holder::named(outside(error), holder))?;
                 key.grants.intersection(&member.grants(&cx.store).await?)
             }
         };

@@ -5,13 +5,14 @@ use serde_json::Value;
 use super::record::TrustedIssuer;
 use super::step::{Step, code_of, shown, shown_value, signature_step};
 use super::walk::{Accepted, Walk};
+use crate::access::bearer::Holder;
 use crate::crypto::jws;
 use crate::directory::Organization;
 use crate::error::{Error, Result, codes};
 use crate::governance::admitted;
 use crate::id::{AppId, OrganizationId};
 use crate::token::verify::{OWN, unavailable};
-use crate::token::{self, Type, api_audience};
+use crate::token::{self, TokenGrant, Type, api_audience};
 
 impl Walk<'_> {
     /// authd's own token: for its API, or for an app that an organization has registered like any other issuer's.
@@ -89,7 +90,10 @@ impl Walk<'_> {
             if api {
                 token::verify_api(self.cx, self.keyring, token).await?;
             } else if let Some(user) = checked.grant.user {
-                admitted(&self.cx.store, checked.grant.organization, user, checked.grant.epochs.via()).await?;
+                let TokenGrant { organization, epochs, .. } = &checked.grant;
+                admitted(&self.cx.store, *organization, user, epochs.via())
+                    .await
+                    .map_err(|error| Holder::person(error, *organization, Some(user)))?;
             } else {
                 Organization::open(&self.cx.store, checked.grant.organization).await?;
             }

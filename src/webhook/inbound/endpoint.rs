@@ -1,12 +1,14 @@
 //! An address at which another service tells of people.
 
-use crate::crypto::{MasterKey, Sealing};
+use crate::access::Context;
+use crate::crypto::{MasterKey, Sealed, Sealing, hmac_sha256};
 use crate::directory::Source;
 use crate::env::{Env, Timestamp};
 use crate::error::{Error, Result, codes};
 use crate::id::{ConnectionId, InboundId, OrganizationId};
 use crate::store::{Index, Key, Life, Record, Store, Stored};
 use crate::webhook::secret::SigningSecret;
+use zeroize::Zeroizing;
 
 /// Addresses of one organization.
 pub const MOST: usize = 20;
@@ -35,6 +37,9 @@ pub struct Inbound {
     /// When it was changed last.
     #[n(6)]
     pub updated_at: Timestamp,
+    /// The key of the digests that people are remembered by, sealed. It stays whatever secret the service signs with.
+    #[n(7)]
+    pub people: Option<Sealed>,
 }
 
 impl Record for Inbound {
@@ -55,6 +60,9 @@ impl Sealing for Inbound {
         for secret in &mut self.secrets {
             any |= key.reseal(env, &place, &mut secret.sealed)?;
         }
+        if let Some(people) = &mut self.people {
+            any |= key.reseal(env, &people_place(self.id), people)?;
+        }
         Ok(any)
     }
 }
@@ -64,7 +72,27 @@ pub fn place(id: InboundId) -> String {
     format!("inbound/{id}/secret")
 }
 
+/// The place that the key of their digests is sealed for.
+fn people_place(id: InboundId) -> String {
+    format!("inbound/{id}/people")
+}
+
+/// A fresh key for the digests of people at an address.
+pub fn people_key(cx: &Context, id: InboundId) -> Result<Sealed> {
+    cx.deployment.master_key.seal(&cx.env, &people_place(id), &cx.env.random::<32>())
+}
+
 impl Inbound {
+    /// What a person is remembered by. Nobody finds out who it was without the address's key, which lies outside of the
+    /// database as the master key does.
+    pub fn digest(&self, cx: &Context, subject: &str) -> Result<[u8; 32]> {
+        let key = match &self.people {
+            Some(sealed) => cx.deployment.master_key.open(&people_place(self.id), sealed)?,
+            None => Zeroizing::default(),
+        };
+        Ok(hmac_sha256(&key, subject.as_bytes()))
+    }
+
     /// The key of an address.
     pub fn key_of(id: InboundId) -> Key {
         Key::from_bytes(id.bytes())

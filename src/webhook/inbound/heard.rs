@@ -42,7 +42,8 @@ impl Heard {
     }
 }
 
-/// How new the last state of a person is that a service told, and that it has none any more.
+/// How new the last state of a person is that a service told, and that it has none any more. It outlives the person, so that
+/// nothing that comes late brings back who is gone; so it says nothing of who it was.
 #[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct KnownPerson {
     /// Told at which address.
@@ -51,9 +52,6 @@ pub struct KnownPerson {
     /// In which organization.
     #[n(1)]
     pub organization: OrganizationId,
-    /// The service's identifier of the person.
-    #[n(2)]
-    pub subject: String,
     /// When the state that was taken over last was made, by the service's clock, in milliseconds.
     #[n(3)]
     pub changed_at: i64,
@@ -63,13 +61,16 @@ pub struct KnownPerson {
     /// The service has deleted the person. It never gives an identifier to somebody else.
     #[n(5)]
     pub deleted: bool,
+    /// The digest of the service's identifier, under the key of the address.
+    #[cbor(n(6), with = "minicbor::bytes", default)]
+    pub who: [u8; 32],
 }
 
 impl Record for KnownPerson {
     const KIND: &'static str = "webhook_person";
     const LIFE: Life = Life::Ephemeral;
     fn key(&self) -> Key {
-        Self::key_of(self.endpoint, &self.subject)
+        Self::key_of(self.endpoint, &self.who)
     }
     fn indexes(&self) -> Vec<Index> {
         vec![Index::many("organization", self.organization.bytes())]
@@ -78,7 +79,7 @@ impl Record for KnownPerson {
 
 impl KnownPerson {
     /// The key of a person.
-    pub fn key_of(endpoint: InboundId, subject: &str) -> Key {
-        Key::of(&[&endpoint.bytes(), subject.as_bytes()])
+    pub fn key_of(endpoint: InboundId, who: &[u8; 32]) -> Key {
+        Key::of(&[&endpoint.bytes(), who])
     }
 }

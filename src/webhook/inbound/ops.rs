@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::endpoint::{Inbound, MOST, place};
+use super::endpoint::{Inbound, MOST, people_key, place};
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, Pages, Paging, Route};
 use crate::connection::Connection;
 use crate::crypto::Secret;
@@ -145,6 +145,7 @@ impl Operation for CreateInbound {
             connection: self.connection,
             name: named(self.name.as_deref())?,
             secrets: vec![SigningSecret::new(cx, &place(id), &text)?],
+            people: Some(people_key(cx, id)?),
             created_at: cx.env.now(),
             updated_at: cx.env.now(),
         };

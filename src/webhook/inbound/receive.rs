@@ -1,5 +1,7 @@
 //! A message, from its headers to its commit.
 
+use std::time::Duration;
+
 use axum::http::HeaderMap;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -20,11 +22,13 @@ use crate::error::{Error, Kind, Result, codes};
 use crate::event::{Event, EventKind};
 use crate::governance::{facts_of, facts_of_own_directory};
 use crate::http::extract::parse_json;
-use crate::id::InboundId;
+use crate::id::{ConnectionId, InboundId};
 use crate::store::{Batch, Stored};
 
 /// How often a message is worked out again when something it read was changed before its commit.
 const RETRIES: usize = 16;
+/// When a service may try again whose connection was deleted and can still be restored.
+const LATER: Duration = Duration::from_secs(3600);
 
 /// What became of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -170,7 +174,8 @@ impl Genuine {
     }
 
     async fn known(&self, subject: &str) -> Result<Option<Stored<KnownPerson>>> {
-        self.cx.store.get(KnownPerson::key_of(self.endpoint.id, subject)).await
+        let who = self.endpoint.digest(&self.cx, subject)?;
+        self.cx.store.get(KnownPerson::key_of(self.endpoint.id, &who)).await
     }
 
     /// Nothing goes back: an older state than the known one changes nothing, and nobody comes back who was deleted.
@@ -200,7 +205,7 @@ impl Genuine {
         };
         let facts = self.facts(proposal.fields.value(Field::Email)).await?;
         let done = provision_person(&self.cx, proposal, &facts, batch).await?;
-        self.keep(known, &person.subject, (changed_at, banned, false), batch);
+        self.keep(known, &person.subject, (changed_at, banned, false), batch)?;
         let told = self.event(EventKind::InboundApplied).and("user", done.membership.user);
         batch.log(told.with("created", done.created));
         Ok(Outcome::Applied)
@@ -215,7 +220,7 @@ impl Genuine {
         let changed_at = known.as_ref().map_or(self.sent_at, |known| known.changed_at.max(self.sent_at));
         let facts = self.facts(None).await?;
         let there = self.member(subject).await?;
-        self.keep(known, subject, (changed_at, false, true), batch);
+        self.keep(known, subject, (changed_at, false, true), batch)?;
         let Some(member) = there else { return Ok(self.passed_over(Reason::Unknown, batch)) };
         let proposal = PersonProposal { active: Some(false), gone: true, ..self.proposal(subject) };
         provision_person(&self.cx, proposal, &facts, batch).await?;
@@ -257,8 +262,19 @@ impl Genuine {
         let email = email.filter(|text| EmailAddress::parse(text).is_ok());
         match self.endpoint.connection {
             None => facts_of_own_directory(&self.cx, self.endpoint.organization, email).await,
-            Some(id) => facts_of(&self.cx, &Connection::load(&self.cx.store, id).await?.value, email).await,
+            Some(id) => facts_of(&self.cx, &self.connection(id).await?, email).await,
         }
+    }
+
+    /// The connection that the people sign in through. While it can be restored, the service is told to try again later: a
+    /// person who has left in between is not forgotten when it comes back. Errors: `connection_deleted`; `not_found` when it
+    /// is gone for good.
+    async fn connection(&self, id: ConnectionId) -> Result<Connection> {
+        let found = Connection::load_any(&self.cx.store, id).await?.value;
+        if found.deleted_at.is_some() {
+            return Err(Error::new(&codes::CONNECTION_DELETED).retry_after(LATER));
+        }
+        Ok(found)
     }
 
     fn passed_over(&self, reason: Reason, batch: &mut Batch) -> Outcome {
@@ -272,12 +288,14 @@ impl Genuine {
         subject: &str,
         (changed_at, banned, deleted): (i64, bool, bool),
         batch: &mut Batch,
-    ) {
+    ) -> Result<()> {
         let Inbound { id: endpoint, organization, .. } = self.endpoint;
-        let after = KnownPerson { endpoint, organization, subject: subject.to_owned(), changed_at, banned, deleted };
+        let who = self.endpoint.digest(&self.cx, subject)?;
+        let after = KnownPerson { endpoint, organization, who, changed_at, banned, deleted };
         match known {
             Some(known) => batch.update(&after, known.revision),
             None => batch.create(&after),
         };
+        Ok(())
     }
 }

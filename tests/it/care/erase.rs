@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use authd::access::{Caller, Context};
 use authd::care::erasure;
-use authd::event::{EventKind, Origin};
+use authd::event::{Event, EventKind, Origin};
 use authd::id::{OrganizationId, UserId};
 use authd::session::{Epochs, NewSession, Session};
-use authd::store::{Batch, Key};
+use authd::store::{Batch, Key, Options, Store};
 use serde_json::{Value, json};
 
 use crate::webhook::Scene;
@@ -199,4 +199,96 @@ async fn an_erasure_goes_on_after_a_restart_and_can_be_asked_for_of_somebody_who
     authd.operate("user.erase", json!({"id": ada, "organization": acme})).await;
     finish(&authd).await;
     assert_eq!(authd.operate("audit.verify", json!({})).await["erased"], verified["erased"]);
+}
+
+/// A part of erasing goes on; the same person is asked for again, with another address; and somebody else is, too.
+#[tokio::test]
+async fn what_is_asked_for_while_an_erasure_goes_on_joins_it() {
+    const OTHER: &str = "ada@old.test";
+    let authd = Authd::start().await;
+    let acme = authd.operate("organization.create", json!({"name": "Acme"})).await["id"].as_str().unwrap().to_owned();
+    let person = async |email: &str| {
+        let made = authd.operate("user.create", json!({"organization": acme, "email": email})).await;
+        made["id"].as_str().unwrap().to_owned()
+    };
+    let (ada, bea) = (person(ADA).await, person("bea@acme.test").await);
+    for place in 0..1_500 {
+        let email = ["x@acme.test", ADA, OTHER, "bea@acme.test"][place % 4];
+        note(&authd, &acme, EventKind::SigninRefused, json!({"email": email})).await;
+    }
+    authd.operate("user.erase", json!({"id": ada})).await;
+    assert!(erasure::turn(&authd.app.world).await.unwrap(), "a piece, and no more");
+    // Who is deleted by now is known by what was asked for before: that must not be lost.
+    authd.operate("user.erase", json!({"id": ada, "organization": acme, "addresses": [OTHER]})).await;
+    authd.operate("user.erase", json!({"id": bea})).await;
+    authd.operate("user.erase", json!({"id": ada, "organization": acme})).await;
+    finish(&authd).await;
+    let log = details(&authd).await;
+    for gone in [ADA, OTHER, "bea@acme.test"] {
+        assert_eq!(log.matches(gone).count(), 0, "{gone}");
+    }
+    assert_eq!(log.matches("x@acme.test").count(), 375);
+    let completed = authd.operate("audit.list", json!({"kind": "user.erasure_completed"})).await;
+    let completed = completed["items"].as_array().unwrap();
+    assert_eq!(completed.len(), 2, "one for each person");
+    let verified = authd.operate("audit.verify", json!({})).await;
+    assert_eq!(verified["ok"], true, "{verified}");
+    let sum: u64 = completed.iter().map(|event| event["data"]["rows"].as_u64().unwrap()).sum();
+    assert_eq!(verified["erased"], sum, "what was done before the second request counts");
+}
+
+/// The walk over the log in the file, after `tamper`.
+async fn verified_after(authd: &Authd, path: &std::path::Path, tamper: impl FnOnce(&redb::WriteTransaction)) -> Value {
+    authd.app.world.store.close().await;
+    {
+        let database = redb::Database::open(path).unwrap();
+        #[expect(clippy::disallowed_methods, reason = "this is the attacker")]
+        let transaction = database.begin_write().unwrap();
+        tamper(&transaction);
+        transaction.commit().unwrap();
+    }
+    let world = &authd.app.world;
+    let store = Store::open(path, world.env.clone(), Options::new([7; 32])).unwrap();
+    let again = Authd::of(store.clone(), (*world.deployment).clone(), world.env.clone()).await;
+    let found = again.operate("audit.verify", json!({})).await;
+    store.close().await;
+    found
+}
+
+#[tokio::test]
+async fn adm_09_what_erasing_a_person_took_is_told_from_what_somebody_took_by_hand() {
+    const DETAIL: redb::TableDefinition<u64, &[u8]> = redb::TableDefinition::new("detail");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("authd.redb");
+    let authd = Authd::start_at(&path).await;
+    let acme = authd.operate("organization.create", json!({"name": "Acme"})).await["id"].as_str().unwrap().to_owned();
+    let ada = authd.operate("user.create", json!({"organization": acme, "email": ADA})).await;
+    for place in 0..20 {
+        let email = if place % 3 == 0 { ADA } else { "x@acme.test" };
+        note(&authd, &acme, EventKind::SigninRefused, json!({"email": email})).await;
+    }
+    authd.operate("user.erase", json!({"id": ada["id"]})).await;
+    finish(&authd).await;
+    authd.app.world.store.checkpoint().await.unwrap();
+    let rows = authd.app.world.store.tail(0, 1_000, None).await.unwrap();
+    let (erased, kept): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.detail.is_none());
+    let told = rows.iter().find(|row| Event::read(row).unwrap().kind == EventKind::AuditErased).unwrap();
+    let named: Vec<u64> = erased.iter().map(|row| row.row.seq).collect();
+    assert!(named.len() >= 8 && told.row.erases.as_ref() == Some(&named), "{:?}", told.row.erases);
+    let clean = verified_after(&authd, &path, |_| {}).await;
+    assert_eq!((&clean["ok"], &clean["erased"]), (&json!(true), &json!(named.len())));
+    // Each of the others is missed, one after the other, beginning at the end; whatever is put in its place.
+    for (place, row) in kept.iter().rev().enumerate() {
+        let seq = row.row.seq;
+        let found = verified_after(&authd, &path, |transaction| {
+            let mut details = transaction.open_table(DETAIL).unwrap();
+            match place % 3 {
+                0 => drop(details.remove(seq).unwrap()),
+                1 => drop(details.insert(seq, &told.row.seq.to_be_bytes()[..]).unwrap()),
+                _ => drop(details.insert(seq, &b"a detail that somebody made up"[..]).unwrap()),
+            }
+        });
+        let found = found.await;
+        assert_eq!((&found["ok"], &found["brokenAt"]), (&json!(false), &json!(seq)), "{found}");
+    }
 }

@@ -1,6 +1,8 @@
 //! Single sign-on, enforced: whoever comes in another way is refused by every path there is, and whoever comes as they
 //! must is not.
 
+use std::time::Duration;
+
 use authd::event::EventKind;
 use authd::id::{OrganizationId, UserId};
 use axum::http::{Method, StatusCode};
@@ -361,6 +363,62 @@ async fn nat_09_every_path_obeys_what_is_enforced_and_lets_in_whoever_does() {
         let reply = world.bearer("/v1/users", &world.machine).await;
         assert_eq!(reply.status, StatusCode::OK, "round {round}: {}", reply.body);
     }
+}
+
+#[tokio::test]
+async fn nat_09_a_bearer_that_is_refused_so_is_one_event_that_names_its_holder() {
+    let world = World::new().await;
+    let scene = &world.scene;
+    let organization: OrganizationId = scene.organization.parse().unwrap();
+    let held = world.hold(&scene.connection, "anna@corp.example").await;
+    let user = world.last_in().await;
+    world.role(user, &["admin"]).await;
+    let key = json!({"organization": organization, "user": user, "name": "mine", "grants": ["user.read"]});
+    let key = scene.authd.operate("api_key.create", key).await;
+    let issued = scene.authd.token(organization, user).await;
+    let now = scene.authd.env().now().seconds();
+    let claims = members(json!({"iss": ISSUER, "aud": "my-app", "sub": "s", "iat": now, "exp": now + 600,
+        "email": "stranger@corp.example", "email_verified": true}));
+    let stranger = world.signer.token(&world.signer.header(), &claims);
+    world.says(&world.second, json!(true)).await;
+    let refusals = async || {
+        let mut events = scene.authd.events().await;
+        events.retain(|event| event.kind == EventKind::TokenRefused);
+        events
+    };
+    let users = format!("/v1/users?organization={organization}");
+    let (key_id, user) = (text(&key, "id"), user.to_string());
+    let bearers = [
+        (&*users, text(&key, "key"), Some(key_id)),
+        (&*users, issued.clone(), Some(user.clone())),
+        ("/v1/sso/connections", issued.clone(), Some(user.clone())),
+        ("/v1/identity", issued, Some(user.clone())),
+        ("/v1/identity", stranger, None),
+        ("/userinfo", held.access.clone(), Some(user)),
+    ];
+    for (path, bearer, holder) in bearers {
+        let before = refusals().await.len();
+        let reply = world.bearer(path, &bearer).await;
+        assert!(matches!(reply.status, StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED), "{path}: {}", reply.body);
+        let told = refusals().await;
+        assert_eq!(told.len(), before + 1, "{path}: one event, and no more");
+        let event = told.last().unwrap();
+        assert_eq!(
+            (event.error_code.as_deref(), event.organization_id),
+            (Some("sso_required"), Some(organization)),
+            "{path}"
+        );
+        assert_eq!(event.actor_id, holder, "{path}");
+        assert!(event.ip.is_some(), "{path}");
+    }
+    // One that nobody was given is told, too; of many a few, and the rest are counted.
+    scene.authd.env().advance(Duration::from_secs(120));
+    let before = refusals().await.len();
+    for _ in 0..40 {
+        let unknown = format!("ak_{:064x}", rand::rng().random::<u128>());
+        assert_eq!(world.bearer(&users, &unknown).await.status, StatusCode::UNAUTHORIZED);
+    }
+    assert_eq!(refusals().await.len() - before, 10);
 }
 
 #[tokio::test]

@@ -294,11 +294,31 @@ async fn the_log_is_numbered_ordered_and_chained<B: Bed>() {
     let report = store.verify_log().await.unwrap();
     assert_eq!((report.rows, report.checkpoints, report.erased, report.broken), (241, 2, 0, None));
 
-    assert_eq!(store.erase_details(vec![17, 999]).await.unwrap(), 1);
-    assert_eq!(store.erase_details(vec![17]).await.unwrap(), 0);
-    assert_eq!(store.tail(16, 1, None).await.unwrap()[0].detail, None);
+    let erase = async |rows: Vec<u64>| store.commit(Batch::new().log_erasing(happened("erased"), rows).clone()).await;
+    for wrong in [vec![17, 242], vec![0], vec![u64::MAX], (1..=1_001).collect()] {
+        assert!(matches!(erase(wrong).await, Err(Refused::Rule(_))), "only what is there, and not without end");
+    }
+    assert!(store.tail(16, 1, None).await.unwrap()[0].detail.is_some(), "all of a batch, or nothing");
+    erase(vec![17, 3, 17]).await.unwrap();
+    // Once more is no harm, and the first word for it stands.
+    erase(vec![17]).await.unwrap();
+    let erased = store.tail(16, 1, None).await.unwrap().remove(0);
+    assert_eq!((erased.detail, erased.row.erases), (None, None));
+    assert_eq!(store.tail(241, 1, None).await.unwrap()[0].row.erases, Some(vec![3, 17]));
     let report = store.verify_log().await.unwrap();
-    assert_eq!((report.rows, report.erased, report.broken), (241, 1, None));
+    assert_eq!((report.rows, report.erased, report.broken), (243, 2, None));
+    // Piece by piece the same is found.
+    let (mut from, mut found) = (None, 0);
+    loop {
+        let (report, next) = store.verify_log_piece(from, 1).await.unwrap();
+        assert_eq!(report.broken, None);
+        found += report.erased;
+        from = next;
+        if from.is_none() {
+            break;
+        }
+    }
+    assert_eq!(found, 2);
 }
 
 async fn who_waits_for_the_log_is_woken<B: Bed>() {

@@ -11,13 +11,20 @@ const CHECKPOINTS: TableDefinition<u64, &[u8]> = TableDefinition::new("checkpoin
 
 /// A log of 30 rows, signed at row 20; then the file in the hands of `tamper`; then the walk.
 async fn after(tamper: impl FnOnce(&WriteTransaction)) -> LogReport {
+    after_erasing(&[], tamper).await
+}
+
+/// The same, where row 25 erases the details of `rows`.
+async fn after_erasing(rows: &[u64], tamper: impl FnOnce(&WriteTransaction)) -> LogReport {
     let world = World::new();
     let bed = OnDisk::new(&world);
-    for n in 0..30 {
-        if n == 20 {
+    for n in 1..=30 {
+        if n == 21 {
             bed.store().checkpoint().await.unwrap().unwrap();
         }
-        bed.store().commit(Batch::new().log(happened(&format!("event.{n}"))).clone()).await.unwrap();
+        let erases = if n == 25 { rows.to_vec() } else { Vec::new() };
+        let entry = happened(&format!("event.{n}"));
+        bed.store().commit(Batch::new().log_erasing(entry, erases).clone()).await.unwrap();
     }
     bed.store().close().await;
     {
@@ -109,7 +116,7 @@ async fn swapped_rows_are_found() {
 }
 
 #[tokio::test]
-async fn a_changed_detail_is_found_and_an_erased_one_is_counted() {
+async fn a_changed_detail_is_found() {
     let report = after(|t| {
         let mut details = t.open_table(DETAIL).unwrap();
         let mut bytes = details.get(9).unwrap().unwrap().value().to_vec();
@@ -119,8 +126,67 @@ async fn a_changed_detail_is_found_and_an_erased_one_is_counted() {
     broken(report.await, 9, "detail was changed");
     let report = after(|t| drop(t.open_table(DETAIL).unwrap().insert(9, &b"short"[..]).unwrap()));
     broken(report.await, 9, "detail was changed");
-    let report = after(|t| drop(t.open_table(DETAIL).unwrap().remove(9).unwrap())).await;
-    assert_eq!((report.erased, report.broken), (1, None));
+}
+
+fn remove_detail(transaction: &WriteTransaction, seq: u64) {
+    transaction.open_table(DETAIL).unwrap().remove(seq).unwrap();
+}
+
+/// Says in the place of a detail that it was erased with row `by`.
+fn claim_erased(transaction: &WriteTransaction, seq: u64, by: u64) {
+    transaction.open_table(DETAIL).unwrap().insert(seq, &by.to_be_bytes()[..]).unwrap();
+}
+
+#[tokio::test]
+async fn adm_09_a_detail_is_gone_only_where_a_later_row_tells_of_it() {
+    const GONE: &str = "the detail was removed";
+    let report = after_erasing(&[3, 9, 20, 9], |_| {}).await;
+    assert_eq!((report.rows, report.erased, report.broken), (30, 3, None));
+    // Taken away by hand: all of them, the first, the last, those of rows that others were erased beside.
+    for seq in 1..=30 {
+        broken(after_erasing(&[3, 9, 20], |t| remove_detail(t, seq)).await, seq, GONE);
+    }
+    // With words that somebody made up: of a row that erases nothing, of one that erases others, of itself, of one before
+    // it, and of rows that are not there.
+    for by in [24, 25, 26, 8, 7, 1, 0, 31, 1_000, u64::MAX] {
+        broken(after_erasing(&[3, 9, 20], |t| claim_erased(t, 8, by)).await, 8, GONE);
+    }
+    // The row that tells of it is a link of the chain: made up, edited or taken away, it is found.
+    let told_too = after_erasing(&[3, 9], |t| {
+        let told = LogRow { erases: Some(vec![3, 8, 9]), ..row(t, 25) };
+        put(t, 25, &told);
+        claim_erased(t, 8, 25);
+    });
+    broken(told_too.await, 25, "was changed");
+    let untold = after_erasing(&[3, 9], |t| put(t, 25, &LogRow { erases: None, ..row(t, 25) }));
+    broken(untold.await, 3, GONE);
+    let taken = after_erasing(&[3, 9], |t| drop(t.open_table(LOG).unwrap().remove(25).unwrap()));
+    broken(taken.await, 3, GONE);
+    let behind = after_erasing(&[], |t| {
+        put(t, 31, &LogRow { seq: 31, erases: Some(vec![8]), ..row(t, 30) });
+        claim_erased(t, 8, 31);
+    });
+    broken(behind.await, 8, GONE);
+}
+
+#[tokio::test]
+async fn a_detail_that_somebody_took_away_is_not_covered_by_erasing_it_afterwards() {
+    let world = World::new();
+    let bed = OnDisk::new(&world);
+    for n in 0..5 {
+        bed.store().commit(Batch::new().log(happened(&format!("event.{n}"))).clone()).await.unwrap();
+    }
+    bed.store().close().await;
+    {
+        let database = Database::open(bed.path()).unwrap();
+        #[expect(clippy::disallowed_methods, reason = "this is the attacker")]
+        let transaction = database.begin_write().unwrap();
+        remove_detail(&transaction, 2);
+        transaction.commit().unwrap();
+    }
+    let store = Store::open(&bed.path(), world.env, options()).unwrap();
+    store.commit(Batch::new().log_erasing(happened("erased"), vec![1, 2, 3]).clone()).await.unwrap();
+    broken(store.verify_log().await.unwrap(), 2, "the detail was removed");
 }
 
 fn checkpoint(transaction: &WriteTransaction) -> Checkpoint {
@@ -137,7 +203,7 @@ fn rechain(transaction: &WriteTransaction, rows: &[LogRow]) {
     let mut previous = [0; 32];
     for row in rows {
         let mut unlinked = minicbor::to_vec(row).unwrap();
-        // An array of seven becomes one of six; the hash, 34 bytes of CBOR, stands last.
+        // An array of seven becomes one of six; the hash, 34 bytes of CBOR, stands last. None of these erases anything.
         unlinked[0] = 0x86;
         unlinked.truncate(unlinked.len() - 34);
         let text = [b"authd log 1".as_slice(), &previous, &unlinked].concat();

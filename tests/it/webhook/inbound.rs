@@ -279,6 +279,30 @@ async fn wh_02_a_flood_of_unsigned_messages_is_counted_and_a_signed_one_still_pa
 }
 
 #[tokio::test]
+async fn wh_02_an_unsigned_flood_writes_no_more_than_its_limit() {
+    let service = Service::new().await;
+    let written = || service.authd.env().meters().commits.read().count;
+    let unsigned = || {
+        let mut sent = service.message(&deleted("user_1"));
+        sent.set("signature", format!("v1,{}", STANDARD.encode(rand::rng().random::<[u8; 32]>())));
+        sent
+    };
+    let before = written();
+    while service.send(&unsigned()).await.0 != StatusCode::TOO_MANY_REQUESTS {
+        assert!(written() - before <= 300, "it never ends");
+    }
+    let (full, log) = (written(), service.authd.app.world.store.log_seq());
+    for _ in 0..200 {
+        assert_eq!(service.send(&unsigned()).await.0, StatusCode::TOO_MANY_REQUESTS);
+    }
+    assert_eq!((written(), service.authd.app.world.store.log_seq()), (full, log), "the disk hears nothing of it");
+    // Another minute is another limit, and what the first one did not tell is told as one count.
+    service.authd.env().advance(Duration::from_secs(180));
+    assert_eq!(service.send(&unsigned()).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(service.count(EventKind::RefusalsCounted).await, 1);
+}
+
+#[tokio::test]
 async fn wh_03_a_message_counts_once_whoever_sends_it_again_and_whatever_restarts() {
     let mut service = Service::new().await;
     let now = service.authd.env().now().millis();
@@ -565,4 +589,78 @@ async fn a_message_of_one_organization_touches_nobody_of_another() {
         let asked = service.authd.app.perform(&cx, &format!("inbound.{name}"), json!({"id": service.id})).await;
         assert_eq!(asked.unwrap_err().code(), "not_found", "{name}");
     }
+}
+
+#[tokio::test]
+async fn what_is_remembered_of_a_person_says_nothing_of_who_it_was() {
+    use authd::store::{Query, Record as _};
+    use authd::webhook::KnownPerson;
+    let service = Service::new().await;
+    let now = service.authd.env().now().millis();
+    let subject = format!("user_{:x}", rand::rng().random::<u64>());
+    assert_eq!(service.tell(&person("user.created", &subject, "ada@acme.test", now)).await, "applied");
+    let ada = service.person("ada@acme.test").await;
+    assert_eq!(service.tell(&deleted(&subject)).await, "applied");
+    service.authd.operate("user.erase", json!({"id": ada["id"], "organization": service.organization})).await;
+    while authd::care::erasure::turn(&service.authd.app.world).await.unwrap() {}
+    let store = &service.authd.app.world.store;
+    let known = store.page::<KnownPerson>(Query::all()).await.unwrap().items;
+    assert_eq!(known.len(), 1, "that there was somebody is remembered");
+    let kept = [minicbor::to_vec(&known[0].value).unwrap(), known[0].key().as_bytes().to_vec()].concat();
+    let digests = [authd::crypto::sha256(&[subject.as_bytes()]), authd::crypto::hmac_sha256(b"", subject.as_bytes())];
+    for clear in [subject.as_bytes(), b"ada@acme.test", &digests[0], &digests[1]] {
+        assert!(!kept.windows(clear.len()).any(|part| part == clear), "whoever has the file finds out who it was");
+    }
+    // Another address remembers the same person as somebody else.
+    let other = Service::of(service.authd.clone(), service.organization.clone(), None).await;
+    assert_eq!(other.tell(&deleted(&subject)).await, "passed_over: unknown");
+    let known = store.page::<KnownPerson>(Query::all()).await.unwrap().items;
+    assert!(known.len() == 2 && known[0].who != known[1].who);
+    // And nobody comes back, whatever comes late, also under another secret and after a restart.
+    service.authd.operate("inbound.rotate_secret", json!({"id": service.id})).await;
+    let service = Service { authd: service.authd.restarted().await, ..service };
+    let late = person("user.updated", &subject, "ada@acme.test", now + 1_000);
+    assert_eq!(service.tell(&late).await, "passed_over: deleted");
+    assert!(service.people().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_service_of_a_deleted_connection_is_told_to_come_again_and_nothing_is_lost() {
+    let authd = Authd::start().await;
+    let acme = authd.operate("organization.create", json!({"name": "Acme"})).await["id"].as_str().unwrap().to_owned();
+    let made = json!({
+        "organization": acme, "protocol": "oidc", "name": "Clerk", "issuer": "https://clerk.acme.test",
+        "clientId": "authd", "clientSecret": "a-secret-of-the-provider",
+    });
+    let connection = authd.operate("connection.create", made).await["id"].as_str().unwrap().to_owned();
+    let service = Service::of(authd, acme, Some(&connection)).await;
+    let now = service.authd.env().now().millis();
+    assert_eq!(service.tell(&person("user.created", "user_1", "ada@acme.test", now)).await, "applied");
+    service.authd.operate("connection.delete", json!({"id": connection})).await;
+    let leaving = service.message(&deleted("user_1"));
+    let coming = service.message(&person("user.created", "user_2", "bea@acme.test", now));
+    for sent in [&leaving, &coming, &leaving] {
+        let (status, answer) = service.send(sent).await;
+        assert_eq!((status, &answer["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("connection_deleted")));
+    }
+    // Whoever looks into the log sees why the people are not those of the service.
+    let events = service.authd.events().await;
+    let refused: Vec<_> = events.iter().filter(|event| event.kind == EventKind::InboundRefused).collect();
+    assert_eq!(refused.len(), 3);
+    assert_eq!(refused[0].error_code.as_deref(), Some("connection_deleted"));
+    // One that is not signed is told nothing of it.
+    let mut unsigned = leaving.clone();
+    unsigned.set("signature", "v1,AAAA");
+    assert_eq!(service.send(&unsigned).await.0, StatusCode::UNAUTHORIZED);
+    service.authd.operate("connection.restore", json!({"id": connection})).await;
+    assert_eq!(service.send(&coming).await.1["outcome"], "applied");
+    assert_eq!(service.send(&leaving).await.1["outcome"], "applied");
+    let people = service.people().await;
+    let left = people.iter().find(|person| person["email"] == "ada@acme.test");
+    assert!(left.is_none_or(|person| person["status"] == "deprovisioned"), "{people:?}");
+    assert!(people.iter().any(|person| person["email"] == "bea@acme.test"));
+    // Gone for good, there is nothing to come again for.
+    service.authd.operate("connection.delete", json!({"id": connection})).await;
+    service.authd.env().advance(Duration::from_secs(31 * 86_400));
+    assert!(service.tell(&person("user.created", "user_3", "cay@acme.test", now)).await.starts_with("404"));
 }

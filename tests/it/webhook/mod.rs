@@ -56,6 +56,8 @@ impl Heard {
 pub struct Receivers {
     answers: Mutex<BTreeMap<String, Option<u16>>>,
     heard: Mutex<Vec<Heard>>,
+    /// The header that is in every answer.
+    header: Mutex<Option<(&'static str, String)>>,
 }
 
 #[async_trait]
@@ -70,7 +72,13 @@ impl Outbound for Receivers {
             body: request.body.clone(),
         });
         match self.answers.lock().unwrap().get(&host).copied().unwrap_or(Some(204)) {
-            Some(status) => Ok(Response { status, headers: Default::default(), body: b"noted".to_vec() }),
+            Some(status) => {
+                let mut headers = axum::http::HeaderMap::new();
+                if let Some((name, value)) = &*self.header.lock().unwrap() {
+                    headers.insert(*name, value.parse().unwrap());
+                }
+                Ok(Response { status, headers, body: b"noted".to_vec() })
+            }
             None => Err(Error::new(&codes::UPSTREAM_UNAVAILABLE)),
         }
     }
@@ -125,6 +133,11 @@ impl Scene {
 
     pub fn answers(&self, host: &str, status: Option<u16>) {
         self.receivers.answers.lock().unwrap().insert(host.to_owned(), status);
+    }
+
+    /// What stands in the head of every answer from now on.
+    pub fn answers_with(&self, name: &'static str, value: &str) {
+        *self.receivers.header.lock().unwrap() = Some((name, value.to_owned()));
     }
 
     pub fn heard(&self, host: &str) -> Vec<Heard> {

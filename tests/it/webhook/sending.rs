@@ -216,3 +216,120 @@ async fn a_test_event_reaches_the_endpoint_alone_whatever_it_wants() {
     assert_eq!(heard.len(), 2);
     assert_eq!(heard[0].headers["webhook-id"], heard[1].headers["webhook-id"]);
 }
+
+/// A receiver that asks for time gets it, and no more than a day; a shorter wish than the schedule's changes nothing.
+#[tokio::test]
+async fn who_asks_to_be_called_later_is_called_later() {
+    let scene = Scene::new().await;
+    let now = scene.authd.env().now();
+    let date = |seconds: i64| {
+        let at = jiff::Timestamp::from_second(now.seconds() + seconds).unwrap();
+        at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+    };
+    // What the answer is and asks for, and how long nothing comes, in seconds: at least, and at most.
+    let cases = [
+        (429, "7200".to_owned(), 7_200, 7_201),
+        (503, " 7200 ".to_owned(), 7_200, 7_201),
+        (503, date(3_600), 3_590, 3_601),
+        (429, u64::MAX.to_string(), 86_399, 86_401),
+        (503, "0".to_owned(), 4, 6),
+        (429, "1".to_owned(), 4, 6),
+        (503, date(-60), 4, 6),
+        (503, "soon".to_owned(), 4, 6),
+        (429, "-7200".to_owned(), 4, 6),
+        // Others do not ask: it is no word about time there.
+        (500, "7200".to_owned(), 4, 6),
+        (404, "7200".to_owned(), 4, 6),
+    ];
+    for (place, (status, asked, least, most)) in cases.into_iter().enumerate() {
+        let host = format!("r{place}.test");
+        let (endpoint, _) = scene.endpoint(&host, json!({"subscriptions": ["user.created"]})).await;
+        scene.answers(&host, Some(status));
+        scene.answers_with("retry-after", &asked);
+        scene.somebody(&format!("p{place}")).await;
+        scene.turn().await;
+        let sent = scene.authd.operate("delivery.list", json!({"endpoint": endpoint})).await;
+        let due: authd::env::Timestamp = serde_json::from_value(sent["items"][0]["dueAt"].clone()).unwrap();
+        let wait = due.since(scene.authd.env().now()).as_millis();
+        assert!((least * 1_000..=most * 1_000).contains(&wait), "{status} {asked:?}: {wait} ms");
+        scene.authd.operate("webhook.disable", json!({"id": endpoint})).await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_sent_and_answered_is_kept_with_its_heads_and_without_its_proof() {
+    let scene = Scene::new().await;
+    let (endpoint, secret) = scene.endpoint("app.test", json!({"subscriptions": ["user.created"]})).await;
+    scene.answers("app.test", Some(500));
+    scene.answers_with("x-trace", "abc 123");
+    scene.somebody("ada").await;
+    scene.turn().await;
+    let sent = scene.authd.operate("delivery.list", json!({"endpoint": endpoint})).await;
+    let sent = scene.authd.operate("delivery.get", json!({"id": sent["items"][0]["id"]})).await;
+    let heard = scene.heard("app.test").remove(0);
+    let head = sent["requestHead"].as_str().unwrap();
+    assert!(head.starts_with("POST https://app.test/hooks\n"), "{head}");
+    assert!(head.contains(&format!("webhook-id: {}\n", heard.headers["webhook-id"])), "{head}");
+    assert!(heard.verifies(&secret));
+    for family in ["webhook", "svix"] {
+        assert!(head.contains(&format!("{family}-signature: …")), "{head}");
+        let signature = &heard.headers[&format!("{family}-signature")];
+        assert!(!sent.to_string().contains(signature.trim_start_matches("v1,")), "{sent}");
+    }
+    assert_eq!(sent["responseHead"], "500\nx-trace: abc 123");
+    assert_eq!((&sent["status"], &sent["answer"]), (&json!(500), &json!("noted")));
+    // That it was made, tried and taken stands in the log, each once.
+    scene.answers("app.test", Some(200));
+    scene.authd.env().advance(Duration::from_secs(10));
+    scene.turn().await;
+    let log = scene.authd.operate("audit.list", json!({"kind": "webhook.delivery.*", "oldestFirst": true})).await;
+    let told: Vec<_> =
+        log["items"].as_array().unwrap().iter().filter(|event| event["subjectId"] == sent["id"]).collect();
+    let kinds: Vec<_> = told.iter().map(|event| event["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["webhook.delivery.created", "webhook.delivery.attempted", "webhook.delivery.succeeded"]);
+    assert!(
+        told.iter().all(|event| event["data"]["seq"] == sent["seq"] && event["organizationId"] == scene.acme.as_str())
+    );
+}
+
+/// A second stretch is asked for while the first is under way: nothing of either is lost, and the log keeps both until
+/// they are sent.
+#[tokio::test]
+async fn two_replays_of_one_endpoint_become_one() {
+    let scene = Scene::new().await;
+    let (endpoint, _) = scene.endpoint("app.test", json!({"subscriptions": ["user.created"]})).await;
+    let mut times = Vec::new();
+    for number in 0..6 {
+        times.push(scene.authd.env().now());
+        scene.somebody(&format!("p{number}")).await;
+        scene.authd.env().advance(Duration::from_secs(60));
+    }
+    while scene.turn().await > 0 {}
+    let all: Vec<_> = scene.heard("app.test").iter().map(|heard| heard.headers["webhook-id"].clone()).collect();
+    assert_eq!(all.len(), 6);
+    scene.forget();
+    for (since, until) in [(4, 5), (1, 2), (2, 3)] {
+        let stretch = json!({"id": endpoint, "since": times[since], "until": times[until]});
+        scene.authd.operate("webhook.replay", stretch).await;
+    }
+    let first = {
+        let listed = scene.authd.operate("audit.list", json!({"kind": "user.created", "oldestFirst": true})).await;
+        listed["items"][1]["seq"].as_u64().unwrap()
+    };
+    let store = &scene.authd.app.world.store;
+    assert!(authd::webhook::delivered(store).await.unwrap() < first, "what has still to be looked through is kept");
+    scene.answers("app.test", Some(503));
+    scene.turn().await;
+    assert!(authd::webhook::delivered(store).await.unwrap() < first, "what has still to arrive is kept");
+    scene.forget();
+    scene.answers("app.test", Some(200));
+    for _ in 0..10 {
+        scene.authd.env().advance(Duration::from_secs(10));
+        scene.turn().await;
+    }
+    let again: std::collections::BTreeSet<_> =
+        scene.heard("app.test").iter().map(|heard| heard.headers["webhook-id"].clone()).collect();
+    assert!([1, 2, 4].iter().all(|place| again.contains(&all[*place])), "each that was asked for");
+    assert!(!again.contains(&all[0]) && !again.contains(&all[5]), "and nothing outside of them");
+    assert!(authd::webhook::delivered(store).await.unwrap() >= first);
+}
