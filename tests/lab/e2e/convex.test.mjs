@@ -87,7 +87,7 @@ shows('Convex: connections are wrong in a way that names the field', async () =>
   await refused(caller.query(group.getConnectionByDomain, { domain: '' }), wrong, /`domain`/);
   await refused(caller.query(group.listConnections, { where: {}, paginationOpts: { numItems: 5, cursor: null } }), wrong, /`where.groupId`/);
   await refused(caller.query(group.listConnections, { where: { groupId: org } }), wrong, /`paginationOpts`/);
-  await refused(caller.mutation(group.updateConnection, { id, patch: { status: 'on' } }), wrong, /`status`/);
+  await refused(caller.mutation(group.updateConnection, { id, patch: { status: 'on' } }), wrong, /`patch\.status`/);
   await refused(caller.mutation(group.updateConnection, { id, patch: {} }), wrong, /patch/);
   await refused(caller.mutation(group.updateConnection, { id, patch: { groupId: org } }), wrong, /`patch.groupId`/);
   await refused(caller.mutation(group.updateConnection, { id, patch: { jit: 'yes' } }), wrong, /jit/);
