@@ -250,6 +250,7 @@ async fn end(world: &World) -> Duration {
                 upstream_session: None,
                 upstream_subject: None,
                 break_glass: None,
+                handed: false,
                 until: None,
             };
             cookie = Some(Session::open(&cx, new, &mut batch).await.unwrap().cookie);

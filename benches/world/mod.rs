@@ -111,6 +111,7 @@ impl World {
             upstream_session: None,
             upstream_subject: None,
             break_glass: None,
+            handed: false,
             until: None,
         };
         Session::open(cx, new, batch).await.unwrap().session

@@ -53,6 +53,11 @@ impl Enforcement {
         store.get(Self::key_of(organization)).await
     }
 
+    /// Whether everybody of the organization has to come through a connection.
+    pub async fn holds_for_everybody(store: &Store, organization: OrganizationId) -> Result<bool> {
+        Ok(Self::stored(store, organization).await?.is_some_and(|row| row.rules.everybody))
+    }
+
     /// The row that holds now, and the revision it was read at.
     pub async fn of(cx: &Context, organization: OrganizationId) -> Result<(Self, Option<Revision>)> {
         Ok(match Self::stored(&cx.store, organization).await? {

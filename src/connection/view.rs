@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::domain::{self, Domain, DomainCheck, Proof};
+use super::enforcement::Enforcement;
 use super::ldap::LdapView;
 use super::record::{Connection, Mapping, ProtocolKind, ScopeMapping, Status, backchannel_logout_url, callback_url};
 use super::saml::SamlView;
@@ -41,6 +42,10 @@ pub struct ConnectionView {
     /// Whether its people have to come through it; absent, what holds for the organization decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enforce: Option<bool>,
+    /// Whether its people have to come through a connection: what it says itself, else what holds for everybody in the
+    /// organization. What it says itself may wait for somebody who could help (`enforcement.get`).
+    #[serde(default)]
+    pub enforced: bool,
     /// The provider's groups, and the roles that follow from each; absent, the policy decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group_mapping: Option<Mapping>,
@@ -194,7 +199,11 @@ impl DomainView {
 
 impl ConnectionView {
     /// With the domains that are named.
-    pub(super) fn with(cx: &Context, connection: &Connection, mut domains: Vec<DomainView>) -> Self {
+    pub(super) async fn with(cx: &Context, connection: &Connection, mut domains: Vec<DomainView>) -> Result<Self> {
+        let enforced = match connection.enforce {
+            Some(own) => own,
+            None => Enforcement::holds_for_everybody(&cx.store, connection.organization).await?,
+        };
         domains.sort_by_key(|domain| !domain.is_primary);
         let url = &cx.deployment.public_url;
         let (callback_url, backchannel_logout_url) = match connection.protocol {
@@ -206,7 +215,7 @@ impl ConnectionView {
                 (callback_url(url, connection.id), backchannel_logout_url(url, connection.id))
             }
         };
-        Self {
+        Ok(Self {
             id: connection.id,
             organization: connection.organization,
             name: connection.name.clone(),
@@ -217,6 +226,7 @@ impl ConnectionView {
             jit: connection.jit,
             default_role: connection.default_role.clone(),
             enforce: connection.enforce,
+            enforced,
             group_mapping: connection.group_mapping.clone(),
             role_mapping: connection.role_mapping.clone(),
             scope_mapping: connection.scope_mapping.clone(),
@@ -230,7 +240,7 @@ impl ConnectionView {
             created_at: connection.created_at,
             updated_at: connection.updated_at,
             deleted_at: connection.deleted_at,
-        }
+        })
     }
 
     /// With the domains that are kept.
@@ -239,6 +249,6 @@ impl ConnectionView {
         for claim in domain::all_of(&cx.store, connection.id).await? {
             domains.push(domain::view(cx, &claim).await?);
         }
-        Ok(Self::with(cx, connection, domains))
+        Self::with(cx, connection, domains).await
     }
 }

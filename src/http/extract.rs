@@ -106,7 +106,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 
 /// Reads JSON nested at most 32 deep. Errors: `invalid_input`, `unknown_field`, saying where.
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
-    if depth(bytes) > DEPTH {
+    if too_deep(bytes) {
         return Err(Error::says(&codes::INVALID_INPUT, format!("The JSON is nested deeper than {DEPTH}.")));
     }
     serde_json::from_slice(bytes).map_err(|error| {
@@ -114,6 +114,11 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
         let code = if text.starts_with("unknown field") { &codes::UNKNOWN_FIELD } else { &codes::INVALID_INPUT };
         Error::says(code, format!("The JSON cannot be read: {text}."))
     })
+}
+
+/// Whether JSON is nested deeper than any that is read.
+pub fn too_deep(bytes: &[u8]) -> bool {
+    depth(bytes) > DEPTH
 }
 
 /// How deep brackets nest outside strings. Of text that is no JSON the answer means nothing; the parser refuses it.

@@ -112,6 +112,11 @@ impl Bounds {
             ends_at: own_end.min(opened + Duration::from_secs(now.seconds())),
         }
     }
+
+    /// Of a session whose use is not seen: it may go unused until it ends.
+    pub(super) fn without_idle(self, opened: Timestamp) -> Self {
+        Self { idle: self.ends_at.since(opened), ..self }
+    }
 }
 
 #[cfg(test)]

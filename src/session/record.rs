@@ -76,6 +76,9 @@ pub struct Session {
     /// It was opened by a link of the operator's.
     #[n(18)]
     pub break_glass: Option<BreakGlassId>,
+    /// An app handed the sign-in over and keeps the session itself. No use of it is seen here, so disuse ends nothing.
+    #[n(19)]
+    pub handed: Option<bool>,
 }
 
 impl Record for Session {
@@ -158,6 +161,8 @@ pub struct NewSession {
     pub until: Option<Timestamp>,
     /// The link of the operator's by which the person came, if they did.
     pub break_glass: Option<BreakGlassId>,
+    /// An app handed the sign-in over, and keeps the session in the place of a browser.
+    pub handed: bool,
 }
 
 /// A new session with the cookie's value, which is known only here.
@@ -266,6 +271,7 @@ impl Session {
             ended_at: None,
             idle_seconds: Some(lifetimes.idle_seconds()),
             break_glass: new.break_glass,
+            handed: new.handed.then_some(true),
         };
         let event = cx.event(EventKind::SessionSignedIn).within(session.organization).about("session", id);
         batch.create(&session).log(event.and("user", session.user));
@@ -319,7 +325,8 @@ impl Session {
 
     pub(super) async fn bounds(&self, store: &Store) -> Result<Bounds> {
         let now = Lifetimes::of(store, self.organization).await?;
-        Ok(Bounds::of(self.created_at, self.idle_seconds, self.expires_at, &now))
+        let bounds = Bounds::of(self.created_at, self.idle_seconds, self.expires_at, &now);
+        Ok(if self.handed == Some(true) { bounds.without_idle(self.created_at) } else { bounds })
     }
 
     /// The session of that id, whatever has become of it.

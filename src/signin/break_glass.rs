@@ -106,6 +106,7 @@ async fn open(cx: &Context, used: &UsedBreakGlass, earlier: Option<&Session>, ba
         email: used.member.email.clone(),
         until: Some(now + BREAK_GLASS_SESSION),
         break_glass: Some(link.id),
+        handed: false,
     };
     let Opened { session, cookie } = Session::open(cx, new, batch).await?;
     session.replace(cx, earlier, batch).await?;

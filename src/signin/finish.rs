@@ -168,6 +168,7 @@ pub(super) async fn finish(
             email: member.email.clone(),
             until: person.until,
             break_glass: None,
+            handed: matches!(attempt.intent, Intent::Relayed(_)),
         };
         if let Some(once) = &person.once {
             batch.create(&UsedAssertion::of(connection.id, once));

@@ -345,7 +345,7 @@ async fn disabling_and_deleting_end_what_came_through_it_in_the_same_commit() {
     assert!(epochs.hold(store).await.unwrap());
     assert_eq!(scene.events().await.len(), events);
 
-    perform(&scene.operator, &ActivateConnection { id }).await.unwrap();
+    perform(&scene.operator, &ActivateConnection { id, unreached: false }).await.unwrap();
     perform(&scene.operator, &DeleteConnection { id }).await.unwrap();
     assert!(!epochs.hold(store).await.unwrap());
     assert!(Connection::load(store, id).await.unwrap_err().is(&codes::NOT_FOUND));
@@ -541,7 +541,7 @@ async fn one_organization_may_have_its_domain_on_several_connections() {
     scene.trust(new, "acme.com").await.unwrap();
     let to = async || domain::owner_of(store, "acme.com").await.unwrap().map(|domain| domain.connection);
     assert_eq!(to().await, Some(old));
-    perform(&scene.operator, &ActivateConnection { id: new }).await.unwrap();
+    perform(&scene.operator, &ActivateConnection { id: new, unreached: false }).await.unwrap();
     assert_eq!(to().await, Some(old), "the first one stays the first");
     perform(&scene.operator, &DisableConnection { id: old, draft: false }).await.unwrap();
     assert_eq!(to().await, Some(new));

@@ -150,6 +150,7 @@ async fn an_organization_with_a_hundred_thousand_sessions_ends_with_one_small_co
             upstream_session: None,
             upstream_subject: None,
             break_glass: None,
+            handed: false,
             email: Some("ada@crowd.test".to_owned()),
             until: None,
         };

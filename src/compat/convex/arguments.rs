@@ -6,9 +6,13 @@ use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result, codes};
 
-/// What has not been taken yet.
+/// What has not been taken yet, of an object that stands there.
 #[derive(Debug)]
-pub(super) struct Arguments(Map<String, Value>);
+pub(super) struct Arguments {
+    fields: Map<String, Value>,
+    /// Before the names of its fields: `where.`
+    place: String,
+}
 
 /// An argument that is missing or is of another type.
 pub(super) fn wrong(name: &str, should: &str) -> Error {
@@ -17,12 +21,21 @@ pub(super) fn wrong(name: &str, should: &str) -> Error {
 
 impl Arguments {
     pub fn new(fields: Map<String, Value>) -> Self {
-        Self(fields)
+        Self { fields, place: String::new() }
+    }
+
+    /// Of the object that stands under that name.
+    pub fn within(name: &str, fields: Map<String, Value>) -> Self {
+        Self { fields, place: format!("{name}.") }
+    }
+
+    fn wrong(&self, name: &str, should: &str) -> Error {
+        wrong(&format!("{}{name}", self.place), should)
     }
 
     /// Whatever it is; what is `null` is not given.
     pub fn any(&mut self, name: &str) -> Option<Value> {
-        self.0.remove(name).filter(|value| !value.is_null())
+        self.fields.remove(name).filter(|value| !value.is_null())
     }
 
     /// What stands under the first of these names. Two of them at once are one too many.
@@ -30,7 +43,7 @@ impl Arguments {
         let mut found = names.iter().filter_map(|name| Some((*name, self.any(name)?))).collect::<Vec<_>>();
         match (found.pop(), found.pop()) {
             (Some((second, _)), Some((first, _))) => {
-                Err(wrong(second, &format!("says the same as `{first}`: give one")))
+                Err(self.wrong(second, &format!("says the same as `{first}`: give one")))
             }
             (found, _) => Ok(found),
         }
@@ -40,29 +53,33 @@ impl Arguments {
         match self.any(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
-            Some(_) => Err(wrong(name, "is a text")),
+            Some(_) => Err(self.wrong(name, "is a text")),
         }
     }
 
-    pub fn text(&mut self, name: &str) -> Result<String> {
-        self.maybe_text(name)?.ok_or_else(|| wrong(name, "is missing"))
+    /// A text that is not empty, if it is there.
+    pub fn maybe_filled(&mut self, name: &str) -> Result<Option<String>> {
+        match self.maybe_text(name)? {
+            Some(text) if text.trim().is_empty() => Err(self.wrong(name, "is empty")),
+            text => Ok(text),
+        }
     }
 
     /// A text that is not empty.
     pub fn filled(&mut self, name: &str) -> Result<String> {
-        let text = self.text(name)?;
-        if text.trim().is_empty() { Err(wrong(name, "is empty")) } else { Ok(text) }
+        self.maybe_filled(name)?.ok_or_else(|| self.wrong(name, "is missing"))
     }
 
     /// One word of a closed list.
     pub fn maybe_choice(&mut self, name: &str, of: &[&'static str]) -> Result<Option<&'static str>> {
         let Some(value) = self.any(name) else { return Ok(None) };
         let found = value.as_str().and_then(|text| of.iter().find(|word| **word == text));
-        found.copied().map(Some).ok_or_else(|| wrong(name, &format!("is one of: {}", of.join(", "))))
+        found.copied().map(Some).ok_or_else(|| self.wrong(name, &format!("is one of: {}", of.join(", "))))
     }
 
     pub fn choice(&mut self, name: &str, of: &[&'static str]) -> Result<&'static str> {
-        self.maybe_choice(name, of)?.ok_or_else(|| wrong(name, &format!("is missing; it is one of: {}", of.join(", "))))
+        let found = self.maybe_choice(name, of)?;
+        found.ok_or_else(|| self.wrong(name, &format!("is missing; it is one of: {}", of.join(", "))))
     }
 
     /// An id of that kind.
@@ -70,56 +87,66 @@ impl Arguments {
         match self.under(names)? {
             None => Ok(None),
             Some((name, Value::String(text))) => {
-                text.parse().map(Some).map_err(|_| wrong(name, "is not an id of that kind"))
+                text.parse().map(Some).map_err(|_| self.wrong(name, "is not an id of that kind"))
             }
-            Some((name, _)) => Err(wrong(name, "is a text")),
+            Some((name, _)) => Err(self.wrong(name, "is a text")),
         }
     }
 
     /// An id of that kind, under the first of the names or another.
     pub fn id<T: FromStr>(&mut self, names: &[&'static str]) -> Result<T> {
-        let first = names.first().copied().unwrap_or_default();
-        self.maybe_id(names)?.ok_or_else(|| wrong(first, "is missing"))
+        self.maybe_id(names)?.ok_or_else(|| self.missing(names))
+    }
+
+    /// An id of that kind, where the answer for what is not there is `null`: a text that is no id is the id of nothing.
+    pub fn id_or_none<T: FromStr>(&mut self, names: &[&'static str]) -> Result<Option<T>> {
+        match self.under(names)? {
+            None => Err(self.missing(names)),
+            Some((_, Value::String(text))) => Ok(text.parse().ok()),
+            Some((name, _)) => Err(self.wrong(name, "is a text")),
+        }
     }
 
     pub fn maybe_object(&mut self, names: &[&'static str]) -> Result<Option<Arguments>> {
         match self.under(names)? {
             None => Ok(None),
-            Some((_, Value::Object(fields))) => Ok(Some(Self(fields))),
-            Some((name, _)) => Err(wrong(name, "is an object")),
+            Some((name, Value::Object(fields))) => Ok(Some(Self::within(&format!("{}{name}", self.place), fields))),
+            Some((name, _)) => Err(self.wrong(name, "is an object")),
         }
     }
 
     pub fn object(&mut self, names: &[&'static str]) -> Result<Arguments> {
-        let first = names.first().copied().unwrap_or_default();
-        self.maybe_object(names)?.ok_or_else(|| wrong(first, "is missing"))
+        self.maybe_object(names)?.ok_or_else(|| self.missing(names))
     }
 
     pub fn list(&mut self, name: &str) -> Result<Vec<Value>> {
         match self.any(name) {
             Some(Value::Array(items)) => Ok(items),
-            Some(_) => Err(wrong(name, "is a list")),
-            None => Err(wrong(name, "is missing")),
+            Some(_) => Err(self.wrong(name, "is a list")),
+            None => Err(self.wrong(name, "is missing")),
         }
+    }
+
+    fn missing(&self, names: &[&'static str]) -> Error {
+        self.wrong(names.first().copied().unwrap_or_default(), "is missing")
     }
 
     /// All that is left.
     pub fn rest(self) -> Map<String, Value> {
-        self.0
+        self.fields
     }
 
     /// Nothing may be left.
     pub fn end(self) -> Result<()> {
-        match self.0.keys().next() {
-            None => Ok(()),
-            Some(name) => Err(unknown(name)),
-        }
+        self.only(&[])
     }
-}
 
-pub(super) fn unknown(name: &str) -> Error {
-    let shown: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
-    Error::says(&codes::UNKNOWN_FIELD, format!("There is no argument `{shown}`."))
+    /// Nothing else may be left.
+    pub fn only(&self, names: &[&str]) -> Result<()> {
+        let Some(name) = self.fields.keys().find(|name| !names.contains(&name.as_str())) else { return Ok(()) };
+        let shown: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
+        Err(Error::says(&codes::UNKNOWN_FIELD, format!("There is no argument `{}{shown}`.", self.place)))
+    }
 }
 
 /// Which page is meant.
@@ -142,21 +169,21 @@ impl PageWish {
     /// Of `paginationOpts`.
     pub fn maybe(arguments: &mut Arguments) -> Result<Option<Self>> {
         let Some(mut options) = arguments.maybe_object(&["paginationOpts"])? else { return Ok(None) };
-        let number = options.any("numItems").ok_or_else(|| wrong("paginationOpts.numItems", "is missing"))?;
+        let number = options.any("numItems").ok_or_else(|| options.wrong("numItems", "is missing"))?;
         let items = number
             .as_u64()
             .filter(|number| (1..=MOST).contains(number))
-            .ok_or_else(|| wrong("paginationOpts.numItems", &format!("is a whole number from 1 to {MOST}")))?;
+            .ok_or_else(|| options.wrong("numItems", &format!("is a whole number from 1 to {MOST}")))?;
         let cursor = match options.any("cursor") {
             None => None,
             Some(Value::String(text)) => Some(text),
-            Some(_) => return Err(wrong("paginationOpts.cursor", "is a text or null")),
+            Some(_) => return Err(options.wrong("cursor", "is a text or null")),
         };
         // What Convex itself adds for its own page keeping means nothing here.
         for ignored in ["id", "endCursor", "maximumRowsRead", "maximumBytesRead"] {
             options.any(ignored);
         }
-        options.end().map_err(|error| error.saying("There is an unknown field in `paginationOpts`."))?;
+        options.end()?;
         let over = cursor.as_deref() == Some(OVER);
         Ok(Some(Self { items: usize::try_from(items).unwrap_or(1), cursor, over }))
     }
@@ -191,8 +218,8 @@ mod tests {
     #[test]
     fn a_refusal_names_the_field() {
         let says = |error: Error| error.message().to_owned();
-        assert_eq!(says(given(json!({})).text("groupId").unwrap_err()), "`groupId` is missing.");
-        assert_eq!(says(given(json!({"name": 5})).text("name").unwrap_err()), "`name` is a text.");
+        assert_eq!(says(given(json!({})).filled("groupId").unwrap_err()), "`groupId` is missing.");
+        assert_eq!(says(given(json!({"name": 5})).filled("name").unwrap_err()), "`name` is a text.");
         assert!(says(given(json!({"p": "ftp"})).choice("p", &["oidc", "saml"]).unwrap_err()).contains("oidc, saml"));
         assert!(says(given(json!({"id": "org_x"})).id::<ConnectionId>(&["id"]).unwrap_err()).starts_with("`id`"));
         assert!(

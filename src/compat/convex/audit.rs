@@ -15,7 +15,7 @@ pub(super) async fn list(call: &Call<'_>, mut given: Arguments) -> Result<Value>
     given.end()?;
     if let Some(id) = connection {
         // A connection that the caller does not see has no log.
-        match call.perform("connection.get", json!({"id": id})).await {
+        match call.perform_on("connectionId", "connection.get", json!({"id": id})).await {
             // The log has a grant of its own; another organization's connection is not found before grants are looked at.
             Err(error) if !error.is(&codes::MISSING_GRANT) => return Err(error),
             _ => {}
@@ -25,7 +25,8 @@ pub(super) async fn list(call: &Call<'_>, mut given: Arguments) -> Result<Value>
         return Ok(PageWish::page(Vec::new(), None));
     }
     let mut page = call
-        .perform(
+        .perform_on(
+            "groupId",
             "audit.list",
             present([
                 ("organization", json!(group)),

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::arguments::{Arguments, PageWish, wrong};
 use super::functions::Call;
+use super::protocols;
 use crate::compat::{items, present, take, text};
 use crate::env::Timestamp;
 use crate::error::{Error, Result, codes};
@@ -22,7 +23,9 @@ const ID: &[&str] = &["id", "connectionId"];
 
 /// A connection in Convex's words.
 fn document(mut view: Value) -> Value {
-    let config = ["oidc", "saml", "ldap"].iter().map(|name| take(&mut view, name)).find(|config| !config.is_null());
+    let saml = protocols::saml_words(take(&mut view, "saml"));
+    let others = ["oidc", "ldap"].iter().map(|name| take(&mut view, name));
+    let config = std::iter::once(saml).chain(others).find(|config| !config.is_null());
     let made = text(&view, "createdAt").parse::<Timestamp>().map_or(0, Timestamp::millis);
     present([
         ("_id", take(&mut view, "id")),
@@ -39,18 +42,16 @@ fn document(mut view: Value) -> Value {
 pub(super) async fn create(call: &Call<'_>, mut given: Arguments) -> Result<Value> {
     let group: OrganizationId = given.id(&["groupId"])?;
     let protocol = given.choice("protocol", PROTOCOLS)?;
-    let name = given.maybe_text("name")?;
-    let slug = given.maybe_text("slug")?;
+    let name = given.maybe_filled("name")?;
+    let slug = given.maybe_filled("slug")?;
     let status = given.maybe_choice("status", STATUSES)?;
-    let domain = given.maybe_text("domain")?;
+    let domain = given.maybe_filled("domain")?;
     given.end()?;
-    if status == Some("disabled") {
-        return Err(wrong("status", "is `draft` or `active` for a new connection"));
-    }
     let active = (status == Some("active")).then_some(true);
     let name = name.or_else(|| slug.clone()).or_else(|| domain.clone()).unwrap_or_else(|| protocol.to_uppercase());
     let made = call
-        .perform(
+        .perform_on(
+            "groupId",
             "connection.create",
             present([
                 ("organization", json!(group)),
@@ -59,6 +60,7 @@ pub(super) async fn create(call: &Call<'_>, mut given: Arguments) -> Result<Valu
                 ("slug", json!(slug)),
                 ("domains", json!(domain.map(|domain| [domain]))),
                 ("activate", active.into()),
+                ("disabled", (status == Some("disabled")).then_some(true).into()),
                 // What it needs is set by the next calls; until then nobody can sign in through it.
                 ("unconfigured", active.into()),
             ]),
@@ -68,8 +70,9 @@ pub(super) async fn create(call: &Call<'_>, mut given: Arguments) -> Result<Valu
 }
 
 pub(super) async fn get(call: &Call<'_>, mut given: Arguments) -> Result<Value> {
-    let id: ConnectionId = given.id(ID)?;
+    let id: Option<ConnectionId> = given.id_or_none(ID)?;
     given.end()?;
+    let Some(id) = id else { return Ok(Value::Null) };
     match call.perform("connection.get", json!({"id": id})).await {
         Ok(view) => Ok(document(view)),
         Err(error) if error.is(&codes::NOT_FOUND) => Ok(Value::Null),
@@ -87,7 +90,7 @@ async fn all(call: &Call<'_>, group: Option<OrganizationId>, status: Option<&str
             ("limit", 1_000.into()),
             ("cursor", cursor),
         ]);
-        let mut page = call.perform("connection.list", page).await?;
+        let mut page = call.perform_on("where.groupId", "connection.list", page).await?;
         cursor = take(&mut page, "next");
         found.extend(items(page));
         if cursor.is_null() {
@@ -122,7 +125,7 @@ pub(super) async fn by_domain(call: &Call<'_>, mut given: Arguments) -> Result<V
 
 pub(super) async fn list(call: &Call<'_>, mut given: Arguments) -> Result<Value> {
     let mut meant = given.object(&["where"])?;
-    let group: OrganizationId = meant.maybe_id(&["groupId"])?.ok_or_else(|| wrong("where.groupId", "is missing"))?;
+    let group: OrganizationId = meant.id(&["groupId"])?;
     let slug = meant.maybe_text("slug")?;
     let status = meant.maybe_choice("status", STATUSES)?;
     meant.end()?;
@@ -178,26 +181,20 @@ pub(super) async fn update(call: &Call<'_>, mut given: Arguments) -> Result<Valu
     let mut patch = given.object(&["patch", "data"])?;
     given.end()?;
     let status = patch.maybe_choice("status", STATUSES)?;
-    let mut fields: Map<String, Value> = Map::new();
-    let rest = patch.rest();
-    for (name, value) in rest {
-        if !PATCHED.contains(&name.as_str()) {
-            return Err(super::arguments::unknown(&format!("patch.{name}")));
-        }
-        fields.insert(name, value);
-    }
+    patch.only(PATCHED)?;
+    let mut fields: Map<String, Value> = patch.rest();
     if fields.is_empty() && status.is_none() {
         return Err(Error::says(&codes::INVALID_INPUT, "`patch` has nothing to change.")
             .help(format!("It may have: status, {}.", PATCHED.join(", "))));
     }
     if !fields.is_empty() {
         fields.insert("id".to_owned(), json!(id));
-        call.perform("connection.update", Value::Object(fields)).await?;
+        call.perform_on("id", "connection.update", Value::Object(fields)).await?;
     }
     match status {
-        Some("active") => drop(call.perform("connection.activate", json!({"id": id})).await?),
-        Some("disabled") => drop(call.perform("connection.disable", json!({"id": id})).await?),
-        Some(_) => drop(call.perform("connection.disable", json!({"id": id, "draft": true})).await?),
+        Some("active") => drop(call.perform_on("id", "connection.activate", json!({"id": id})).await?),
+        Some("disabled") => drop(call.perform_on("id", "connection.disable", json!({"id": id})).await?),
+        Some(_) => drop(call.perform_on("id", "connection.disable", json!({"id": id, "draft": true})).await?),
         None => {}
     }
     Ok(json!({"connectionId": id}))
@@ -206,12 +203,12 @@ pub(super) async fn update(call: &Call<'_>, mut given: Arguments) -> Result<Valu
 pub(super) async fn delete(call: &Call<'_>, mut given: Arguments) -> Result<Value> {
     let id: ConnectionId = given.id(ID)?;
     given.end()?;
-    call.perform("connection.delete", json!({"id": id})).await?;
+    call.perform_on("id", "connection.delete", json!({"id": id})).await?;
     Ok(json!({"connectionId": id}))
 }
 
 pub(super) async fn status(call: &Call<'_>, mut given: Arguments) -> Result<Value> {
     let id: ConnectionId = given.id(CONNECTION)?;
     given.end()?;
-    call.perform("connection.status", json!({"id": id})).await
+    call.perform_on("connectionId", "connection.status", json!({"id": id})).await
 }

@@ -12,7 +12,7 @@ use crate::id::ConnectionId;
 async fn of(call: &Call<'_>, mut given: Arguments, operation: &str) -> Result<Value> {
     let id: ConnectionId = given.id(CONNECTION)?;
     given.end()?;
-    call.perform(operation, json!({"connection": id})).await
+    call.perform_on("connectionId", operation, json!({"connection": id})).await
 }
 
 pub(super) async fn list(call: &Call<'_>, given: Arguments) -> Result<Value> {
@@ -33,18 +33,14 @@ pub(super) fn wanted(items: Vec<Value>) -> Result<Vec<Value>> {
     let each = items.into_iter().enumerate().map(|(at, item)| match item {
         Value::String(_) => Ok(item),
         Value::Object(fields) => {
-            let mut fields = Arguments::new(fields);
-            let domain = fields
-                .maybe_text("domain")
-                .ok()
-                .flatten()
-                .ok_or_else(|| wrong(&format!("domains[{at}].domain"), "is a text"))?;
+            let mut fields = Arguments::within(&format!("domains[{at}]"), fields);
+            let domain = fields.filled("domain")?;
             let primary = match fields.any("isPrimary") {
                 None => false,
                 Some(Value::Bool(primary)) => primary,
                 Some(_) => return Err(wrong(&format!("domains[{at}].isPrimary"), "is true or false")),
             };
-            fields.end().map_err(|_| wrong(&format!("domains[{at}]"), "has only `domain` and `isPrimary`"))?;
+            fields.end()?;
             Ok(json!({"domain": domain, "isPrimary": primary}))
         }
         _ => Err(wrong(&format!("domains[{at}]"), "is an object with `domain`")),
@@ -56,14 +52,14 @@ pub(super) async fn set(call: &Call<'_>, mut given: Arguments) -> Result<Value> 
     let id: ConnectionId = given.id(CONNECTION)?;
     let domains = wanted(given.list("domains")?)?;
     given.end()?;
-    call.perform("domain.set", json!({"connection": id, "domains": domains})).await
+    call.perform_on("connectionId", "domain.set", json!({"connection": id, "domains": domains})).await
 }
 
 async fn one(call: &Call<'_>, mut given: Arguments, operation: &str) -> Result<Value> {
     let id: ConnectionId = given.id(CONNECTION)?;
     let domain = given.filled("domain")?;
     given.end()?;
-    call.perform(operation, json!({"connection": id, "domain": domain})).await
+    call.perform_on("connectionId", operation, json!({"connection": id, "domain": domain})).await
 }
 
 pub(super) async fn request(call: &Call<'_>, given: Arguments) -> Result<Value> {

@@ -7,7 +7,7 @@ use super::arguments::Arguments;
 use super::{audit, connections, domains, policy, protocols, scim, signing_in, webhooks};
 use crate::access::{Context, Grant};
 use crate::app::App;
-use crate::error::Result;
+use crate::error::{Result, codes};
 use crate::signin::Signin;
 use crate::token::TokenGrant;
 
@@ -46,6 +46,14 @@ impl Call<'_> {
     /// Performs an operation. Errors: those of the operation.
     pub async fn perform(&self, operation: &str, input: Value) -> Result<Value> {
         self.app.perform(&self.cx, operation, input).await
+    }
+
+    /// The same, of the object that an argument names. One of another organization is none.
+    pub async fn perform_on(&self, argument: &str, operation: &str, input: Value) -> Result<Value> {
+        self.perform(operation, input).await.map_err(|error| {
+            let plain = error.is(&codes::NOT_FOUND) && error.message() == codes::NOT_FOUND.message;
+            if plain { error.saying(format!("`{argument}` is the id of nothing that you see.")) } else { error }
+        })
     }
 }
 
@@ -144,7 +152,7 @@ functions! {
         protocols::validate_oidc;
     "auth/group" "setSaml" Action PROTOCOL,
         "connectionId, metadata?, domains?, request?, security?, serviceProvider?, profile?" => "the configuration",
-        "connection.set_saml, domain.set", protocols::set_saml;
+        "connection.set_saml", protocols::set_saml;
     "auth/group" "getSaml" Query READ, "connectionId" => "the configuration, or null", "connection.get_saml",
         protocols::get_saml;
     "auth/group" "getSamlStatus" Query READ, "connectionId" => "{connectionId, configured, ready, entityId}",

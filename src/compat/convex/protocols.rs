@@ -6,21 +6,50 @@ use super::arguments::Arguments;
 use super::connections::CONNECTION;
 use super::domains::wanted;
 use super::functions::Call;
-use crate::compat::{take, text};
+use crate::compat::{present, take, text};
 use crate::error::{Error, Result, codes};
 use crate::id::ConnectionId;
 use crate::signin;
 
+/// What of a configuration has parts itself.
+const PARTS: &[&str] = &[
+    "discovery",
+    "client",
+    "metadata",
+    "request",
+    "security",
+    "serviceProvider",
+    "servers",
+    "bind",
+    "users",
+    "groups",
+    "sync",
+    "profile",
+    "profile.mapping",
+    "profile.extraFields",
+];
+
+/// A list in the place of an object would be read field by field. Errors: `invalid_input`, naming where.
+pub(super) fn parts_are_objects(config: &Map<String, Value>) -> Result<()> {
+    let at = |part: &str| match part.split_once('.') {
+        None => config.get(part),
+        Some((outer, inner)) => config.get(outer).and_then(|outer| outer.get(inner)),
+    };
+    let wrong = PARTS.iter().find(|part| at(part).is_some_and(|it| !it.is_object() && !it.is_null()));
+    wrong.map_or(Ok(()), |part| Err(super::arguments::wrong(part, "is an object")))
+}
+
 /// The parts of a configuration, given side by side, or all of them in `config`.
-fn configuration(given: Arguments) -> Result<Map<String, Value>> {
-    let mut given = given;
-    match given.maybe_object(&["config", "patch", "data"])? {
+fn configuration(mut given: Arguments) -> Result<Map<String, Value>> {
+    let config = match given.maybe_object(&["config", "patch", "data"])? {
         Some(config) => {
             given.end()?;
-            Ok(config.rest())
+            config.rest()
         }
-        None => Ok(given.rest()),
-    }
+        None => given.rest(),
+    };
+    parts_are_objects(&config)?;
+    Ok(config)
 }
 
 fn named(mut view: Value, id: ConnectionId) -> Value {
@@ -30,26 +59,50 @@ fn named(mut view: Value, id: ConnectionId) -> Value {
     view
 }
 
+/// A SAML configuration with the names under which its parts are set.
+pub(super) fn saml_words(mut config: Value) -> Value {
+    let provider = &config["identityProvider"];
+    let metadata = present([
+        ("url", config["metadataUrl"].clone()),
+        ("entityId", provider["entityId"].clone()),
+        ("ssoUrl", provider["ssoUrl"].clone()),
+    ]);
+    if let Some(service) = config.get_mut("serviceProvider").and_then(Value::as_object_mut) {
+        for (set, shown) in [("signingCert", "certificate"), ("encryptCert", "encryptionCertificate")] {
+            if let Some(pem) = service.get(shown).cloned() {
+                service.insert(set.to_owned(), pem);
+            }
+        }
+    }
+    if let Some(fields) = config.as_object_mut() {
+        fields.insert("metadata".to_owned(), metadata);
+    }
+    config
+}
+
 async fn set(call: &Call<'_>, mut given: Arguments, operation: &str) -> Result<Value> {
     let id: ConnectionId = given.id(CONNECTION)?;
     let mut fields = configuration(given)?;
     fields.insert("id".to_owned(), json!(id));
-    Ok(named(call.perform(operation, Value::Object(fields)).await?, id))
+    Ok(named(call.perform_on("connectionId", operation, Value::Object(fields)).await?, id))
 }
 
 /// What is set, or `null` where nothing is.
 async fn get(call: &Call<'_>, mut given: Arguments, protocol: &str) -> Result<Value> {
     let id: ConnectionId = given.id(CONNECTION)?;
     given.end()?;
-    let mut view = call.perform("connection.get", json!({"id": id})).await?;
-    let config = take(&mut view, protocol);
+    let mut view = call.perform_on("connectionId", "connection.get", json!({"id": id})).await?;
+    let config = match protocol {
+        "saml" => saml_words(take(&mut view, protocol)),
+        _ => take(&mut view, protocol),
+    };
     Ok(if config.is_null() { config } else { named(config, id) })
 }
 
 async fn status(call: &Call<'_>, mut given: Arguments, protocol: &str) -> Result<Value> {
     let id: ConnectionId = given.id(CONNECTION)?;
     given.end()?;
-    let mut all = call.perform("connection.status", json!({"id": id})).await?;
+    let mut all = call.perform_on("connectionId", "connection.status", json!({"id": id})).await?;
     let mut protocols = take(&mut all, "protocols");
     Ok(named(take(&mut protocols, protocol), id))
 }
@@ -57,7 +110,7 @@ async fn status(call: &Call<'_>, mut given: Arguments, protocol: &str) -> Result
 async fn validate(call: &Call<'_>, mut given: Arguments, protocol: &str) -> Result<Value> {
     let id: ConnectionId = given.id(CONNECTION)?;
     given.end()?;
-    let view = call.perform("connection.get", json!({"id": id})).await?;
+    let view = call.perform_on("connectionId", "connection.get", json!({"id": id})).await?;
     let speaks = text(&view, "protocol");
     if speaks != protocol {
         return Err(Error::says(
@@ -65,7 +118,7 @@ async fn validate(call: &Call<'_>, mut given: Arguments, protocol: &str) -> Resu
             format!("`connectionId` is a connection that speaks `{speaks}`."),
         ));
     }
-    call.perform("connection.validate", json!({"id": id})).await
+    call.perform_on("connectionId", "connection.validate", json!({"id": id})).await
 }
 
 pub(super) async fn set_oidc(call: &Call<'_>, given: Arguments) -> Result<Value> {
@@ -84,26 +137,18 @@ pub(super) async fn validate_oidc(call: &Call<'_>, given: Arguments) -> Result<V
     validate(call, given, "oidc").await
 }
 
-/// The domains are looked at before anything is set, and set after the provider: a provider that is refused leaves
-/// everything as it was.
+/// Provider and domains in one commit: what is refused of either leaves both as they were.
 pub(super) async fn set_saml(call: &Call<'_>, mut given: Arguments) -> Result<Value> {
     let id: ConnectionId = given.id(CONNECTION)?;
     let mut fields = configuration(given)?;
-    let domains = match fields.remove("domains") {
-        None | Some(Value::Null) => None,
-        Some(Value::Array(items)) => Some(wanted(items)?),
+    match fields.remove("domains") {
+        None | Some(Value::Null) => {}
+        Some(Value::Array(items)) => drop(fields.insert("domains".to_owned(), json!(wanted(items)?))),
         Some(_) => return Err(super::arguments::wrong("domains", "is a list")),
-    };
-    fields.insert("id".to_owned(), json!(id));
-    let view = if fields.len() > 1 || domains.is_none() {
-        call.perform("connection.set_saml", Value::Object(fields)).await?
-    } else {
-        call.perform("connection.get_saml", json!({"id": id})).await?
-    };
-    if let Some(domains) = domains {
-        call.perform("domain.set", json!({"connection": id, "domains": domains})).await?;
     }
-    Ok(named(view, id))
+    fields.insert("id".to_owned(), json!(id));
+    let set = call.perform_on("connectionId", "connection.set_saml", Value::Object(fields)).await?;
+    Ok(named(saml_words(set), id))
 }
 
 pub(super) async fn get_saml(call: &Call<'_>, given: Arguments) -> Result<Value> {
@@ -121,7 +166,8 @@ pub(super) async fn validate_saml(call: &Call<'_>, given: Arguments) -> Result<V
 pub(super) async fn refresh_saml(call: &Call<'_>, mut given: Arguments) -> Result<Value> {
     let id: ConnectionId = given.id(CONNECTION)?;
     given.end()?;
-    Ok(named(call.perform("connection.refresh_saml", json!({"id": id})).await?, id))
+    let read = call.perform_on("connectionId", "connection.refresh_saml", json!({"id": id})).await?;
+    Ok(named(saml_words(read), id))
 }
 
 /// Public, as the metadata at its own address is.

@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::arguments::{Arguments, wrong};
+use super::arguments::Arguments;
 use super::connections::CONNECTION;
 use super::functions::Call;
+use super::protocols::parts_are_objects;
 use crate::error::Result;
 use crate::id::ConnectionId;
 
@@ -19,25 +20,24 @@ pub(super) async fn set(call: &Call<'_>, mut given: Arguments) -> Result<Value> 
         fields.insert("status".to_owned(), status.into());
     }
     for name in ["security", "profile"] {
-        match given.any(name) {
-            None => {}
-            Some(value @ Value::Object(_)) => drop(fields.insert(name.to_owned(), value)),
-            Some(_) => return Err(wrong(name, "is an object")),
+        if let Some(value) = given.any(name) {
+            fields.insert(name.to_owned(), value);
         }
     }
+    parts_are_objects(&fields)?;
     if let Some(mode) = given.any("deprovisionMode") {
         fields.insert("deprovisionMode".to_owned(), mode);
     }
     // The answer of this function has a token in any case; those from before stay good.
     fields.insert("newToken".to_owned(), given.any("newToken").unwrap_or(Value::Bool(true)));
     given.end()?;
-    call.perform("scim.set", Value::Object(fields)).await
+    call.perform_on("connectionId", "scim.set", Value::Object(fields)).await
 }
 
 async fn of(call: &Call<'_>, mut given: Arguments, operation: &str) -> Result<Value> {
     let id: ConnectionId = given.id(CONNECTION)?;
     given.end()?;
-    call.perform(operation, json!({"connection": id})).await
+    call.perform_on("connectionId", operation, json!({"connection": id})).await
 }
 
 pub(super) async fn get(call: &Call<'_>, given: Arguments) -> Result<Value> {

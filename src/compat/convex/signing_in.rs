@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::arguments::Arguments;
+use super::arguments::{Arguments, wrong};
 use super::functions::Call;
 use crate::compat::present;
 use crate::error::{Error, Result, codes};
@@ -71,10 +71,13 @@ pub(super) async fn begin(call: &Call<'_>, mut given: Arguments) -> Result<Value
     given.end()?;
     // The provider may be the connection itself, by the id that `auth/group:signIn` answers.
     let mut fields = params.map(Arguments::rest).unwrap_or_default();
-    if let Some(id) = provider.filter(|provider| provider.parse::<ConnectionId>().is_ok()) {
+    if let Some(id) = provider {
+        if id.parse::<ConnectionId>().is_err() {
+            return Err(wrong("provider", "is the `providerId` that `auth/group:signIn` answers"));
+        }
         fields.entry("connectionId").or_insert(Value::String(id));
     }
-    let (found, to, hint) = find(call, Arguments::new(fields)).await.map_err(no_match)?;
+    let (found, to, hint) = find(call, Arguments::within("params", fields)).await.map_err(no_match)?;
     let path = found.begin_path(to.as_deref(), hint.as_deref());
     Ok(json!({"redirect": call.cx.deployment.public_url.at(&path)}))
 }

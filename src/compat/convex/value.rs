@@ -7,6 +7,8 @@ use serde_json::{Map, Number, Value, json};
 
 use crate::env::Timestamp;
 
+/// What the names of times end in: `createdAt`, `notBefore`, `validUntil`.
+const TIMES: &[&str] = &["At", "Before", "After", "Until", "Since"];
 /// Up to here every whole number is itself as a double.
 const EXACT: i64 = 1 << 53;
 
@@ -67,7 +69,7 @@ fn whole(number: Number) -> Number {
     }
 }
 
-/// Writes a value: times (`…At`) in milliseconds, as Convex has them; names in the letters that it allows; a whole number
+/// Writes a value: times (`TIMES`) in milliseconds, as Convex has them; names in the letters that it allows; a whole number
 /// that no double can hold as `$integer`.
 pub(super) fn encode(value: Value) -> Value {
     match value {
@@ -93,7 +95,7 @@ pub(super) fn encode(value: Value) -> Value {
 }
 
 fn time(name: &str, value: &Value) -> Option<i64> {
-    let text = value.as_str().filter(|text| name.ends_with("At") && text.ends_with('Z'))?;
+    let text = value.as_str().filter(|text| TIMES.iter().any(|end| name.ends_with(end)) && text.ends_with('Z'))?;
     text.parse::<Timestamp>().ok().map(Timestamp::millis)
 }
 

@@ -55,7 +55,7 @@ pub(super) async fn create(call: &Call<'_>, mut given: Arguments) -> Result<Valu
         ("secret", json!(secret)),
         ("subscriptions", json!(subscriptions)),
     ]);
-    call.perform("webhook.create", input).await.map(endpoint)
+    call.perform_on("connectionId", "webhook.create", input).await.map(endpoint)
 }
 
 /// A page, or all of them where none was asked for.
@@ -77,7 +77,8 @@ pub(super) async fn list(call: &Call<'_>, mut given: Arguments) -> Result<Value>
         ("limit", wish.as_ref().map_or(1_000, |wish| wish.items).into()),
         ("cursor", json!(wish.as_ref().and_then(|wish| wish.cursor.clone()))),
     ]);
-    let mut page = call.perform("webhook.list", input).await?;
+    let about = if connection.is_some() { "connectionId" } else { "groupId" };
+    let mut page = call.perform_on(about, "webhook.list", input).await?;
     let next = take(&mut page, "next").as_str().map(str::to_owned);
     Ok(told(wish.is_some(), items(page).into_iter().map(endpoint).collect(), next))
 }
@@ -85,7 +86,7 @@ pub(super) async fn list(call: &Call<'_>, mut given: Arguments) -> Result<Value>
 pub(super) async fn disable(call: &Call<'_>, mut given: Arguments) -> Result<Value> {
     let id: EndpointId = given.id(ENDPOINT)?;
     given.end()?;
-    call.perform("webhook.disable", json!({"id": id})).await?;
+    call.perform_on("endpointId", "webhook.disable", json!({"id": id})).await?;
     Ok(json!({"endpointId": id}))
 }
 
@@ -100,7 +101,9 @@ pub(super) async fn deliveries(call: &Call<'_>, mut given: Arguments) -> Result<
     let endpoints: Vec<String> = match (one, connection) {
         (Some(id), _) => vec![id.to_string()],
         (None, Some(connection)) => {
-            let page = call.perform("webhook.list", json!({"connection": connection, "limit": 1_000})).await?;
+            let page = call
+                .perform_on("connectionId", "webhook.list", json!({"connection": connection, "limit": 1_000}))
+                .await?;
             items(page).iter().map(|view| text(view, "id").to_owned()).collect()
         }
         (None, None) => return Err(wrong("endpointId", "is missing; `connectionId` means all of its endpoints")),
@@ -129,7 +132,7 @@ pub(super) async fn deliveries(call: &Call<'_>, mut given: Arguments) -> Result<
             ("limit", (most - rows.len()).into()),
             ("cursor", json!(within.take())),
         ]);
-        let mut page = call.perform("delivery.list", input).await?;
+        let mut page = call.perform_on("endpointId", "delivery.list", input).await?;
         let next = take(&mut page, "next");
         rows.extend(items(page).into_iter().map(delivery));
         match next {

@@ -19,7 +19,7 @@ use crate::access::{Caller, Context};
 use crate::app::App;
 use crate::error::{Error, Result, codes};
 use crate::event::Origin;
-use crate::http::extract::parse_json;
+use crate::http::extract::{parse_json, too_deep};
 use crate::http::{RequestInfo, limits};
 use crate::provider;
 use crate::signin::Signin;
@@ -80,6 +80,8 @@ async fn serve(door: &Door, kind: Kind, info: RequestInfo, request: Request) -> 
     let headers = request.headers().clone();
     let sent = match read(request).await {
         Ok(sent) => sent,
+        // The client made the call; it is the arguments that are too much.
+        Err(error) if error.is(&codes::TOO_LARGE) => return fault::answer(&error, id),
         Err(error) => return fault::no_call(&error, id),
     };
     let Some(function) = functions::find(&sent.path) else {
@@ -146,7 +148,11 @@ async fn read(request: Request) -> Result<Sent> {
     if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
         return Err(Error::new(&codes::UNSUPPORTED_MEDIA_TYPE));
     }
-    let body: Value = parse_json(&limits::read_request(request).await?)?;
+    let bytes = limits::read_request(request).await?;
+    if too_deep(&bytes) {
+        return Err(Error::says(&codes::TOO_LARGE, "The arguments are nested too deeply."));
+    }
+    let body: Value = parse_json(&bytes)?;
     let Value::Object(mut fields) = body else {
         return Err(Error::says(&codes::INVALID_INPUT, "The body is not a JSON object."));
     };

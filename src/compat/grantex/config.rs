@@ -37,14 +37,15 @@ pub(super) async fn create(call: &Call, mut body: Body) -> Result<Value> {
     let (secret, back) = (body.text("clientSecret")?, body.text("redirectUri")?);
     body.end()?;
     let Some(there) = find(call).await? else {
+        // It has no word for who is added by signing in: the organization's policy says.
         let input = json!({
             "protocol": "oidc", "name": "SSO", "slug": SLUG, "issuer": issuer, "clientId": client,
-            "clientSecret": secret, "callbackUrls": [back], "jit": false, "activate": true, "unreached": true,
+            "clientSecret": secret, "callbackUrls": [back], "activate": true, "unreached": true,
         });
         return Ok(shown(&call.perform("connection.create", input).await?));
     };
     let id = &there["id"];
-    let set = json!({"id": id, "issuer": issuer, "clientId": client, "clientSecret": secret});
+    let set = json!({"id": id, "issuer": issuer, "clientId": client, "clientSecret": secret, "unreached": true});
     call.perform("connection.set_oidc", set).await?;
     Ok(shown(&call.perform("connection.update", json!({"id": id, "callbackUrls": [back]})).await?))
 }

@@ -55,12 +55,10 @@ pub(super) async fn create(call: &Call, mut body: Body) -> Result<Value> {
     let mut fields = speech.flat.clone();
     common(&mut body, &mut fields)?;
     body.end()?;
-    if status == "inactive" {
-        return Err(Error::says(&codes::INVALID_INPUT, "`status` is `active` or `testing` for a new connection."));
-    }
     fields.insert("protocol".to_owned(), protocol.into());
     fields.entry("jit").or_insert(Value::Bool(false));
     fields.insert("activate".to_owned(), (status == "active").into());
+    fields.insert("disabled".to_owned(), (status == "inactive").into());
     // It is on from the start; a provider that does not answer now is found out by a test, or by whoever signs in.
     fields.insert("unreached".to_owned(), true.into());
     let nested = speech.nested();
@@ -102,11 +100,15 @@ pub(super) async fn get(call: &Call, id: ConnectionId) -> Result<Value> {
     Ok(view::connection(&call.perform("connection.get", json!({"id": id})).await?))
 }
 
+fn nothing() -> Error {
+    Error::says(&codes::INVALID_INPUT, "There is nothing to change.")
+}
+
 /// What is said is done step by step, in the order in which it can be refused: the provider, the connection, its domains,
 /// and whether it is on.
 pub(super) async fn update(call: &Call, id: ConnectionId, mut body: Body) -> Result<Value> {
     if body.0.is_empty() {
-        return Err(Error::says(&codes::INVALID_INPUT, "There is nothing to change."));
+        return Err(nothing());
     }
     let now = call.perform("connection.get", json!({"id": id})).await?;
     let protocol = text(&now, "protocol").to_owned();
@@ -119,10 +121,16 @@ pub(super) async fn update(call: &Call, id: ConnectionId, mut body: Body) -> Res
     let mut fields = Map::new();
     common(&mut body, &mut fields)?;
     body.end()?;
+    if speech.is_empty() && fields.is_empty() && domains.is_none() && status.is_none() {
+        return Err(nothing());
+    }
     if !speech.is_empty() {
         let mut set = speech.flat.clone();
         set.extend(speech.nested());
         set.insert("id".to_owned(), json!(id));
+        if protocol != "saml" {
+            set.insert("unreached".to_owned(), true.into());
+        }
         call.perform(&format!("connection.set_{protocol}"), Value::Object(set)).await?;
     }
     if !fields.is_empty() {
@@ -139,7 +147,7 @@ pub(super) async fn update(call: &Call, id: ConnectionId, mut body: Body) -> Res
         }
     }
     match status {
-        Some("active") => drop(call.perform("connection.activate", json!({"id": id})).await?),
+        Some("active") => drop(call.perform("connection.activate", json!({"id": id, "unreached": true})).await?),
         Some("inactive") => drop(call.perform("connection.disable", json!({"id": id})).await?),
         Some(_) => drop(call.perform("connection.disable", json!({"id": id, "draft": true})).await?),
         None => {}
@@ -161,13 +169,12 @@ pub(super) async fn enforce(call: &Call, mut body: Body) -> Result<Value> {
     fields.insert("enforce".to_owned(), enforce.into());
     // The SDK knows one switch for all connections.
     fields.insert("overrideConnections".to_owned(), true.into());
-    if let Some(roles) = exempt {
+    if let Some(roles) = &exempt {
         fields.insert("exemptRoles".to_owned(), json!(roles));
     }
     let held = call.perform("enforcement.set", Value::Object(fields)).await?;
-    let exempt = match &held["exemptRoles"] {
-        Value::Null => json!([]),
-        roles => roles.clone(),
-    };
-    Ok(json!({"enforce": held["enforce"], "exemptRoles": exempt, "developerId": held["organization"]}))
+    let mut roles = held["exemptRoles"].as_array().cloned().unwrap_or_default();
+    // In the order in which they were said, where they were.
+    roles.sort_by_key(|role| exempt.iter().flatten().position(|said| role == said));
+    Ok(json!({"enforce": held["enforce"], "exemptRoles": roles, "developerId": held["organization"]}))
 }

@@ -69,6 +69,35 @@ pub(super) fn of(error: &Error, place: Place) -> (StatusCode, &'static str) {
     }
 }
 
+/// What authd calls the SDK's fields where it refuses one.
+const WORDS: &[(&str, &str)] = &[
+    ("discovery.issuer", "issuerUrl"),
+    ("client.id", "clientId"),
+    ("client.secret", "clientSecret"),
+    ("metadata.url", "metadataUrl"),
+    ("metadata.entityId", "idpEntityId"),
+    ("metadata.ssoUrl", "idpSsoUrl"),
+    ("metadata.certificate", "idpCertificate"),
+    ("serviceProvider.entityId", "spEntityId"),
+    ("serviceProvider.acsUrl", "spAcsUrl"),
+    ("servers.urls", "ldapUrl"),
+    ("servers.startTls", "ldapTlsEnabled"),
+    ("bind.dn", "ldapBindDn"),
+    ("bind.password", "ldapBindPassword"),
+    ("users.base", "ldapSearchBase"),
+    ("users.filter", "ldapSearchFilter"),
+    ("groups.base", "ldapGroupSearchBase"),
+    ("groups.filter", "ldapGroupSearchFilter"),
+    ("scopeMapping", "groupMappings"),
+    ("profile.mapping", "attributeMapping"),
+    ("profile.extraFields", "attributeMapping"),
+];
+
+/// A sentence with the SDK's names of fields.
+fn in_its_words(text: &str) -> String {
+    WORDS.iter().fold(text.to_owned(), |text, (own, its)| text.replace(&format!("`{own}"), &format!("`{its}")))
+}
+
 /// The answer. `reason` is authd's own code.
 pub(super) fn answer(error: &Error, place: Place, id: RequestId) -> Response {
     reply::log(error, id);
@@ -77,7 +106,7 @@ pub(super) fn answer(error: &Error, place: Place, id: RequestId) -> Response {
         (Kind::Bug, _) | (_, None) => error.message().to_owned(),
         (_, Some(help)) => format!("{} {help}", error.message()),
     };
-    let body = json!({"message": message, "code": code, "reason": error.code(), "requestId": id});
+    let body = json!({"message": in_its_words(&message), "code": code, "reason": error.code(), "requestId": id});
     match reply::json(status, &body) {
         Ok(response) => reply::retry_after(response, error),
         Err(error) => reply::problem(&error, id),
@@ -87,6 +116,13 @@ pub(super) fn answer(error: &Error, place: Place, id: RequestId) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_field_is_named_as_the_sdk_names_it() {
+        let says = in_its_words("`servers.urls` cannot have `x`. `scopeMapping.staff`: expected a sequence.");
+        assert_eq!(says, "`ldapUrl` cannot have `x`. `groupMappings.staff`: expected a sequence.");
+        assert_eq!(in_its_words("Nothing of the kind."), "Nothing of the kind.");
+    }
 
     #[test]
     fn every_code_has_the_status_that_the_vocabulary_says() {

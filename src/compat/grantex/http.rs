@@ -4,8 +4,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, RawQuery, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{FromRequestParts, Path, Request};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post};
@@ -19,7 +20,7 @@ use crate::app::App;
 use crate::connection::saml::MAX_MESSAGE;
 use crate::error::{Error, Result, codes};
 use crate::event::Origin;
-use crate::http::extract::Params;
+use crate::http::extract::Query;
 use crate::http::{RequestInfo, limits, reply};
 use crate::id::OrganizationId;
 use crate::signin::Signin;
@@ -31,11 +32,12 @@ pub(super) struct Door {
     signin: Signin,
 }
 
-/// One request of a known caller, or of nobody where that is enough.
+/// One request of a known caller, or of nobody where that is enough; and how it is answered.
 pub(super) struct Call {
     app: App,
     pub signin: Signin,
     pub cx: Context,
+    place: Place,
 }
 
 impl Call {
@@ -47,6 +49,20 @@ impl Call {
     /// The organization of the key.
     pub fn organization(&self) -> Option<OrganizationId> {
         self.cx.caller.organization()
+    }
+
+    /// The answer: with that status, or an error in the SDK's words.
+    fn tell(&self, status: StatusCode, answer: Result<Value>) -> Response {
+        let written = answer.and_then(|value| reply::json(status, &value));
+        written.unwrap_or_else(|error| fault::answer(&error, self.place, self.cx.origin.request))
+    }
+
+    /// The answer to what leaves nothing to tell.
+    fn done(&self, answer: Result<()>) -> Response {
+        match answer {
+            Ok(()) => StatusCode::NO_CONTENT.into_response(),
+            Err(error) => self.tell(StatusCode::NO_CONTENT, Err(error)),
+        }
     }
 }
 
@@ -76,37 +92,64 @@ pub fn http(app: &App, signin: &Signin) -> Router {
 }
 
 /// Who asks. Errors: `not_signed_in`, `rate_limited`.
-async fn known(door: &Door, info: RequestInfo, headers: &HeaderMap) -> Result<Call> {
+async fn caller(door: &Door, parts: &Parts, origin: &Origin) -> Result<Caller> {
     let nobody = || Error::new(&codes::NOT_SIGNED_IN);
-    let mut given = headers.get_all(header::AUTHORIZATION).iter();
+    let mut given = parts.headers.get_all(header::AUTHORIZATION).iter();
     let (Some(value), None) = (given.next(), given.next()) else { return Err(nobody()) };
     let (scheme, bearer) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(nobody)?;
     if !scheme.eq_ignore_ascii_case("bearer") || bearer.trim().is_empty() {
         return Err(nobody());
     }
-    let origin = Origin::from(info);
-    let caller = door.app.authenticate(bearer.trim(), origin.clone()).await?;
-    Ok(Call { app: door.app.clone(), signin: door.signin.clone(), cx: door.app.context(caller, origin) })
+    door.app.authenticate(bearer.trim(), origin.clone()).await
 }
 
-/// Who asks, or nobody: the address is public.
-async fn anybody(door: &Door, info: RequestInfo, headers: &HeaderMap) -> Result<Call> {
-    if headers.contains_key(header::AUTHORIZATION) {
-        match known(door, info.clone(), headers).await {
-            Err(error) if error.is(&codes::NOT_SIGNED_IN) => {}
-            known => return known,
+/// What every handler begins with: whose key it is is known before anything else of the request is looked at.
+async fn begin(parts: &mut Parts, door: &Arc<Door>, place: Place, public: bool) -> Result<Call, Response> {
+    let origin = Origin::from(RequestInfo::from_request_parts(parts, door).await?);
+    let known = match caller(door, parts, &origin).await {
+        Err(error) if public && error.is(&codes::NOT_SIGNED_IN) => Ok(Caller::Anonymous),
+        known => known,
+    };
+    match known {
+        Ok(caller) => {
+            let cx = door.app.context(caller, origin);
+            Ok(Call { app: door.app.clone(), signin: door.signin.clone(), cx, place })
         }
+        Err(error) => Err(fault::answer(&error, place, origin.request)),
     }
-    let cx = door.app.context(Caller::Anonymous, Origin::from(info));
-    Ok(Call { app: door.app.clone(), signin: door.signin.clone(), cx })
 }
 
-fn told(answer: Result<(StatusCode, Value)>, place: Place, info: &RequestInfo) -> Response {
-    let written = answer.and_then(|(status, value)| match value {
-        Value::Null => Ok(status.into_response()),
-        value => reply::json(status, &value),
-    });
-    written.unwrap_or_else(|error| fault::answer(&error, place, info.id))
+/// Extractor: a call with a key that holds.
+struct Known(Call);
+
+impl FromRequestParts<Arc<Door>> for Known {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, door: &Arc<Door>) -> Result<Self, Response> {
+        begin(parts, door, Place::Calling, false).await.map(Self)
+    }
+}
+
+/// Extractor: a call with a key that holds, which hands a sign-in over.
+struct Handing(Call);
+
+impl FromRequestParts<Arc<Door>> for Handing {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, door: &Arc<Door>) -> Result<Self, Response> {
+        begin(parts, door, Place::SigningIn, false).await.map(Self)
+    }
+}
+
+/// Extractor: a call of whoever comes. An old key is none.
+struct Anybody(Call);
+
+impl FromRequestParts<Arc<Door>> for Anybody {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, door: &Arc<Door>) -> Result<Self, Response> {
+        begin(parts, door, Place::Calling, true).await.map(Self)
+    }
 }
 
 /// An id in the path. What is none is that of nothing.
@@ -114,208 +157,97 @@ fn id<T: FromStr>(text: &str) -> Result<T> {
     text.parse().map_err(|_| Error::new(&codes::NOT_FOUND))
 }
 
-const GONE: (StatusCode, Value) = (StatusCode::NO_CONTENT, Value::Null);
-
-type Shared = State<Arc<Door>>;
-
-async fn create_connection(State(door): Shared, info: RequestInfo, request: Request) -> Response {
-    let answer = async {
-        let call = known(&door, info.clone(), request.headers()).await?;
-        Ok((StatusCode::CREATED, connections::create(&call, Body::read(request).await?).await?))
-    };
-    told(answer.await, Place::Calling, &info)
+async fn create_connection(Known(call): Known, request: Request) -> Response {
+    let made = async { connections::create(&call, Body::read(request).await?).await };
+    call.tell(StatusCode::CREATED, made.await)
 }
 
-async fn list_connections(State(door): Shared, info: RequestInfo, headers: HeaderMap) -> Response {
-    let answer = async {
-        let call = known(&door, info.clone(), &headers).await?;
-        Ok((StatusCode::OK, connections::list(&call).await?))
-    };
-    told(answer.await, Place::Calling, &info)
+async fn list_connections(Known(call): Known) -> Response {
+    call.tell(StatusCode::OK, connections::list(&call).await)
 }
 
-async fn get_connection(
-    State(door): Shared,
-    Path(named): Path<String>,
-    info: RequestInfo,
-    headers: HeaderMap,
-) -> Response {
-    let answer = async {
-        let call = known(&door, info.clone(), &headers).await?;
-        Ok((StatusCode::OK, connections::get(&call, id(&named)?).await?))
-    };
-    told(answer.await, Place::Calling, &info)
+async fn get_connection(Known(call): Known, Path(named): Path<String>) -> Response {
+    let found = async { connections::get(&call, id(&named)?).await };
+    call.tell(StatusCode::OK, found.await)
 }
 
-async fn update_connection(
-    State(door): Shared,
-    Path(named): Path<String>,
-    info: RequestInfo,
-    request: Request,
-) -> Response {
-    let answer = async {
-        let call = known(&door, info.clone(), request.headers()).await?;
-        let body = Body::read(request).await?;
-        Ok((StatusCode::OK, connections::update(&call, id(&named)?, body).await?))
-    };
-    told(answer.await, Place::Calling, &info)
+async fn update_connection(Known(call): Known, Path(named): Path<String>, request: Request) -> Response {
+    let changed = async { connections::update(&call, id(&named)?, Body::read(request).await?).await };
+    call.tell(StatusCode::OK, changed.await)
 }
 
-async fn delete_connection(
-    State(door): Shared,
-    Path(named): Path<String>,
-    info: RequestInfo,
-    headers: HeaderMap,
-) -> Response {
-    let answer = async {
-        let call = known(&door, info.clone(), &headers).await?;
-        connections::delete(&call, id(&named)?).await?;
-        Ok(GONE)
-    };
-    told(answer.await, Place::Calling, &info)
+async fn delete_connection(Known(call): Known, Path(named): Path<String>) -> Response {
+    let gone = async { connections::delete(&call, id(&named)?).await };
+    call.done(gone.await)
 }
 
-async fn test_connection(
-    State(door): Shared,
-    Path(named): Path<String>,
-    info: RequestInfo,
-    headers: HeaderMap,
-) -> Response {
-    let answer = async {
-        let call = known(&door, info.clone(), &headers).await?;
-        test::test(&call, id(&named)?).await
-    };
-    told(answer.await, Place::Calling, &info)
+async fn test_connection(Known(call): Known, Path(named): Path<String>) -> Response {
+    match async { test::test(&call, id(&named)?).await }.await {
+        Ok((status, report)) => call.tell(status, Ok(report)),
+        Err(error) => call.tell(StatusCode::OK, Err(error)),
+    }
 }
 
-async fn set_enforcement(State(door): Shared, info: RequestInfo, request: Request) -> Response {
-    let answer = async {
-        let call = known(&door, info.clone(), request.headers()).await?;
-        Ok((StatusCode::OK, connections::enforce(&call, Body::read(request).await?).await?))
-    };
-    told(answer.await, Place::Calling, &info)
+async fn set_enforcement(Known(call): Known, request: Request) -> Response {
+    let held = async { connections::enforce(&call, Body::read(request).await?).await };
+    call.tell(StatusCode::OK, held.await)
 }
 
-async fn list_sessions(State(door): Shared, info: RequestInfo, headers: HeaderMap) -> Response {
-    let answer = async {
-        let call = known(&door, info.clone(), &headers).await?;
-        Ok((StatusCode::OK, sessions::list(&call).await?))
-    };
-    told(answer.await, Place::Calling, &info)
+async fn list_sessions(Known(call): Known) -> Response {
+    call.tell(StatusCode::OK, sessions::list(&call).await)
 }
 
-async fn revoke_session(
-    State(door): Shared,
-    Path(named): Path<String>,
-    info: RequestInfo,
-    headers: HeaderMap,
-) -> Response {
-    let answer = async {
-        let call = known(&door, info.clone(), &headers).await?;
-        sessions::revoke(&call, id(&named)?).await?;
-        Ok(GONE)
-    };
-    told(answer.await, Place::Calling, &info)
+async fn revoke_session(Known(call): Known, Path(named): Path<String>) -> Response {
+    let gone = async { sessions::revoke(&call, id(&named)?).await };
+    call.done(gone.await)
 }
 
-async fn create_config(State(door): Shared, info: RequestInfo, request: Request) -> Response {
-    let answer = async {
-        let call = known(&door, info.clone(), request.headers()).await?;
-        Ok((StatusCode::CREATED, config::create(&call, Body::read(request).await?).await?))
-    };
-    told(answer.await, Place::Calling, &info)
+async fn create_config(Known(call): Known, request: Request) -> Response {
+    let made = async { config::create(&call, Body::read(request).await?).await };
+    call.tell(StatusCode::CREATED, made.await)
 }
 
-async fn get_config(State(door): Shared, info: RequestInfo, headers: HeaderMap) -> Response {
-    let answer = async {
-        let call = known(&door, info.clone(), &headers).await?;
-        Ok((StatusCode::OK, config::get(&call).await?))
-    };
-    told(answer.await, Place::Calling, &info)
+async fn get_config(Known(call): Known) -> Response {
+    call.tell(StatusCode::OK, config::get(&call).await)
 }
 
-async fn delete_config(State(door): Shared, info: RequestInfo, headers: HeaderMap) -> Response {
-    let answer = async {
-        let call = known(&door, info.clone(), &headers).await?;
-        config::delete(&call).await?;
-        Ok(GONE)
-    };
-    told(answer.await, Place::Calling, &info)
+async fn delete_config(Known(call): Known) -> Response {
+    call.done(config::delete(&call).await)
 }
 
-async fn create_token(State(door): Shared, info: RequestInfo, request: Request) -> Response {
-    let answer = async {
-        let call = known(&door, info.clone(), request.headers()).await?;
-        Ok((StatusCode::CREATED, tokens::create(&call, Body::read(request).await?).await?))
-    };
-    told(answer.await, Place::Calling, &info)
+async fn create_token(Known(call): Known, request: Request) -> Response {
+    let made = async { tokens::create(&call, Body::read(request).await?).await };
+    call.tell(StatusCode::CREATED, made.await)
 }
 
-async fn list_tokens(State(door): Shared, info: RequestInfo, headers: HeaderMap) -> Response {
-    let answer = async {
-        let call = known(&door, info.clone(), &headers).await?;
-        Ok((StatusCode::OK, tokens::list(&call).await?))
-    };
-    told(answer.await, Place::Calling, &info)
+async fn list_tokens(Known(call): Known) -> Response {
+    call.tell(StatusCode::OK, tokens::list(&call).await)
 }
 
-async fn revoke_token(
-    State(door): Shared,
-    Path(named): Path<String>,
-    info: RequestInfo,
-    headers: HeaderMap,
-) -> Response {
-    let answer = async {
-        let call = known(&door, info.clone(), &headers).await?;
-        tokens::revoke(&call, id(&named)?).await?;
-        Ok(GONE)
-    };
-    told(answer.await, Place::Calling, &info)
+async fn revoke_token(Known(call): Known, Path(named): Path<String>) -> Response {
+    let gone = async { tokens::revoke(&call, id(&named)?).await };
+    call.done(gone.await)
 }
 
-async fn login_url(State(door): Shared, RawQuery(query): RawQuery, info: RequestInfo, headers: HeaderMap) -> Response {
-    let params = Params::parse(query.unwrap_or_default().as_bytes());
-    let answer = async {
-        let call = anybody(&door, info.clone(), &headers).await?;
-        Ok((StatusCode::OK, login::url(&call, &params).await?))
-    };
-    told(answer.await, Place::Calling, &info)
+async fn login_url(Anybody(call): Anybody, Query(params): Query) -> Response {
+    call.tell(StatusCode::OK, login::url(&call, &params).await)
 }
 
-async fn legacy_callback(
-    State(door): Shared,
-    RawQuery(query): RawQuery,
-    info: RequestInfo,
-    headers: HeaderMap,
-) -> Response {
-    let params = Params::parse(query.unwrap_or_default().as_bytes());
-    let answer = async {
-        let call = known(&door, info.clone(), &headers).await?;
-        Ok((StatusCode::OK, login::legacy(&call, &params).await?))
-    };
-    told(answer.await, Place::SigningIn, &info)
+async fn legacy_callback(Handing(call): Handing, Query(params): Query) -> Response {
+    call.tell(StatusCode::OK, login::legacy(&call, &params).await)
 }
 
-async fn oidc_callback(State(door): Shared, info: RequestInfo, request: Request) -> Response {
-    let answer = async {
-        let call = known(&door, info.clone(), request.headers()).await?;
-        Ok((StatusCode::OK, login::oidc(&call, Body::read(request).await?).await?))
-    };
-    told(answer.await, Place::SigningIn, &info)
+async fn oidc_callback(Handing(call): Handing, request: Request) -> Response {
+    let person = async { login::oidc(&call, Body::read(request).await?).await };
+    call.tell(StatusCode::OK, person.await)
 }
 
-async fn saml_callback(State(door): Shared, info: RequestInfo, request: Request) -> Response {
-    let answer = async {
-        let call = known(&door, info.clone(), request.headers()).await?;
-        Ok((StatusCode::OK, login::saml(&call, Body::read(request).await?).await?))
-    };
-    told(answer.await, Place::SigningIn, &info)
+async fn saml_callback(Handing(call): Handing, request: Request) -> Response {
+    let person = async { login::saml(&call, Body::read(request).await?).await };
+    call.tell(StatusCode::OK, person.await)
 }
 
-async fn ldap_callback(State(door): Shared, info: RequestInfo, request: Request) -> Response {
-    let answer = async {
-        let call = known(&door, info.clone(), request.headers()).await?;
-        Ok((StatusCode::OK, login::ldap(&call, Body::read(request).await?).await?))
-    };
-    told(answer.await, Place::SigningIn, &info)
+async fn ldap_callback(Handing(call): Handing, request: Request) -> Response {
+    let person = async { login::ldap(&call, Body::read(request).await?).await };
+    call.tell(StatusCode::OK, person.await)
 }

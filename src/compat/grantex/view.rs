@@ -22,6 +22,12 @@ const LDAP: &[&str] = &[
     "ldapGroupSearchFilter",
     "ldapTlsEnabled",
 ];
+/// The fields of a person that each protocol fills.
+const FIELDS: &[(&str, &[&str])] = &[
+    ("oidc", &["subject", "email", "emailVerified", "name", "givenName", "familyName", "image", "groups", "roles"]),
+    ("saml", &["subject", "email", "name", "firstName", "lastName", "image", "groups", "roles"]),
+    ("ldap", &["subject", "username", "email", "name", "givenName", "familyName", "image", "groups", "roles"]),
+];
 /// Whom a typed name means, unless it is said.
 const USER_FILTER: &str = "(uid={{username}})";
 /// Whose member somebody is, unless it is said.
@@ -29,6 +35,24 @@ const GROUP_FILTER: &str = "(member={{dn}})";
 
 fn at<'v>(view: &'v Value, path: &str) -> &'v Value {
     view.pointer(path).unwrap_or(&Value::Null)
+}
+
+/// What stands for each field of a person, in the SDK's words. Groups have a field of their own there.
+fn attributes(profile: &Value) -> Value {
+    let of = |name: &str| profile[name].as_object().cloned().unwrap_or_default();
+    let known = of("mapping").into_iter().filter(|(name, _)| name != "groups");
+    let known = known.map(|(name, value)| match name.as_str() {
+        "givenName" => ("firstName".to_owned(), value),
+        "familyName" => ("lastName".to_owned(), value),
+        _ => (name, value),
+    });
+    Value::Object(known.chain(of("extraFields")).collect())
+}
+
+/// The certificates of a provider as PEM, one after the other; `null` where there is none.
+fn certificates(all: &Value) -> Value {
+    let all: String = all.as_array().into_iter().flatten().map(|one| text(one, "pem")).collect();
+    if all.is_empty() { Value::Null } else { all.into() }
 }
 
 /// A connection as the SDK reads it.
@@ -41,7 +65,7 @@ pub(super) fn connection(view: &Value) -> Value {
     };
     let domains: Vec<&str> =
         view["domains"].as_array().map(|all| all.iter().map(|one| text(one, "domain")).collect()).unwrap_or_default();
-    let mapping = at(view, &format!("/{protocol}/profile/mapping"));
+    let profile = at(view, &format!("/{protocol}/profile"));
     let mut shown = json!({
         "id": view["id"],
         "developerId": view["organization"],
@@ -51,11 +75,11 @@ pub(super) fn connection(view: &Value) -> Value {
         "domains": domains,
         "jitProvisioning": view["jit"].as_bool().unwrap_or(false),
         "defaultRole": view["defaultRole"],
-        "enforce": view["enforce"].as_bool().unwrap_or(false),
-        "groupAttribute": mapping["groups"],
+        "enforce": view["enforced"].as_bool().unwrap_or(false),
+        "groupAttribute": at(profile, "/mapping/groups"),
         "groupMappings": match &view["scopeMapping"] { Value::Null => json!({}), kept => kept.clone() },
         "defaultScopes": match &view["defaultScopes"] { Value::Null => json!([]), kept => kept.clone() },
-        "attributeMapping": match mapping { Value::Null => json!({}), kept => kept.clone() },
+        "attributeMapping": attributes(profile),
         "callbackUrls": match &view["callbackUrls"] { Value::Null => json!([]), kept => kept.clone() },
         "createdAt": view["createdAt"],
         "updatedAt": view["updatedAt"],
@@ -68,6 +92,7 @@ pub(super) fn connection(view: &Value) -> Value {
         "saml" => json!({
             "idpEntityId": at(view, "/saml/identityProvider/entityId"),
             "idpSsoUrl": at(view, "/saml/identityProvider/ssoUrl"),
+            "idpCertificate": certificates(at(view, "/saml/identityProvider/certificates")),
             "metadataUrl": at(view, "/saml/metadataUrl"),
             "spEntityId": at(view, "/saml/serviceProvider/entityId"),
             "spAcsUrl": at(view, "/saml/serviceProvider/acsUrl"),
@@ -97,8 +122,7 @@ pub(super) fn complete(body: &Body, protocol: &str) -> Result<()> {
     match protocol {
         "oidc" => body.need(OIDC),
         "saml" => {
-            let metadata =
-                ["metadataUrl", "metadataXml"].iter().any(|name| body.0.get(*name).is_some_and(Value::is_string));
+            let metadata = ["metadataUrl", "metadataXml"].iter().any(|name| body.need(&[name]).is_ok());
             if metadata { Ok(()) } else { body.need(&["idpEntityId", "idpSsoUrl", "idpCertificate"]) }
         }
         _ => body.need(&["ldapUrl", "ldapBindDn", "ldapBindPassword", "ldapSearchBase"]),
@@ -111,6 +135,8 @@ pub(super) struct Speech {
     pub flat: Map<String, Value>,
     /// The claim or attribute of each field.
     pub mapping: Map<String, Value>,
+    /// The claims or attributes of fields that authd has no word for.
+    pub extra: Map<String, Value>,
     /// Groups are in an attribute of the person, and are not searched for.
     pub groups_in_attribute: bool,
 }
@@ -153,31 +179,42 @@ impl Speech {
             flat.entry("ldapSearchFilter").or_insert_with(|| USER_FILTER.into());
             flat.entry("ldapGroupSearchFilter").or_insert_with(|| GROUP_FILTER.into());
         }
-        let mut mapping = Map::new();
+        let (mut mapping, mut extra) = (Map::new(), Map::new());
         for (name, value) in body.maybe_object("attributeMapping")?.unwrap_or_default() {
             if !value.is_string() {
                 return Err(Error::says(&codes::INVALID_INPUT, "`attributeMapping` has texts only."));
             }
-            mapping.insert(field(&name, protocol).to_owned(), value);
+            let field = field(&name, protocol);
+            let known = FIELDS.iter().any(|(speaks, names)| *speaks == protocol && names.contains(&field));
+            if known {
+                mapping.insert(field.to_owned(), value)
+            } else {
+                extra.insert(name, value)
+            };
         }
         let groups = body.maybe_text("groupAttribute")?;
         let groups_in_attribute = groups.is_some() && protocol == "ldap";
         if let Some(groups) = groups {
             mapping.insert("groups".to_owned(), groups.into());
         }
-        Ok(Self { flat, mapping, groups_in_attribute })
+        Ok(Self { flat, mapping, extra, groups_in_attribute })
     }
 
     /// Nothing was said.
     pub fn is_empty(&self) -> bool {
-        self.flat.is_empty() && self.mapping.is_empty()
+        self.flat.is_empty() && self.mapping.is_empty() && self.extra.is_empty()
     }
 
     /// The nested part, as `connection.set_…` takes it side by side and `connection.create` under the protocol's name.
     pub fn nested(&self) -> Map<String, Value> {
-        let mut nested = Map::new();
-        if !self.mapping.is_empty() {
-            nested.insert("profile".to_owned(), json!({"mapping": self.mapping}));
+        let (mut nested, mut profile) = (Map::new(), Map::new());
+        for (name, said) in [("mapping", &self.mapping), ("extraFields", &self.extra)] {
+            if !said.is_empty() {
+                profile.insert(name.to_owned(), Value::Object(said.clone()));
+            }
+        }
+        if !profile.is_empty() {
+            nested.insert("profile".to_owned(), Value::Object(profile));
         }
         if self.groups_in_attribute {
             nested.insert("groups".to_owned(), json!({"mode": "memberOf"}));
@@ -224,7 +261,7 @@ mod tests {
     fn settings_are_said_in_authds_words() {
         let mut given = body(json!({
             "issuerUrl": "https://idp.example", "clientId": "c", "clientSecret": "s", "groupAttribute": "teams",
-            "attributeMapping": {"firstName": "given", "email": "mail"},
+            "attributeMapping": {"firstName": "given", "email": "mail", "desk": "deskNumber"},
         }));
         let speech = Speech::take(&mut given, "oidc", true).unwrap();
         assert_eq!(
@@ -233,7 +270,10 @@ mod tests {
         );
         assert_eq!(
             Value::Object(speech.nested()),
-            json!({"profile": {"mapping": {"givenName": "given", "email": "mail", "groups": "teams"}}})
+            json!({"profile": {
+                "mapping": {"givenName": "given", "email": "mail", "groups": "teams"},
+                "extraFields": {"desk": "deskNumber"},
+            }})
         );
         given.end().unwrap();
         let mut given = body(json!({"ldapUrl": "ldaps://x", "groupAttribute": "memberOf"}));
@@ -252,6 +292,7 @@ mod tests {
         assert!(says(json!({"idpEntityId": "x"}), "saml").contains("`idpSsoUrl`, `idpCertificate`"));
         assert!(says(json!({}), "ldap").contains("`ldapSearchBase`"));
         assert!(complete(&body(json!({"metadataUrl": "https://idp/metadata"})), "saml").is_ok());
+        assert!(says(json!({"metadataUrl": " "}), "saml").contains("`idpEntityId`"));
     }
 
     #[test]
@@ -259,7 +300,8 @@ mod tests {
         let shown = connection(&json!({
             "id": "conn_1", "organization": "org_1", "name": "n", "protocol": "oidc", "status": "draft",
             "domains": [{"domain": "a.example"}], "oidc": {"discovery": {"issuer": "https://i"}, "client": {"id": "c"},
-            "hasClientSecret": true, "profile": {"mapping": {"groups": "g"}}}, "createdAt": "x", "updatedAt": "y",
+            "hasClientSecret": true, "profile": {"mapping": {"groups": "g", "givenName": "first"}, "extraFields": {"desk": "d"}}},
+            "enforced": true, "createdAt": "x", "updatedAt": "y",
         }));
         assert_eq!(shown["status"], "testing");
         assert_eq!(shown["domains"], json!(["a.example"]));
@@ -267,7 +309,8 @@ mod tests {
             (&shown["issuerUrl"], &shown["clientId"], &shown["groupAttribute"]),
             (&json!("https://i"), &json!("c"), &json!("g"))
         );
-        assert_eq!((&shown["jitProvisioning"], &shown["enforce"]), (&json!(false), &json!(false)));
+        assert_eq!((&shown["jitProvisioning"], &shown["enforce"]), (&json!(false), &json!(true)));
+        assert_eq!(shown["attributeMapping"], json!({"firstName": "first", "desk": "d"}));
         assert!(!shown.to_string().to_lowercase().contains("secret"));
     }
 }

@@ -234,15 +234,22 @@ pub struct SetDomains {
     pub domains: Vec<WantedDomain>,
 }
 
-impl SetDomains {
-    /// The names in their canonical form, each once, and the one that is named first.
+/// The whole list of a connection's domains, as it shall be.
+pub(in crate::connection) struct WantedList {
+    /// The names in their canonical form, each once.
+    names: Vec<String>,
+    /// The one that is named as the first.
+    first: Option<String>,
+}
+
+impl WantedList {
     /// Errors: `domain_invalid`, `invalid_input`, `too_large`.
-    fn wanted(&self) -> Result<(Vec<String>, Option<String>)> {
-        if self.domains.len() > MOST {
+    pub fn of(domains: &[WantedDomain]) -> Result<Self> {
+        if domains.len() > MOST {
             return Err(too_many());
         }
         let (mut names, mut first) = (Vec::new(), None::<String>);
-        for (text, primary) in self.domains.iter().map(WantedDomain::parts) {
+        for (text, primary) in domains.iter().map(WantedDomain::parts) {
             let name = claimable(text)?;
             if primary && first.replace(name.clone()).is_some_and(|other| other != name) {
                 return Err(Error::says(&codes::INVALID_INPUT, "Two domains are named as the first one.")
@@ -252,34 +259,21 @@ impl SetDomains {
                 names.push(name);
             }
         }
-        Ok((names, first))
-    }
-}
-
-#[async_trait]
-impl Operation for SetDomains {
-    type Seen = ();
-    type Output = DomainList;
-    const NAME: &'static str = "domain.set";
-    const ACCESS: Access = Access::Grant(Grant::ConnectionDomainManage);
-    const ROUTE: Route = Route { method: Method::Patch, path: "/v1/connections/{connection}/domains" };
-
-    async fn owner(&self, cx: &Context) -> Result<Owner> {
-        owner(cx, self.connection).await
+        Ok(Self { names, first })
     }
 
-    async fn apply(&self, cx: &Context, (): &(), batch: &mut Batch) -> Result<Self::Output> {
-        let (names, first) = self.wanted()?;
-        let kept = all_of(&cx.store, self.connection).await?;
+    /// Adds to the batch what it takes to have these domains, and gives the claims that there are then; nothing where they
+    /// are as they shall be. The caller marks the connection as changed in the same batch.
+    pub async fn settle(self, cx: &Context, connection: &Connection, batch: &mut Batch) -> Result<Option<Vec<Domain>>> {
+        let Self { names, first } = self;
+        let kept = all_of(&cx.store, connection.id).await?;
         let stays = |claim: &Domain| names.contains(&claim.name);
         let before = kept.iter().find(|claim| claim.primary).map(|claim| claim.name.clone());
         let first =
             first.or_else(|| before.clone().filter(|name| names.contains(name))).or_else(|| names.first().cloned());
-        let same = kept.len() == names.len() && kept.iter().all(|claim| stays(claim)) && first == before;
-        if same {
-            return list(cx, self.connection).await;
+        if kept.len() == names.len() && kept.iter().all(|claim| stays(claim)) && first == before {
+            return Ok(None);
         }
-        let connection = touch(cx, self.connection, batch).await?;
         let mut claims = Vec::new();
         for Stored { value: mut claim, revision } in kept {
             if !stays(&claim) {
@@ -296,14 +290,39 @@ impl Operation for SetDomains {
         for name in names {
             if claims.iter().all(|claim| claim.name != name) {
                 let primary = first.as_ref() == Some(&name);
-                let new = Domain::claim(&cx.env, &connection, name, primary);
+                let new = Domain::claim(&cx.env, connection, name, primary);
                 batch.create(&new).log(event(cx, EventKind::DomainClaimed, &new));
                 claims.push(new);
             }
         }
         if let Some(name) = first.filter(|first| before.as_ref() != Some(first)) {
-            batch.log(first_changed(cx, &connection, &name));
+            batch.log(first_changed(cx, connection, &name));
         }
-        DomainList::of(cx, &connection, claims).await
+        Ok(Some(claims))
+    }
+}
+
+#[async_trait]
+impl Operation for SetDomains {
+    type Seen = ();
+    type Output = DomainList;
+    const NAME: &'static str = "domain.set";
+    const ACCESS: Access = Access::Grant(Grant::ConnectionDomainManage);
+    const ROUTE: Route = Route { method: Method::Patch, path: "/v1/connections/{connection}/domains" };
+
+    async fn owner(&self, cx: &Context) -> Result<Owner> {
+        owner(cx, self.connection).await
+    }
+
+    async fn apply(&self, cx: &Context, (): &(), batch: &mut Batch) -> Result<Self::Output> {
+        let wanted = WantedList::of(&self.domains)?;
+        let connection = Connection::load(&cx.store, self.connection).await?;
+        match wanted.settle(cx, &connection, batch).await? {
+            None => list(cx, self.connection).await,
+            Some(claims) => {
+                let connection = touch(cx, self.connection, batch).await?;
+                DomainList::of(cx, &connection, claims).await
+            }
+        }
     }
 }

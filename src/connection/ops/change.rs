@@ -170,11 +170,14 @@ async fn may_map(
 pub struct ActivateConnection {
     /// The connection.
     pub id: ConnectionId,
+    /// Switch it on even if the provider does not answer now.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unreached: bool,
 }
 
 #[async_trait]
 impl Operation for ActivateConnection {
-    type Seen = ();
+    type Seen = Looked;
     type Output = ConnectionView;
     const NAME: &'static str = "connection.activate";
     const ACCESS: Access = Access::Grant(Grant::ConnectionManage);
@@ -187,15 +190,19 @@ impl Operation for ActivateConnection {
     async fn look(&self, cx: &Context) -> Result<Self::Seen> {
         let connection = Connection::load(&cx.store, self.id).await?;
         settings::complete(&connection)?;
-        must_answer(look_through(cx, &connection, true).await?)
+        let looked = look_through(cx, &connection, !self.unreached).await?;
+        if !self.unreached {
+            must_answer(looked)?;
+        }
+        Ok(looked)
     }
 
-    async fn apply(&self, cx: &Context, (): &(), batch: &mut Batch) -> Result<Self::Output> {
+    async fn apply(&self, cx: &Context, seen: &Self::Seen, batch: &mut Batch) -> Result<Self::Output> {
         let Stored { value: mut connection, revision } = Connection::load(&cx.store, self.id).await?;
         settings::complete(&connection)?;
         if connection.status != Status::Active || !connection.answers() {
             turn(cx, &mut connection, Status::Active);
-            connection.looked = Looked::Reached.kept(cx);
+            connection.looked = seen.kept(cx);
             batch
                 .update(&connection, revision)
                 .log(event(cx, EventKind::ConnectionUpdated, &connection).with("status", connection.status.name()));
@@ -328,6 +335,6 @@ impl Operation for RestoreConnection {
             batch.update(&claim, revision);
             domains.push((&claim).into());
         }
-        Ok(ConnectionView::with(cx, &connection, domains))
+        ConnectionView::with(cx, &connection, domains).await
     }
 }

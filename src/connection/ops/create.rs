@@ -124,6 +124,9 @@ pub struct CreateConnection {
     /// Switch it on at once. The provider must answer.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub activate: bool,
+    /// Make it switched off, instead of a draft: nobody signs in through it until it is switched on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub disabled: bool,
     /// Whether a person is added by signing in; unset, the organization's policy decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jit: Option<bool>,
@@ -207,6 +210,17 @@ pub struct SeenOutside {
 }
 
 impl CreateConnection {
+    /// Where it begins its life. Errors: `invalid_input`.
+    fn status(&self) -> Result<Status> {
+        match (self.activate, self.disabled) {
+            (true, true) => Err(Error::says(&codes::INVALID_INPUT, "A new connection cannot be on and off at once.")
+                .help("Give `activate`, or `disabled`, or none of them for a draft.")),
+            (true, false) => Ok(Status::Active),
+            (false, true) => Ok(Status::Disabled),
+            (false, false) => Ok(Status::Draft),
+        }
+    }
+
     /// How to speak LDAP, where anything of it was given. Errors: `invalid_input`, `config_invalid`.
     fn directory(&self, cx: &Context, id: ConnectionId) -> Result<Option<ldap::Config>> {
         let flat = LdapFlat {
@@ -307,7 +321,7 @@ impl CreateConnection {
             name: name_of(&self.name)?,
             slug: self.slug.as_deref().map(slug_of).transpose()?,
             protocol: self.protocol,
-            status: if self.activate { Status::Active } else { Status::Draft },
+            status: self.status()?,
             jit: self.jit,
             default_role: self.default_role.clone(),
             group_mapping: None,
@@ -419,6 +433,6 @@ impl Operation for CreateConnection {
             warnings.push("The provider did not answer; the connection was saved and is not ready.".to_owned());
         }
         let ready = settings::complete(&connection).is_ok() && connection.answers();
-        Ok(CreatedConnection { connection: ConnectionView::with(cx, &connection, domains), ready, warnings })
+        Ok(CreatedConnection { connection: ConnectionView::with(cx, &connection, domains).await?, ready, warnings })
     }
 }

@@ -73,6 +73,9 @@ pub struct SetLdap {
     /// Whether the directory is read on a schedule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sync: Option<LdapSyncSettings>,
+    /// Set it on an active connection even if the directory does not answer now.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unreached: bool,
 }
 
 impl SetLdap {
@@ -143,7 +146,10 @@ impl Operation for SetLdap {
         let connection = Connection::load(&cx.store, self.id).await?;
         let config = self.config(cx, &connection)?;
         match config.ready() {
-            Ok(()) => look_into(cx, &connection, &config, connection.status == Status::Active).await,
+            Ok(()) => {
+                let must = connection.status == Status::Active && !self.unreached;
+                look_into(cx, &connection, &config, must).await
+            }
             Err(_) => Ok(Looked::Nowhere),
         }
     }
@@ -157,7 +163,9 @@ impl Operation for SetLdap {
         connection.updated_at = cx.env.now();
         if connection.status == Status::Active {
             settings::complete(&connection)?;
-            must_answer(*seen)?;
+            if !self.unreached {
+                must_answer(*seen)?;
+            }
         }
         let urls = view.servers.urls.clone().unwrap_or_default();
         let noted = event(cx, EventKind::ConnectionLdapSet, &connection).with("urls", urls);

@@ -60,6 +60,9 @@ pub struct SetOidc {
     /// Where a person's fields are found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<ProfileSettings>,
+    /// Set it on an active connection even if the provider does not answer now.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unreached: bool,
 }
 
 impl SetOidc {
@@ -137,7 +140,9 @@ impl Operation for SetOidc {
         connection.updated_at = cx.env.now();
         if connection.status == Status::Active {
             settings::complete(&connection)?;
-            must_answer(*seen)?;
+            if !self.unreached {
+                must_answer(*seen)?;
+            }
         }
         let mut noted = event(cx, EventKind::ConnectionOidcSet, &connection);
         if let Some(issuer) = &view.discovery.issuer {

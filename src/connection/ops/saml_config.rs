@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::super::domain::{WantedDomain, WantedList};
 use super::super::record::{Connection, ProtocolKind, Status};
 use super::super::saml::{
     self, Found, SamlFlat, SamlMetadataSettings, SamlProfileSettings, SamlRequestSettings, SamlSecuritySettings,
@@ -71,6 +72,11 @@ pub struct SetSaml {
     /// What its attributes mean.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<SamlProfileSettings>,
+    /// All domains of the connection from now on, as `domain.set` has them. It takes the grant
+    /// `connection.domain.manage`, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-flag" = "domain"))]
+    pub domains: Option<Vec<WantedDomain>>,
 }
 
 impl SetSaml {
@@ -95,11 +101,24 @@ impl SetSaml {
             service_provider: self.service_provider.clone(),
             profile: self.profile.clone(),
         };
-        let settings =
-            flat.over(Some(nested)).ok_or_else(|| Error::says(&codes::INVALID_INPUT, "There is nothing to set."))?;
         let mut config = connection.saml.clone().unwrap_or_default();
-        settings.apply(cx, connection.id, &mut config, found)?;
+        match flat.over(Some(nested)) {
+            Some(settings) => settings.apply(cx, connection.id, &mut config, found)?,
+            None if self.domains.is_some() => {}
+            None => return Err(Error::says(&codes::INVALID_INPUT, "There is nothing to set.")),
+        }
         Ok(config)
+    }
+
+    /// The domains that the connection shall have, if any are named.
+    /// Errors: `missing_grant`, those of `WantedList::of`.
+    fn wanted(&self, cx: &Context, connection: &Connection) -> Result<Option<WantedList>> {
+        let Some(domains) = &self.domains else { return Ok(None) };
+        let grant = Grant::ConnectionDomainManage;
+        if !cx.caller.holds(grant, connection.organization) {
+            return Err(Error::new(&codes::MISSING_GRANT).help(format!("Setting domains takes the grant `{grant}`.")));
+        }
+        WantedList::of(domains).map(Some)
     }
 }
 
@@ -117,6 +136,7 @@ impl Operation for SetSaml {
 
     async fn look(&self, cx: &Context) -> Result<Self::Seen> {
         let connection = Connection::load(&cx.store, self.id).await?;
+        self.wanted(cx, &connection)?;
         let config = self.config(cx, &connection, &Found::default())?;
         Found::look(cx, &config, false).await
     }
@@ -139,6 +159,9 @@ impl Operation for SetSaml {
             noted = noted.with("idp_entity_id", idp.entity_id.clone());
             let thumbprints: Vec<String> = idp.certificates.iter().map(|one| one.thumbprint.clone()).collect();
             noted = noted.with("certificates", thumbprints);
+        }
+        if let Some(wanted) = self.wanted(cx, &connection)? {
+            wanted.settle(cx, &connection, batch).await?;
         }
         batch.update(&connection, revision).log(noted);
         Ok(view)

@@ -82,6 +82,9 @@ pub struct SamlCertificateView {
     pub not_before: Timestamp,
     /// Until when. Past it the key still counts: people are warned, not locked out.
     pub not_after: Timestamp,
+    /// The certificate itself.
+    #[serde(default)]
+    pub pem: String,
 }
 
 /// Who authd is to the identity provider. None of these addresses changes by itself.
@@ -179,9 +182,10 @@ pub(super) fn views(all: impl IntoIterator<Item = Vec<u8>>) -> Vec<SamlCertifica
 
 impl From<Certificate> for SamlCertificateView {
     fn from(certificate: Certificate) -> Self {
+        let pem = pem(&certificate);
         let Certificate { thumbprint, subject, key, not_before, not_after, .. } = certificate;
         let subject = crate::connection::protocol::shown(&subject);
-        Self { thumbprint, subject, key, not_before, not_after }
+        Self { thumbprint, subject, key, not_before, not_after, pem }
     }
 }
 

@@ -113,6 +113,7 @@ async fn adm_05_a_sessions_cookie_is_no_credential_of_the_api() {
         upstream_session: None,
         upstream_subject: None,
         break_glass: None,
+        handed: false,
         email: None,
         until: None,
     };

@@ -50,6 +50,7 @@ async fn session(authd: &Authd, organization: OrganizationId, user: UserId) -> S
         email: Some(ADA.to_owned()),
         until: None,
         break_glass: None,
+        handed: false,
     };
     let opened = Session::open(&cx, new, &mut batch).await.unwrap();
     cx.store.commit(batch).await.unwrap();

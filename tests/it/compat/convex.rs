@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::{Told, key, organization, send};
 use crate::signin::Scene;
 use crate::world::authd::Authd;
+use crate::world::saml::{Idp, metadata};
 
 async fn call(authd: &Authd, kind: &str, path: &str, bearer: Option<&str>, arguments: Value) -> Told {
     let body = json!({"path": path, "format": "convex_encoded_json", "args": [arguments]});
@@ -97,6 +98,12 @@ async fn what_is_no_function_has_no_data() {
         let told = send(&authd.router, Method::POST, "/api/query", Some(&bearer), Some(&body)).await;
         assert_eq!(told.status.as_u16(), 400, "{body}");
     }
+    // What is too much of an argument is told as every other: the client shows data of 560 only.
+    let deep = (0..40).fold(json!("x"), |inner, _| json!([inner]));
+    for big in [deep, json!("x".repeat(2 << 20))] {
+        let told = call(&authd, "query", "auth/group:getPolicy", Some(&bearer), json!({"groupId": big})).await;
+        assert_eq!((told.status.as_u16(), &told.body["errorData"]["code"]), (560, &json!("INVALID_PARAMETERS")));
+    }
     let two = json!({"path": "auth/group:getPolicy", "args": [{"groupId": own}, {}]});
     let told = send(&authd.router, Method::POST, "/api/query", Some(&bearer), Some(&two)).await;
     assert_eq!(told.body["errorData"]["code"], "INVALID_PARAMETERS");
@@ -171,4 +178,145 @@ async fn a_sign_in_leads_only_where_an_app_is() {
     assert_eq!(none.body["errorData"]["message"], "No group connection matched the provided input.");
     let none = call(authd, "query", "auth/group:signInLookup", None, json!({"domain": "nobody.example"})).await;
     assert_eq!((&none.body["status"], &none.body["value"]), (&json!("success"), &Value::Null));
+}
+
+#[tokio::test]
+async fn a_connection_begins_in_any_status_and_what_is_no_id_is_that_of_nothing() {
+    let authd = Authd::start().await;
+    let own = organization(&authd, "Own").await;
+    let bearer = key(&authd, &own, &["*"]).await;
+    for status in ["draft", "active", "disabled"] {
+        let made = json!({"groupId": own, "protocol": "oidc", "status": status, "slug": status});
+        let made = right(&authd, "mutation", "createConnection", &bearer, made).await;
+        let doc = right(&authd, "query", "getConnection", &bearer, json!({"id": made["connectionId"]})).await;
+        assert_eq!(doc["status"], status);
+    }
+    for id in ["", "nothing", "org_00000000000000000000000000", "conn_00000000000000000000000000"] {
+        assert_eq!(right(&authd, "query", "getConnection", &bearer, json!({"id": id})).await, Value::Null, "{id}");
+    }
+    for id in [json!(7), json!(null), json!({})] {
+        let refused = wrong(&authd, "query", "getConnection", Some(&bearer), json!({"id": id})).await;
+        assert_eq!(refused, "INVALID_PARAMETERS");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_names_the_argument() {
+    let authd = Authd::start().await;
+    let own = organization(&authd, "Own").await;
+    let bearer = key(&authd, &own, &["*"]).await;
+    let page = json!({"numItems": 1, "cursor": null});
+    let nowhere = "conn_00000000000000000000000000";
+    for (kind, path, arguments, names) in [
+        ("mutation", "auth/group:createConnection", json!({"groupId": own, "protocol": "oidc", "slug": ""}), "`slug`"),
+        (
+            "mutation",
+            "auth/group:createConnection",
+            json!({"groupId": "org_00000000000000000000000000", "protocol": "oidc"}),
+            "`groupId`",
+        ),
+        (
+            "query",
+            "auth/group:listConnections",
+            json!({"where": {"groupId": own, "nmae": "x"}, "paginationOpts": page}),
+            "`where.nmae`",
+        ),
+        (
+            "query",
+            "auth/group:listConnections",
+            json!({"where": {"groupId": own, "slug": 5}, "paginationOpts": page}),
+            "`where.slug`",
+        ),
+        (
+            "query",
+            "auth/group:listConnections",
+            json!({"where": {"groupId": own}, "paginationOpts": {"numItems": -1}}),
+            "`paginationOpts.numItems`",
+        ),
+        (
+            "query",
+            "auth/group:listConnections",
+            json!({"where": {"groupId": own}, "paginationOpts": {"numItems": 1, "pag": 1}}),
+            "`paginationOpts.pag`",
+        ),
+        ("mutation", "auth/group:updateConnection", json!({"id": nowhere, "patch": {"name": "x"}}), "`id`"),
+        (
+            "mutation",
+            "auth/group:updateConnection",
+            json!({"id": nowhere, "patch": {"status": "on"}}),
+            "`patch.status`",
+        ),
+        ("query", "auth/group:getOidc", json!({"connectionId": nowhere}), "`connectionId`"),
+        (
+            "mutation",
+            "auth/group:setDomains",
+            json!({"connectionId": nowhere, "domains": [{"domain": ""}]}),
+            "`domains[0].domain`",
+        ),
+        ("mutation", "auth/group:setOidc", json!({"connectionId": nowhere, "client": ["id", "secret"]}), "`client`"),
+        (
+            "action",
+            "auth/group:setSaml",
+            json!({"connectionId": nowhere, "profile": {"mapping": []}}),
+            "`profile.mapping`",
+        ),
+        ("mutation", "auth/group:setScim", json!({"connectionId": nowhere, "security": []}), "`security`"),
+        ("query", "auth/group:getPolicy", json!({"groupId": "org_00000000000000000000000000"}), "`groupId`"),
+        (
+            "mutation",
+            "auth/group:disableWebhookEndpoint",
+            json!({"endpointId": "whe_00000000000000000000000000"}),
+            "`endpointId`",
+        ),
+        (
+            "action",
+            "auth:signIn",
+            json!({"provider": "password", "params": {"email": "a@b.example", "password": "x"}}),
+            "`provider`",
+        ),
+        ("action", "auth:signIn", json!({"params": {"email": 5}}), "`params.email`"),
+    ] {
+        let told = call(&authd, kind, path, Some(&bearer), arguments.clone()).await;
+        let data = &told.body["errorData"];
+        assert_eq!(data["code"], "INVALID_PARAMETERS", "{path} {arguments}: {told:?}");
+        assert!(data["message"].as_str().unwrap().contains(names), "{path} {arguments}: {data}");
+    }
+}
+
+#[tokio::test]
+async fn saml_and_its_domains_are_set_together_or_not_at_all() {
+    let authd = Authd::start().await;
+    let own = organization(&authd, "Own").await;
+    let all = key(&authd, &own, &["*"]).await;
+    let narrow = key(&authd, &own, &["connection.read", "connection.protocol.manage"]).await;
+    let made = json!({"groupId": own, "protocol": "saml", "name": "Entra"});
+    let id = right(&authd, "mutation", "createConnection", &all, made).await["connectionId"].clone();
+    let metadata = json!({"xml": metadata(&Idp::new(), false)});
+    let set = |domains: Value| json!({"connectionId": id, "metadata": metadata, "domains": domains});
+    let before = authd.counts().await;
+    let refused = wrong(&authd, "action", "setSaml", Some(&narrow), set(json!(["corp.example"]))).await;
+    assert_eq!(refused, "MISSING_GRANTS");
+    for domains in [
+        json!(["com"]),
+        json!([{"domain": "a.example", "isPrimary": true}, {"domain": "b.example", "isPrimary": true}]),
+    ] {
+        let refused = wrong(&authd, "action", "setSaml", Some(&all), set(domains)).await;
+        assert_eq!(refused, "INVALID_PARAMETERS");
+    }
+    let config = right(&authd, "query", "getSaml", &all, json!({"connectionId": id})).await;
+    assert!(config.get("identityProvider").is_none(), "{config}");
+    assert_eq!(authd.counts().await, before, "nothing was written");
+
+    right(&authd, "action", "setSaml", &all, set(json!([{"domain": "corp.example"}, "lab.example"]))).await;
+    let config = right(&authd, "query", "getSaml", &all, json!({"connectionId": id})).await;
+    assert_eq!(config["metadata"]["entityId"], config["identityProvider"]["entityId"]);
+    assert!(config["identityProvider"]["certificates"][0]["notAfter"].is_number(), "times are milliseconds: {config}");
+    let domains = right(&authd, "query", "listDomains", &all, json!({"connectionId": id})).await;
+    let names: Vec<&Value> = domains.as_array().unwrap().iter().map(|one| &one["domain"]).collect();
+    assert_eq!(names, ["corp.example", "lab.example"]);
+    right(&authd, "action", "setSaml", &narrow, json!({"connectionId": id, "request": {"forceAuthn": true}})).await;
+    // The domains alone, without a word about the provider.
+    right(&authd, "action", "setSaml", &all, json!({"connectionId": id, "domains": ["lab.example"]})).await;
+    let domains = right(&authd, "query", "listDomains", &all, json!({"connectionId": id})).await;
+    assert_eq!((domains.as_array().unwrap().len(), &domains[0]["isPrimary"]), (1, &json!(true)));
 }

@@ -1,6 +1,7 @@
 //! The Grantex SDK's door: connections in its words, and sign-ins that an app hands over.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::http::Method;
 use serde_json::{Value, json};
@@ -198,4 +199,118 @@ async fn a_refused_code_or_token_is_a_refused_sign_in() {
     let came = stage.begin(Some(REDIRECT)).await;
     let told = stage.hand(Some(&stage.key), &came, Some(REDIRECT)).await;
     assert_eq!((said(&told), &told.body["reason"]), ((401, "SSO_AUTH_FAILED"), &json!("nonce_mismatch")));
+}
+
+#[tokio::test]
+async fn a_session_that_an_app_keeps_lasts_as_long_as_the_app_was_told() {
+    let stage = Stage::new().await;
+    let came = stage.begin(Some(REDIRECT)).await;
+    let told = stage.hand(Some(&stage.key), &came, Some(REDIRECT)).await;
+    let mut browser = stage.authd().browser();
+    stage.scene.sign_in(&mut browser).await;
+    let live = async || {
+        let sessions = get(stage.authd(), "/v1/sso/sessions", Some(&stage.key)).await;
+        let rows = sessions.body["sessions"].as_array().unwrap().clone();
+        rows.iter().map(|row| row["id"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(live().await.len(), 2);
+    // authd sees what a browser does, and nothing of what the app's person does.
+    stage.authd().env().advance(Duration::from_secs(2 * 3600));
+    assert_eq!(live().await, [told.body["sessionId"].clone()]);
+    let detail = stage.authd().operate("session.get", json!({"id": told.body["sessionId"]})).await;
+    assert_eq!((&detail["live"], &detail["expiresAt"]), (&json!(true), &told.body["expiresAt"]));
+    stage.authd().env().advance(Duration::from_secs(6 * 3600 - 60));
+    assert_eq!(live().await, [told.body["sessionId"].clone()]);
+    stage.authd().env().advance(Duration::from_secs(60));
+    assert!(live().await.is_empty(), "eight hours are over");
+
+    // What an organization says of the whole life of its sessions holds for these, too.
+    let came = stage.begin(Some(REDIRECT)).await;
+    stage.hand(Some(&stage.key), &came, Some(REDIRECT)).await;
+    let shorter = json!({"id": stage.scene.organization, "sessionSeconds": 600, "sessionIdleSeconds": 60});
+    stage.authd().operate("organization.update", shorter).await;
+    stage.authd().env().advance(Duration::from_secs(599));
+    assert_eq!(live().await.len(), 1);
+    stage.authd().env().advance(Duration::from_secs(1));
+    assert!(live().await.is_empty());
+}
+
+#[tokio::test]
+async fn what_holds_for_everybody_is_shown_on_each_connection() {
+    let stage = Stage::new().await;
+    let (authd, key) = (stage.authd(), Some(stage.key.as_str()));
+    let came = stage.begin(Some(REDIRECT)).await;
+    let person = stage.hand(key, &came, Some(REDIRECT)).await.body["principalId"].clone();
+    let owner = json!({"organization": stage.scene.organization, "user": person, "roles": ["owner"]});
+    authd.operate("member.set_role", owner).await;
+    let path = format!("/v1/sso/connections/{}", stage.scene.connection);
+    let shown = async || get(authd, &path, key).await.body["enforce"].clone();
+    assert_eq!(shown().await, false);
+    let set = async |body: Value| {
+        let told = post(authd, "/v1/sso/enforce", key, &body).await;
+        assert_eq!(told.status.as_u16(), 200, "{told:?}");
+        told.body
+    };
+    let held = set(json!({"enforce": true, "exemptRoles": ["owner", "admin"]})).await;
+    assert_eq!(held["exemptRoles"], json!(["owner", "admin"]), "in the order in which they were said");
+    assert_eq!(shown().await, true);
+    // What a connection says for itself goes before.
+    let own = send(&authd.router, Method::PATCH, &path, key, Some(&json!({"enforce": false}))).await;
+    assert_eq!((own.status.as_u16(), &own.body["enforce"]), (200, &json!(false)), "{own:?}");
+    set(json!({"enforce": true})).await;
+    assert_eq!(shown().await, true, "the SDK's one switch is for all connections");
+    set(json!({"enforce": false})).await;
+    assert_eq!(shown().await, false);
+}
+
+#[tokio::test]
+async fn a_connection_begins_where_it_is_said_and_changes_while_its_provider_is_away() {
+    let stage = Stage::new().await;
+    let (authd, key) = (stage.authd(), Some(stage.key.as_str()));
+    let body = |status: &str| {
+        json!({"name": status, "status": status, "protocol": "oidc", "issuerUrl": stage.scene.op.issuer, "clientId": "c",
+            "clientSecret": "s", "attributeMapping": {"email": "mail", "firstName": "first", "desk": "deskNumber"}})
+    };
+    for status in ["active", "inactive", "testing"] {
+        let told = post(authd, "/v1/sso/connections", key, &body(status)).await;
+        assert_eq!((told.status.as_u16(), &told.body["status"]), (201, &json!(status)), "{told:?}");
+        assert_eq!(told.body["attributeMapping"], json!({"email": "mail", "firstName": "first", "desk": "deskNumber"}));
+        stage.scene.op.down(true);
+        let path = format!("/v1/sso/connections/{}", told.body["id"].as_str().unwrap());
+        for change in [json!({"clientSecret": "other"}), json!({"status": "inactive"}), json!({"status": "active"})] {
+            let told = send(&authd.router, Method::PATCH, &path, key, Some(&change)).await;
+            assert_eq!(told.status.as_u16(), 200, "{change} {told:?}");
+        }
+        let tested = post(authd, &format!("{path}/test"), key, &json!({})).await;
+        assert_eq!((tested.status.as_u16(), &tested.body["success"]), (422, &json!(false)), "{tested:?}");
+        stage.scene.op.down(false);
+        for nothing in [json!({}), json!({"name": null, "domains": null})] {
+            let told = send(&authd.router, Method::PATCH, &path, key, Some(&nothing)).await;
+            assert_eq!(said(&told), (400, "BAD_REQUEST"), "{nothing}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_asks_is_known_before_what_is_asked() {
+    let stage = Stage::new().await;
+    let weak = key(stage.authd(), &stage.scene.organization, &["user.read"]).await;
+    for (method, path) in [
+        (Method::POST, "/v1/sso/connections"),
+        (Method::PATCH, "/v1/sso/connections/nothing"),
+        (Method::POST, "/v1/sso/enforce"),
+        (Method::POST, "/v1/sso/config"),
+        (Method::POST, "/v1/scim/tokens"),
+        (Method::POST, "/sso/callback/oidc"),
+        (Method::POST, "/sso/callback/saml"),
+        (Method::POST, "/sso/callback/ldap"),
+    ] {
+        let wrong = json!(["not an object"]);
+        let told = send(&stage.authd().router, method.clone(), path, Some("ak_nothing"), Some(&wrong)).await;
+        assert_eq!(said(&told), (401, "UNAUTHORIZED"), "{path}");
+        assert!(told.body["requestId"].as_str().unwrap().starts_with("req_") && told.body["reason"] == "not_signed_in");
+        let told = send(&stage.authd().router, method, path, Some(&weak), Some(&wrong)).await;
+        let expected = if path.ends_with("nothing") { (404, "NOT_FOUND") } else { (400, "BAD_REQUEST") };
+        assert_eq!(said(&told), expected, "{path}");
+    }
 }

@@ -343,6 +343,7 @@ impl Scene {
             upstream_session: None,
             upstream_subject: None,
             break_glass: None,
+            handed: false,
             email: Some(format!("{CANARY}@example.test")),
             until: None,
         };

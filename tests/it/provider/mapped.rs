@@ -45,6 +45,7 @@ impl Scene {
             upstream_session: None,
             upstream_subject: None,
             break_glass: None,
+            handed: false,
             email: None,
             until: None,
         };

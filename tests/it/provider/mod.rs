@@ -185,6 +185,7 @@ impl Lab {
             upstream_session: None,
             upstream_subject: None,
             break_glass: None,
+            handed: false,
             email: None,
             until: None,
         };

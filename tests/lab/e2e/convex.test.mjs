@@ -5,6 +5,7 @@ import { after, before } from 'node:test';
 import { ConvexHttpClient } from 'convex/browser';
 import { anyApi } from 'convex/server';
 import { ConvexError } from 'convex/values';
+import { SignJWT, exportJWK, generateKeyPair } from 'jose';
 import { secretOf } from '../provider.mjs';
 import { keyPairPem } from '../certificate.mjs';
 import { World, shows } from '../world.mjs';
@@ -86,7 +87,7 @@ shows('Convex: connections are wrong in a way that names the field', async () =>
   await refused(caller.query(group.getConnectionByDomain, { domain: '' }), wrong, /`domain`/);
   await refused(caller.query(group.listConnections, { where: {}, paginationOpts: { numItems: 5, cursor: null } }), wrong, /`where.groupId`/);
   await refused(caller.query(group.listConnections, { where: { groupId: org } }), wrong, /`paginationOpts`/);
-  await refused(caller.mutation(group.updateConnection, { id, patch: { status: 'on' } }), wrong, /`status`/);
+  await refused(caller.mutation(group.updateConnection, { id, patch: { status: 'on' } }), wrong, /`patch\.status`/);
   await refused(caller.mutation(group.updateConnection, { id, patch: {} }), wrong, /patch/);
   await refused(caller.mutation(group.updateConnection, { id, patch: { groupId: org } }), wrong, /`patch.groupId`/);
   await refused(caller.mutation(group.updateConnection, { id, patch: { jit: 'yes' } }), wrong, /jit/);
@@ -195,6 +196,17 @@ shows('Convex: OpenID Connect is set, read without its secret, checked, and swit
   await refused(caller.action(group.validateOidc, { connectionId: saml }), wrong, /saml/);
 });
 
+shows('Convex: each status is one to begin in, and what is no id is that of nothing', async () => {
+  const { client: caller, org } = own;
+  for (const status of ['draft', 'active', 'disabled']) {
+    const id = await connect(own, { status, name: status });
+    assert.equal((await caller.query(group.getConnection, { id })).status, status);
+    assert.equal((await caller.query('auth/group:getConnectionStatus', { connectionId: id })).status, status);
+    await caller.mutation('auth/group.js:deleteConnection', { id });
+  }
+  for (const id of ['', 'nothing', org]) assert.equal(await caller.query(group.getConnection, { id }), null);
+});
+
 shows('Convex: SAML is set, checked, and its metadata read by anybody', async () => {
   const { client: caller } = own;
   const connectionId = await connect(own, { protocol: 'saml', name: 'Entra' });
@@ -202,6 +214,8 @@ shows('Convex: SAML is set, checked, and its metadata read by anybody', async ()
   const metadata = { entityId: 'urn:idp:own', ssoUrl: 'https://idp.own.test/sso', certificate: cert };
   const set = await caller.action(group.setSaml, { connectionId, metadata, domains: [{ domain: 'saml.own.test' }] });
   assert.equal(set.identityProvider.entityId, 'urn:idp:own');
+  assert.deepEqual(set.metadata, { entityId: 'urn:idp:own', ssoUrl: 'https://idp.own.test/sso' });
+  assert.equal(typeof set.identityProvider.certificates[0].notAfter, 'number');
   assert.deepEqual((await caller.query(group.listDomains, { connectionId })).map((one) => one.domain), ['saml.own.test']);
   assert.equal((await caller.query(group.getSaml, { connectionId })).identityProvider.ssoUrl, 'https://idp.own.test/sso');
   const status = await caller.query(group.getSamlStatus, { connectionId });
@@ -217,6 +231,7 @@ shows('Convex: SAML is set, checked, and its metadata read by anybody', async ()
   await refused(caller.action(group.setSaml, { connectionId, metadata: { xml: '<no' } }), wrong);
   await refused(caller.action(group.setSaml, { connectionId, security: { clockSkewSeconds: 'long' } }), wrong, /clockSkewSeconds/);
   await refused(caller.action(group.setSaml, { connectionId, domains: 'x.test' }), wrong, /`domains`/);
+  await refused(caller.action(group.setSaml, { connectionId, metadata, domains: [{ domain: '' }] }), wrong, /`domains\[0\]\.domain`/);
   await refused(caller.query(group.getSaml, { connectionId: null }), wrong, /`connectionId`/);
   await refused(caller.query(group.getSamlStatus, {}), wrong, /`connectionId`/);
   await refused(caller.query(group.validateSaml, { connectionId: await connect(own) }), wrong, /oidc/);
@@ -339,6 +354,7 @@ shows('Convex: a sign-in is found without a bearer, and begins where it says', a
   await refused(nobody.query(group.signInLookup, { domain: 5 }), wrong, /`domain`/);
   await refused(nobody.query(group.signIn, { domain: 'signin.test', redirectTo: 'https://evil.test/' }), wrong, /redirectTo/);
   await refused(nobody.action(anyApi.auth.signIn, { provider: 5 }), wrong, /`provider`/);
+  await refused(nobody.action(anyApi.auth.signIn, { provider: 'password', params: { email: 'ada@signin.test', password: 'x', flow: 'signIn' } }), wrong, /`provider`/);
 });
 
 shows('Convex: signing out ends what the bearer speaks for', async () => {
@@ -398,6 +414,67 @@ shows('Convex: an API key and an app\'s own issuer are bearers, an id token neve
   const app = await world.app({ org, name: 'Convex app' });
   const result = await new Person('ada@people.test').into(app, { connection: through });
   await refused(client(result.idToken ?? result.id_token).query(group.getConnection, { id: connectionId }), 'NOT_SIGNED_IN');
+});
+
+/** An issuer that the organization trusts, whose keys stand in the setting. */
+async function trusted(org, more = []) {
+  const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true });
+  const jwk = { ...await exportJWK(publicKey), kid: 'key-1', alg: 'ES256', use: 'sig' };
+  const jwks = `data:application/json;base64,${Buffer.from(JSON.stringify({ keys: [jwk] })).toString('base64')}`;
+  const { id } = await world.json('issuer', 'create', '--org', org, '--kind', 'customJwt', '--issuer', 'https://issuer.convex.test',
+    '--jwks', jwks, '--algorithm', 'ES256', '--application-id', 'convex-app', '--store-users', ...more);
+  const sign = ({ aud = 'convex-app', iss = 'https://issuer.convex.test', exp = '5m', alg = 'ES256', key = privateKey } = {}) =>
+    new SignJWT({ name: 'Ada' }).setProtectedHeader({ alg, kid: 'key-1', typ: 'JWT' }).setIssuer(iss).setAudience(aud)
+      .setSubject('user-1').setIssuedAt().setExpirationTime(exp).sign(key);
+  return { id, sign };
+}
+
+shows('Convex: each bearer may do what it was given, and no more', async () => {
+  const { org } = await tenant('Bearers');
+  const paginationOpts = { numItems: 1, cursor: null };
+  const may = async (token) => {
+    const caller = client(token);
+    const tried = await Promise.all([
+      caller.mutation(group.createConnection, { groupId: org, protocol: 'oidc' }),
+      caller.query(group.listConnections, { where: { groupId: org }, paginationOpts }),
+      caller.query(group.listAudit, { groupId: org, paginationOpts }),
+      caller.query(group.getPolicy, { groupId: org }),
+    ].map((call) => call.then(() => 'yes', (error) => error.data.code)));
+    return tried.map((code) => ({ yes: 'yes', MISSING_GRANTS: 'no' })[code] ?? code).join(' ');
+  };
+  await world.json('role', 'create', '--org', org, '--name', 'auditor', '--grant', 'connection.audit.read');
+  const issue = async (...whom) => (await world.json('token', 'issue', '--org', org, ...whom)).access_token;
+  for (const [role, answers] of [['owner', 'yes yes yes yes'], ['admin', 'yes yes yes yes'], ['viewer', 'no yes yes no'], ['member', 'no no no no'], ['auditor', 'no no yes no']]) {
+    assert.equal(await may(await issue('--role', role)), answers, role);
+  }
+  assert.notEqual((await world.run('token', 'issue', '--org', org, '--role', 'nobody')).code, 0);
+
+  // a key: its grants, until it is revoked or over
+  const key = await world.json('api-key', 'create', '--org', org, '--name', 'reader', '--grant', 'connection.read,connection.policy.manage');
+  assert.equal(await may(key.key), 'no yes no yes');
+  await world.json('api-key', 'revoke', key.id);
+  assert.equal(await may(key.key), Array(4).fill('NOT_SIGNED_IN').join(' '));
+  const short = await world.json('api-key', 'create', '--org', org, '--name', 'short', '--grant', '*', '--expires-at', new Date(Date.now() + 2000).toISOString());
+  assert.equal(await may(short.key), 'yes yes yes yes');
+  await new Promise((done) => setTimeout(done, 2100));
+  assert.equal(await may(short.key), Array(4).fill('NOT_SIGNED_IN').join(' '));
+
+  // a trusted issuer's token: a stranger has no role, a member the roles that they were given
+  const { id, sign } = await trusted(org);
+  const token = await sign();
+  assert.equal(await may(token), 'no no no no');
+  const who = await (await fetch(`${world.url}/v1/identity`, { headers: { authorization: `Bearer ${token}` } })).json();
+  await world.json('member', 'set-role', who.userId, '--org', org, '--role', 'viewer');
+  assert.equal(await may(token), 'no yes yes no');
+  assert.equal(await may(await issue('--user', who.userId)), 'no yes yes no');
+  const nobody = Array(4).fill('NOT_SIGNED_IN').join(' ');
+  const stranger = (await generateKeyPair('ES256')).privateKey;
+  for (const [what, bad] of [['audience', { aud: 'other' }], ['issuer', { iss: 'https://evil.test' }], ['time', { exp: Math.floor(Date.now() / 1000) - 3600 }], ['key', { key: stranger }]]) {
+    assert.equal(await may(await sign(bad)), nobody, what);
+  }
+  assert.equal(await may(`${token}x`), nobody);
+  await world.json('issuer', 'delete', id);
+  assert.equal(await may(token), nobody, 'an issuer that is trusted no more');
 });
 
 shows('Convex: an unknown function and one of another kind are the client\'s usual errors', async () => {

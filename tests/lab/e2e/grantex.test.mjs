@@ -162,6 +162,20 @@ shows('Grantex: the same through authd\'s own callback address, and as older ver
   await remove(made.id);
 });
 
+shows('Grantex: the one configuration of older versions signs people in', { skip }, async () => {
+  const config = (method, body) => fetch(`${world.url}/v1/sso/config`, { method, headers: { authorization: `Bearer ${facts.key}`, 'content-type': 'application/json' }, body });
+  const made = await config('POST', JSON.stringify({ issuerUrl: world.op.issuer, clientId: 'basic', clientSecret: secretOf('basic'), redirectUri: APP }));
+  assert.equal(made.status, 201);
+  world.op.allow(APP);
+  // It has no field for who is added, so the organization's policy says.
+  const begun = await run('login', { domain: null });
+  const came = await walk(begun.authorizeUrl, APP, 'eli@people.test');
+  const legacy = await run('callback', { protocol: 'legacy', ...came });
+  assert.deepEqual(legacy, { email: 'eli@people.test', name: legacy.name, sub: subjectOf('eli@people.test'), developerId: facts.org }, JSON.stringify(legacy));
+  assert.equal((await config('DELETE')).status, 204);
+  assert.deepEqual((await run('callback', { protocol: 'legacy', ...came })).refused, [400, 'BAD_REQUEST']);
+});
+
 shows('Grantex: nobody is added where that is not said, and a person who was suspended stays out', { skip }, async () => {
   const made = await connection({ jitProvisioning: undefined });
   assert.equal(made.jitProvisioning, false);

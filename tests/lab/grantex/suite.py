@@ -117,6 +117,11 @@ def documented():
                                             "idpCertificate": "".join(pem.split("-----")[2].split())})
     assert (saml["idpEntityId"], saml["idpSsoUrl"]) == ("urn:doc:idp", "https://idp.doc.test/sso")
     assert saml["spEntityId"] and saml["spAcsUrl"]
+    # what was set is shown, as a PEM that can be set again
+    assert "".join(saml["idpCertificate"].split()) == "".join(pem.split()), saml["idpCertificate"]
+    assert client().sso.get_connection(saml["id"]).id == saml["id"]
+    again = raw.patch(f"/v1/sso/connections/{saml['id']}", {"idpCertificate": saml["idpCertificate"], "attributeMapping": {"email": "mail", "name": "cn"}})
+    assert again["attributeMapping"] == {"email": "mail", "name": "cn"} and again["idpCertificate"] == saml["idpCertificate"], again
     tested = raw.post(f"/v1/sso/connections/{saml['id']}/test", {})
     assert tested["success"] is True and isinstance(tested["responseTime"], (int, float)), tested
     assert tested["idpEntityId"] == "urn:doc:idp" and "idp.doc.test" in tested["message"]
@@ -125,6 +130,16 @@ def documented():
     late = client().sso.create_connection(CreateSsoConnectionParams(
         name="Late", protocol="oidc", issuer_url=facts["silentIssuer"], client_id="c", client_secret="s"))
     assert late.status == "active"
+    # nor against changing it, or switching it off and on
+    for change in (UpdateSsoConnectionParams(client_secret="other"), UpdateSsoConnectionParams(status="inactive"), UpdateSsoConnectionParams(status="active")):
+        late = client().sso.update_connection(late.id, change)
+    assert late.status == "active"
+    off = raw.post("/v1/sso/connections", {"name": "Off", "protocol": "oidc", "issuerUrl": ISSUER, "clientId": "c", "clientSecret": "s", "status": "inactive"})
+    assert off["status"] == "inactive", off
+    client().sso.delete_connection(off["id"])
+    refused(lambda: raw.post("/v1/sso/connections", {"name": "x", "protocol": "ldap", "ldapUrl": "http://x", "ldapBindDn": "cn=x", "ldapBindPassword": "p", "ldapSearchBase": "dc=x"}),
+            400, "BAD_REQUEST", "`ldapUrl`")
+    refused(lambda: raw.post("/v1/sso/connections", {"name": "x", "protocol": "saml", "metadataUrl": 5}), 400, "BAD_REQUEST", "`metadataUrl`")
     client().sso.delete_connection(late.id)
     return "ok"
 
