@@ -45,6 +45,8 @@ pub struct ListExpiry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ExpiryKind {
+    /// The certificate that authd's own listener shows.
+    TlsCertificate,
     /// A pinned certificate of a SAML identity provider.
     SamlCertificate,
     /// What is known of a SAML identity provider.
@@ -140,6 +142,7 @@ impl Operation for ListExpiry {
         let mut keys = Vec::new();
         each::<SigningKey>(cx, |key| keys.push(key)).await?;
         found.signing_keys(&keys);
+        found.listener();
         let mut items = found.items;
         if let Some(days) = self.days {
             items.retain(|item| item.days_left.is_some_and(|left| left <= i64::from(days)));
@@ -174,7 +177,9 @@ impl Found<'_> {
             Some(URGENT..SOON) => Urgency::Soon,
             Some(_) => Urgency::Later,
         };
-        if days_left.is_some_and(|left| left < -FORGOTTEN) && kind != ExpiryKind::SamlCertificate {
+        if days_left.is_some_and(|left| left < -FORGOTTEN)
+            && !matches!(kind, ExpiryKind::SamlCertificate | ExpiryKind::TlsCertificate)
+        {
             return;
         }
         let Whose { organization, connection } = whose;
@@ -312,9 +317,24 @@ impl Found<'_> {
         self.add(ExpiryKind::WebhookSecret, endpoint.id.to_string(), name, whose, at, next);
     }
 
-    /// They are the deployment's, so the operator's to see.
+    /// Whether the caller may see what is the deployment's.
+    fn sees_deployment(&self) -> bool {
+        self.cx.caller.is_operator() && self.organization.is_none()
+    }
+
+    fn listener(&mut self) {
+        let Some((file, at)) = self.cx.env.meters().certificate.read().filter(|_| self.sees_deployment()) else {
+            return;
+        };
+        let name = file.display().to_string();
+        let next = format!(
+            "Put the renewed certificate into {name}, and its key beside it: authd reads both again by itself, without a restart."
+        );
+        self.add(ExpiryKind::TlsCertificate, "listener".to_owned(), &name, Whose::default(), Some(at), next);
+    }
+
     fn signing_keys(&mut self, keys: &[SigningKey]) {
-        if !self.cx.caller.is_operator() || self.organization.is_some() {
+        if !self.sees_deployment() {
             return;
         }
         for key in keys {
