@@ -15,6 +15,7 @@ mod operation;
 pub mod refusal;
 mod role;
 pub mod throttle;
+mod timings;
 
 pub use caller::Caller;
 pub use canary::{Canary, check_master_key};
@@ -26,8 +27,9 @@ pub use operation::{
     Access, AnyOperation, Catalogue, Method, Operation, Owner, Pages, Paging, Performed, Route, perform,
 };
 pub use role::{CustomRole, Role, RoleName, grants_of_role, grants_of_roles, may_give};
+pub use timings::ShowTimings;
 
 /// Adds the operations of this module.
 pub fn catalogue(catalogue: Catalogue) -> Catalogue {
-    catalogue.with::<ShowCounts>()
+    catalogue.with::<ShowCounts>().with::<ShowTimings>()
 }

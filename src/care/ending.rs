@@ -22,6 +22,8 @@ use crate::webhook::Endpoint;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ExpiryKind {
+    /// The certificate that authd's own listener shows.
+    TlsCertificate,
     /// A pinned certificate of a SAML identity provider.
     SamlCertificate,
     /// What is known of a SAML identity provider.
@@ -101,6 +103,7 @@ pub(super) async fn ends(cx: &Context, sees: Sees<'_>) -> Result<Vec<End>> {
     let mut keys = Vec::new();
     each::<SigningKey>(cx, |key| keys.push(key)).await?;
     found.signing_keys(&keys);
+    found.listener(cx);
     Ok(found.items)
 }
 
@@ -278,6 +281,15 @@ impl Found<'_> {
         let next = "The receiver has to know the newest secret by then.".to_owned();
         let name = endpoint.name.as_deref().unwrap_or(&endpoint.url);
         self.add(ExpiryKind::WebhookSecret, endpoint.id.to_string(), name, whose, at, next);
+    }
+
+    fn listener(&mut self, cx: &Context) {
+        let Some((file, at)) = cx.env.meters().certificate.read().filter(|_| (self.sees)(None)) else { return };
+        let name = file.display().to_string();
+        let next = format!(
+            "Put the renewed certificate into {name}, and its key beside it: authd reads both again by itself, without a restart."
+        );
+        self.add(ExpiryKind::TlsCertificate, "listener".to_owned(), &name, Whose::default(), Some(at), next);
     }
 
     /// They are the deployment's, so the operator's to see.

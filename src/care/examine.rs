@@ -25,8 +25,8 @@ const ROWS: u64 = 200_000;
 const MOST: usize = 200;
 /// The event of a backup.
 const BACKUP: &str = "backup.created";
-/// The short name of the demo's connection.
-const DEMO: &[&str] = &["demo", "demo-directory"];
+/// The short names of the demo's connections.
+const DEMO: &[&str] = &["demo", "demo-directory", "demo-saml"];
 
 /// Tell what authd knows of its own state: for `authd doctor`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]

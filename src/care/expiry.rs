@@ -121,7 +121,8 @@ impl Expiry {
             Some(_) => Urgency::Later,
         };
         // A certificate that has ended still counts, so it is still told of.
-        let done = days_left.is_some_and(|left| left < -FORGOTTEN) && end.kind != ExpiryKind::SamlCertificate;
+        let certificate = matches!(end.kind, ExpiryKind::SamlCertificate | ExpiryKind::TlsCertificate);
+        let done = days_left.is_some_and(|left| left < -FORGOTTEN) && !certificate;
         let End { kind, id, name, whose: Whose { organization, connection }, at, next, .. } = end;
         (!done).then_some(Self { kind, id, name, organization, connection, at, days_left, urgency, next })
     }

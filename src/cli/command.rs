@@ -10,6 +10,7 @@ use crate::access::{AnyOperation, Catalogue};
 /// Where an operation stands besides, or instead of, `noun verb` by its name.
 const PLACES: &[(&str, &[&[&str]])] = &[
     ("counts.show", &[&["counts"], &["admin", "counts"]]),
+    ("timings.show", &[&["timings"], &["admin", "timings"]]),
     ("signin.explain", &[&["explain"], &["signin", "explain"]]),
     ("token.explain", &[&["explain", "token"], &["token", "explain"]]),
     ("saml.explain", &[&["explain", "saml"], &["saml", "explain"]]),
@@ -18,7 +19,7 @@ const PLACES: &[(&str, &[&[&str]])] = &[
     ("scim.validate", &[&["scim", "validate"], &["connection", "validate-scim"]]),
     // `authd doctor` asks it, and looks around by itself.
     ("doctor.examine", &[]),
-    ("break_glass.create", &[&["break-glass"]]),
+    ("break_glass.create", &[&["break-glass"], &["break-glass", "create"]]),
     // `authd backup FILE` is a verb of its own.
     ("backup.create", &[]),
 ];

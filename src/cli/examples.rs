@@ -36,7 +36,8 @@ By HTTP on the control socket: GET /readyz; what is measured is at GET /metrics 
 pub const SIMULATE_SCIM: &str = "\
 Examples:
   authd simulate scim --as entra --connection conn_…
-  authd simulate scim --as okta --connection conn_… --keep --json";
+  authd simulate scim --as okta --connection conn_… --keep --json
+  authd simulate scim --clear --connection conn_…     what an earlier walk has left";
 
 /// For `authd backup`.
 pub const TUI: &str = "\
@@ -78,6 +79,9 @@ const EXAMPLES: &[(&str, &str)] = &[
         "break_glass.create",
         "  authd break-glass --org org_… --user olga@acme.example --for 15m --reason \"Okta is down\"",
     ),
+    ("break_glass.list", "  authd break-glass list --open\n  authd break-glass list --org org_… --json"),
+    ("break_glass.revoke", "  authd break-glass revoke bgl_…"),
+    ("timings.show", "  authd timings\n  authd timings --json"),
     ("organization.list", "  authd org list\n  authd org list --search acme --json"),
     (
         "issuer.create",

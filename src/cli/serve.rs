@@ -93,6 +93,9 @@ impl Start<'_> {
         let config = self.config;
         config.data_dir.create()?;
         let tls = config.tls.as_ref().map(|tls| Tls::load(&tls.cert, &tls.key)).transpose()?;
+        if let Some(tls) = &tls {
+            tls.tell(&self.env);
+        }
         // A free port is only known once it is bound, and the public URL follows from it. A given one is bound after the
         // store was opened: of two servers on one directory, the second one's trouble is the directory, not the port.
         let early = (config.listen.port() == 0).then(|| Listener::tcp(config.listen, tls.clone())).transpose()?;

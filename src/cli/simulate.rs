@@ -1,29 +1,33 @@
 //! `authd simulate scim`: what a customer's directory will send, sent to one's own server before the customer does.
 
-use std::fmt::Write as _;
+mod shown;
+mod wire;
+
 use std::time::Duration;
 
-use async_trait::async_trait;
-use axum::http::{HeaderValue, Method, header};
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::show::{Paint, Show};
+use self::shown::shown;
+use self::wire::Http;
+use super::show::Show;
 use super::{OK, YOURS, alone, examples};
 use crate::access::Catalogue;
 use crate::config::{Config, Environment, Flags};
-use crate::console::{self, Console, escaped};
-use crate::env::{Env, Request};
+use crate::console::Console;
 use crate::error::{Error, Kind, Result, codes};
 use crate::id::RequestId;
-use crate::scim::simulate::{Answered, Mark, Sent, Step, Vendor, Walk, Wire, walk};
+use crate::scim::simulate::{Cleared, GROUPS, Mark, PEOPLE, Vendor, Walk, clear, walk};
 
 /// The token of a walk is good for so long, should nobody be left to revoke it.
 const TOKEN_LIFE: &str = "10m";
-/// So many characters of a body are shown; all of it is in the JSON.
-const SHOWN: usize = 400;
+/// What the token is called by which a walk's traces are cleared away.
+const SWEEPS: &str = "authd simulate scim --clear";
+/// How often that is tried while the server is away, and how long is waited in between.
+const SWEEP_TRIES: usize = 5;
+const SWEEP_PAUSE: Duration = Duration::from_secs(1);
 
 /// The grammar.
 pub fn command() -> Command {
@@ -39,13 +43,15 @@ pub fn command() -> Command {
                     "Provision people and a group as Okta, Entra or Google does, and show every request.\n\nA joiner, a \
                      mover, a member of a group and a leaver go through a connection of the running server, by HTTP, with a \
                      token of ten minutes that is made for it and revoked. Their names begin with `authd-simulation-`; they are \
-                     cleared away in the end. The exit code is 1 when an answer is not what the directory needs.",
+                     cleared away in the end, also when the server falls silent on the way and comes back. Where it does \
+                     not, what may be left is told, and `--clear` removes it later. The exit code is 1 when an answer is not \
+                     what the directory needs, or when something was left.",
                 )
                 .arg(
                     Arg::new("as")
                         .long("as")
                         .value_name("DIRECTORY")
-                        .required(true)
+                        .required_unless_present("clear")
                         .value_parser(PossibleValuesParser::new(names))
                         .help("Whose habits it has"),
                 )
@@ -62,6 +68,13 @@ pub fn command() -> Command {
                         .action(ArgAction::SetTrue)
                         .help("Leave the people where the walk leaves them, to look at them"),
                 )
+                .arg(
+                    Arg::new("clear")
+                        .long("clear")
+                        .action(ArgAction::SetTrue)
+                        .conflicts_with_all(["as", "keep"])
+                        .help("Only clear away the people and groups that earlier walks have left in the connection"),
+                )
                 .after_help(examples::SIMULATE_SCIM),
         )
 }
@@ -76,22 +89,54 @@ pub fn run(
 ) -> Result<u8> {
     let Some(("scim", given)) = given.subcommand() else { return Err(Error::bug("nothing to simulate")) };
     let text = |name: &str| given.get_one::<String>(name).cloned().unwrap_or_default();
+    let config = Config::load(environment, shared)?.as_served();
+    let mut play =
+        Play { config, catalogue, vendor: Vendor::Okta, connection: text("connection"), keep: given.get_flag("keep") };
+    if given.get_flag("clear") {
+        let cleared = alone(play.on(environment, Play::clear))?;
+        if show.is_json() {
+            show.document(&serde_json::to_value(&cleared).map_err(Error::bug)?)?;
+        } else {
+            let (people, groups) = (cleared.people.len(), cleared.groups.len());
+            show.line(&format!(
+                "Cleared away: {}, {}.",
+                of(people, "person", "people"),
+                of(groups, "group", "groups")
+            ))?;
+        }
+        return Ok(OK);
+    }
     let named = text("as");
     let vendor = Vendor::ALL.iter().copied().find(|vendor| vendor.name() == named);
-    let vendor = vendor.ok_or_else(|| Error::bug("a directory that nobody knows"))?;
-    let config = Config::load(environment, shared)?.as_served();
-    let play = Play { config, catalogue, vendor, connection: text("connection"), keep: given.get_flag("keep") };
-    let (walked, url) = alone(play.on(environment))?;
+    play.vendor = vendor.ok_or_else(|| Error::bug("a directory that nobody knows"))?;
+    let played = alone(play.on(environment, Play::by))?;
+    let left = played.left.as_ref().map(|why| play.left(&played.walk, why));
     if show.is_json() {
-        let mut told = serde_json::to_value(&walked).map_err(Error::bug)?;
+        let mut told = serde_json::to_value(&played.walk).map_err(Error::bug)?;
         told["connection"] = play.connection.as_str().into();
-        told["url"] = url.as_str().into();
+        told["url"] = played.url.as_str().into();
         told["kept"] = play.keep.into();
+        told["cleared"] = (!play.keep && left.is_none()).into();
+        if let Some(left) = &left {
+            told["left"] = left.as_str().into();
+        }
         show.document(&told)?;
     } else {
-        show.line(&shown(&walked, &play, &url, show.paint()))?;
+        show.line(&shown(&played, &play, left.as_deref(), show.paint()))?;
     }
-    Ok(if walked.ok { OK } else { YOURS })
+    Ok(if played.walk.ok && left.is_none() { OK } else { YOURS })
+}
+
+fn of(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+/// A walk, by which address, and why what it made could not be cleared away.
+struct Played {
+    walk: Walk,
+    url: String,
+    tag: String,
+    left: Option<Error>,
 }
 
 /// What is to be played.
@@ -104,7 +149,11 @@ struct Play<'a> {
 }
 
 impl Play<'_> {
-    async fn on(&self, environment: &Environment) -> Result<(Walk, String)> {
+    async fn on<'p, T>(
+        &'p self,
+        environment: &Environment,
+        play: impl AsyncFnOnce(&'p Self, &Console) -> Result<T>,
+    ) -> Result<T> {
         let console = Console::open(&self.config, environment).await?;
         let done = match console {
             // What a directory would reach is the server; there is none.
@@ -112,7 +161,7 @@ impl Play<'_> {
                 Err(Error::says(&codes::UPSTREAM_UNAVAILABLE, "No server runs on this data directory.")
                     .help("Start it: `authd serve`."))
             }
-            Console::There(_) => self.by(&console).await,
+            Console::There(_) => play(self, &console).await,
         };
         console.close().await;
         done
@@ -123,48 +172,148 @@ impl Play<'_> {
         console.perform(operation, input).await
     }
 
-    async fn by(&self, console: &Console) -> Result<(Walk, String)> {
+    /// Does something with a token of the connection's that is made for it, and revokes the token.
+    async fn with_token<T>(
+        &self,
+        console: &Console,
+        label: &str,
+        act: impl AsyncFnOnce(&str, &str) -> Result<T>,
+    ) -> Result<T> {
+        let wish = json!({"connection": self.connection, "label": label, "expiresIn": TOKEN_LIFE});
+        let made = self.perform(console, "scim.token.create", wish).await?;
+        let told = |name: &str| made[name].as_str().unwrap_or_default().to_owned();
+        let done = act(&told("url"), &told("token")).await;
+        // A server that is away revokes nothing: then the token ends by itself.
+        let revoked = self.perform(console, "scim.token.revoke", json!({"id": told("id")})).await;
+        match revoked {
+            Err(error) if done.is_ok() && error.kind() != Kind::Unavailable => Err(error),
+            _ => done,
+        }
+    }
+
+    async fn by(&self, console: &Console) -> Result<Played> {
         let about = self.perform(console, "connection.get", json!({"id": self.connection})).await?;
         let domains = self.perform(console, "domain.list", json!({"connection": self.connection})).await?;
         let proven = domains["domains"].as_array().into_iter().flatten().find(|domain| domain["verified"] == true);
         let domain = proven.and_then(|domain| domain["domain"].as_str()).unwrap_or("simulation.example").to_owned();
         let status = self.perform(console, "scim.status", json!({"connection": self.connection})).await?;
         let hard = status["deprovisionMode"] == "hard";
-        let wish = json!({
-            "connection": self.connection,
-            "label": format!("authd simulate scim --as {}", self.vendor.name()),
-            "expiresIn": TOKEN_LIFE,
-        });
-        let made = self.perform(console, "scim.token.create", wish).await?;
-        let told = |name: &str| made[name].as_str().unwrap_or_default().to_owned();
-        let walked = self.walk(&told("url"), &told("token"), domain, hard).await;
-        self.perform(console, "scim.token.revoke", json!({"id": told("id")})).await?;
-        let (walked, url) = walked?;
+        let label = format!("authd simulate scim --as {}", self.vendor.name());
+        let mut played =
+            self.with_token(console, &label, async |url, token| self.walk(url, token, domain, hard).await).await?;
         if !self.keep {
-            // Removed by their directory, they would stay as people who have left.
-            for person in &walked.people {
-                let wish = json!({"organization": about["organization"], "id": person});
-                match self.perform(console, "user.delete", wish).await {
-                    Err(error) if error.kind() != Kind::Missing => return Err(error),
-                    _ => {}
+            played.left = self.sweep(console, &about["organization"], &played).await.err();
+        }
+        Ok(played)
+    }
+
+    /// Clears away what the walk has left. Errors: as `forget`, where the server stays away.
+    async fn sweep(&self, console: &Console, organization: &Value, played: &Played) -> Result<()> {
+        if played.walk.broken.is_none() {
+            return self.forget(console, organization, &played.walk.people, &played.tag).await;
+        }
+        let mut tries = 1;
+        loop {
+            let cleared = self
+                .with_token(console, SWEEPS, async |url, token| {
+                    let wire = self.reached(url, token).await?;
+                    clear(&wire, Some(&played.tag)).await
+                })
+                .await;
+            let swept = match cleared {
+                Ok(cleared) => {
+                    let people: Vec<String> = played.walk.people.iter().chain(&cleared.people).cloned().collect();
+                    self.forget(console, organization, &people, &played.tag).await
                 }
+                Err(error) => Err(error),
+            };
+            if swept.is_ok() || tries == SWEEP_TRIES {
+                return swept;
+            }
+            tries += 1;
+            // It may be on its way back.
+            tokio::time::sleep(SWEEP_PAUSE).await;
+        }
+    }
+
+    async fn clear(&self, console: &Console) -> Result<Cleared> {
+        let about = self.perform(console, "connection.get", json!({"id": self.connection})).await?;
+        let mut cleared = self
+            .with_token(console, SWEEPS, async |url, token| {
+                let wire = self.reached(url, token).await?;
+                clear(&wire, None).await
+            })
+            .await?;
+        let known = self.known(console, &about["organization"], "").await?;
+        cleared.people.extend(known.into_iter().filter(|id| !cleared.people.contains(id)).collect::<Vec<_>>());
+        self.forget(console, &about["organization"], &cleared.people, "").await?;
+        Ok(cleared)
+    }
+
+    /// Removed by their directory, they would stay as people who have left: so they are deleted, too. Errors: those of
+    /// the operations.
+    async fn forget(&self, console: &Console, organization: &Value, people: &[String], tag: &str) -> Result<()> {
+        let mut all = people.to_vec();
+        all.extend(self.known(console, organization, tag).await?);
+        for person in all {
+            match self.perform(console, "user.delete", json!({"organization": organization, "id": person})).await {
+                Err(error) if error.kind() != Kind::Missing => return Err(error),
+                _ => {}
             }
         }
-        Ok((walked, url))
+        Ok(())
+    }
+
+    /// Who is there with a name that only a walk gives, in whatever state: people of this connection.
+    async fn known(&self, console: &Console, organization: &Value, tag: &str) -> Result<Vec<String>> {
+        let begins = format!("{PEOPLE}{tag}");
+        let mut wish =
+            json!({"organization": organization, "connection": self.connection, "search": begins, "limit": 1_000});
+        let mut found = Vec::new();
+        loop {
+            let page = self.perform(console, "user.list", wish.clone()).await?;
+            let items = page["items"].as_array().into_iter().flatten();
+            let ours = items.filter(|item| item["email"].as_str().is_some_and(|email| email.starts_with(&begins)));
+            found.extend(ours.filter_map(|item| item["id"].as_str().map(str::to_owned)));
+            match page.get("next") {
+                Some(next) => wish["cursor"] = next.clone(),
+                None => return Ok(found),
+            }
+        }
+    }
+
+    /// What may be left, and how it goes.
+    fn left(&self, walk: &Walk, why: &Error) -> String {
+        let (people, groups) = (of(walk.people.len(), "person", "people"), of(walk.groups.len(), "group", "groups"));
+        format!(
+            "{people} and {groups} may be left, whose names begin with `{PEOPLE}`, those of groups with `{}`: {} When the server \
+             answers again: `authd simulate scim --clear --connection {}`. The token of the walk ends by itself within ten \
+             minutes.",
+            GROUPS.trim_end(),
+            why.message(),
+            self.connection,
+        )
     }
 
     /// By the public address, as a directory would; where that is not reached from here, by the listener itself.
-    async fn walk(&self, url: &str, token: &str, domain: String, hard: bool) -> Result<(Walk, String)> {
-        let public = Url::parse(url).map_err(Error::bug)?;
-        let wire = Http::to(&self.config, &public, None, token)?;
+    async fn walk(&self, url: &str, token: &str, domain: String, hard: bool) -> Result<Played> {
+        let wire = self.reached(url, token).await?;
         let id = RequestId::new(&wire.env).to_string().to_lowercase();
         let tag: String = id.chars().rev().take(6).collect();
-        let mark = Mark { tag, domain, hard };
-        match walk(&wire, self.vendor, &mark, self.keep).await {
-            Ok(walked) => return Ok((walked, url.to_owned())),
-            Err(_) if self.config.tls.is_none() => {}
-            Err(error) => return Err(error),
-        }
+        let mark = Mark { tag: tag.clone(), domain, hard };
+        let walk = walk(&wire, self.vendor, &mark, self.keep).await?;
+        Ok(Played { walk, url: wire.base, tag, left: None })
+    }
+
+    /// The way on which the server is reached. Errors: `upstream_unavailable`.
+    async fn reached(&self, url: &str, token: &str) -> Result<Http> {
+        let public = Url::parse(url).map_err(Error::bug)?;
+        let wire = Http::to(&self.config, &public, None, token)?;
+        let first = match wire.answers().await {
+            Ok(()) => return Ok(wire),
+            Err(error) if self.config.tls.is_some() => return Err(error),
+            Err(error) => error,
+        };
         let mut local = public.clone();
         let listen = self.config.listen;
         let host = if listen.ip().is_unspecified() { "127.0.0.1".to_owned() } else { listen.ip().to_string() };
@@ -175,126 +324,13 @@ impl Play<'_> {
             return Err(Error::bug("an address that is none"));
         }
         let wire = Http::to(&self.config, &local, Some(&public), token)?;
-        match walk(&wire, self.vendor, &mark, self.keep).await {
-            Ok(walked) => Ok((walked, local.to_string())),
-            Err(error) => Err(Error::says(
+        match wire.answers().await {
+            Ok(()) => Ok(wire),
+            Err(_) => Err(Error::says(
                 &codes::UPSTREAM_UNAVAILABLE,
                 format!("Neither {public} nor {local} is reached from here."),
             )
-            .because(error)),
+            .because(first)),
         }
     }
-}
-
-/// The wire to the server's HTTP door.
-struct Http {
-    env: Env,
-    base: String,
-    host: Option<HeaderValue>,
-    bearer: HeaderValue,
-}
-
-impl Http {
-    /// To that address alone. Errors: `config_invalid`.
-    fn to(config: &Config, at: &Url, host_of: Option<&Url>, token: &str) -> Result<Self> {
-        let authority = |url: &Url| match (url.host_str(), url.port()) {
-            (Some(host), Some(port)) => format!("{host}:{port}"),
-            (host, _) => host.unwrap_or_default().to_owned(),
-        };
-        let mut config = config.clone();
-        // Our own server may be on a private address: it, and nothing else, may be called.
-        let port = at.port_or_known_default().unwrap_or_default();
-        config.outbound.allow = vec![format!("{}:{port}", at.host_str().unwrap_or_default())];
-        let bearer = HeaderValue::try_from(format!("Bearer {token}")).map_err(Error::bug)?;
-        let host = host_of.map(|url| HeaderValue::try_from(authority(url))).transpose().map_err(Error::bug)?;
-        Ok(Self { env: console::env(&config)?, base: at.as_str().trim_end_matches('/').to_owned(), host, bearer })
-    }
-}
-
-#[async_trait]
-impl Wire for Http {
-    async fn send(&self, sent: &Sent) -> Result<Answered> {
-        let url = Url::parse(&format!("{}{}", self.base, sent.path)).map_err(Error::bug)?;
-        let mut request = Request::get(url);
-        request.method = Method::from_bytes(sent.method.as_bytes()).map_err(Error::bug)?;
-        request.headers.insert(header::AUTHORIZATION, self.bearer.clone());
-        request.headers.insert(header::ACCEPT, HeaderValue::from_static("application/scim+json"));
-        if let Some(host) = &self.host {
-            request.headers.insert(header::HOST, host.clone());
-        }
-        if let Some(body) = &sent.body {
-            request.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/scim+json"));
-            request.body = body.to_string().into_bytes();
-        }
-        request.timeout = Duration::from_secs(30);
-        let begun = self.env.monotonic();
-        let answer = self.env.outbound().send(request).await?;
-        let took = self.env.monotonic().saturating_sub(begun);
-        Ok(Answered {
-            status: answer.status,
-            body: serde_json::from_slice(&answer.body).unwrap_or_default(),
-            millis: u64::try_from(took.as_millis()).ok(),
-        })
-    }
-}
-
-/// The walk, to be read.
-fn shown(walked: &Walk, play: &Play<'_>, url: &str, paint: Paint) -> String {
-    let mut out = String::new();
-    let title = format!("{} provisions {}", play.vendor.title(), escaped(&play.connection));
-    let _ = writeln!(out, "{} {}", paint.bold(&title), paint.dim(&format!("by {}", escaped(url))));
-    let mut phase = None;
-    for step in &walked.steps {
-        if phase != Some(step.phase) {
-            phase = Some(step.phase);
-            let _ = writeln!(out, "\n{}", paint.bold(step.phase.name()));
-        }
-        one(&mut out, step, paint);
-    }
-    let failed = walked.steps.iter().filter(|step| !step.ok).count();
-    let verdict = match failed {
-        0 => paint.green(&format!("{} steps, all as {} needs them", walked.steps.len(), play.vendor.title())),
-        _ => paint.red(&format!("{failed} of {} steps failed", walked.steps.len())),
-    };
-    let left = match (play.keep, walked.people.len()) {
-        (true, people) => format!("{people} people stay: `authd user list` shows them."),
-        (false, _) => "Everybody was cleared away.".to_owned(),
-    };
-    let _ = write!(out, "\n{verdict}. {left}");
-    out
-}
-
-fn one(out: &mut String, step: &Step, paint: Paint) {
-    let sign = if step.ok { paint.green("ok  ") } else { paint.red("FAIL") };
-    let took = step.answer.millis.map(|millis| format!(" {millis} ms")).unwrap_or_default();
-    let _ = writeln!(out, "  {sign} {}", step.about);
-    let address = escaped(&decoded(&step.request.path));
-    let status = step.answer.status.to_string();
-    let status = if step.ok { paint.green(&status) } else { paint.red(&status) };
-    let _ = writeln!(out, "       {} {address}  {} {status}{}", step.request.method, paint.dim("→"), paint.dim(&took));
-    for (arrow, body) in [(">", step.request.body.as_ref()), ("<", Some(&step.answer.body))] {
-        if let Some(body) = body.filter(|body| !body.is_null()) {
-            let _ = writeln!(out, "       {}", paint.dim(&format!("{arrow} {}", shortened(body))));
-        }
-    }
-    for problem in &step.problems {
-        let _ = writeln!(out, "       {}", paint.red(&escaped(problem)));
-    }
-}
-
-/// As people read it: what is percent-encoded in a query, plain.
-fn decoded(path: &str) -> String {
-    let Some((before, query)) = path.split_once('?') else { return path.to_owned() };
-    let parts = url::form_urlencoded::parse(query.as_bytes());
-    let parts: Vec<String> = parts.map(|(name, value)| format!("{name}={value}")).collect();
-    format!("{before}?{}", parts.join("&"))
-}
-
-fn shortened(body: &Value) -> String {
-    let text = body.to_string();
-    let mut short: String = text.chars().take(SHOWN).collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    escaped(&short)
 }

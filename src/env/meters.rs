@@ -4,9 +4,12 @@
 //! and for durations. Labels are texts of the program, never of a request: so no stranger makes a new series.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
+
+use super::Timestamp;
 
 /// Seconds of what a machine does by itself.
 pub const FAST: &[f64] = &[0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -72,6 +75,43 @@ pub struct Distribution {
     pub sum: f64,
 }
 
+impl Distribution {
+    /// Both together. They have the same bounds.
+    #[must_use]
+    pub fn and(mut self, other: &Self) -> Self {
+        for ((_, count), (_, more)) in self.below.iter_mut().zip(&other.below) {
+            *count += more;
+        }
+        Self { count: self.count + other.count, sum: self.sum + other.sum, ..self }
+    }
+
+    /// What has come since an earlier look; `None` when that was a look at another run, which had counted further.
+    pub fn since(&self, earlier: &Self) -> Option<Self> {
+        let pairs = self.below.iter().zip(&earlier.below);
+        let below: Option<Vec<_>> =
+            pairs.map(|((bound, now), (_, then))| Some((*bound, now.checked_sub(*then)?))).collect();
+        let (count, sum) = (self.count.checked_sub(earlier.count)?, (self.sum - earlier.sum).max(0.0));
+        Some(Self { below: below?, count, sum })
+    }
+
+    /// What that part of the values does not exceed, as Prometheus reckons: in a straight line between two bounds. Beyond the
+    /// last bound nothing is known but that; it is the last bound then. `None` when there are no values.
+    pub fn quantile(&self, part: f64) -> Option<f64> {
+        if self.count == 0 {
+            return None;
+        }
+        let rank = part.clamp(0.0, 1.0) * self.count as f64;
+        let (mut lower, mut before) = (0.0, 0);
+        for (bound, count) in &self.below {
+            if *count > before && *count as f64 >= rank {
+                return Some(lower + (bound - lower) * (rank - before as f64).max(0.0) / (count - before) as f64);
+            }
+            (lower, before) = (*bound, *count);
+        }
+        Some(lower)
+    }
+}
+
 /// Histograms of one name, told apart by labels.
 #[derive(Debug)]
 pub struct Family<const N: usize> {
@@ -83,6 +123,11 @@ impl<const N: usize> Family<N> {
     /// Without a member yet.
     pub fn new(bounds: &'static [f64]) -> Self {
         Self { bounds, members: RwLock::default() }
+    }
+
+    /// No values at all, with its bounds.
+    pub fn empty(&self) -> Distribution {
+        Histogram::new(self.bounds).read()
     }
 
     /// The one with these labels.
@@ -123,6 +168,22 @@ impl Counts {
     }
 }
 
+/// The certificate that clients are shown, as it was last read.
+#[derive(Debug, Default)]
+pub struct Certificate(RwLock<Option<(PathBuf, Timestamp)>>);
+
+impl Certificate {
+    /// It was read from that file, and ends then.
+    pub fn is(&self, file: &Path, ends: Timestamp) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some((file.to_owned(), ends));
+    }
+
+    /// Its file, and when it ends; nothing without TLS.
+    pub fn read(&self) -> Option<(PathBuf, Timestamp)> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 /// Everything that is measured, for the whole process.
 #[derive(Debug)]
 pub struct Meters {
@@ -142,6 +203,8 @@ pub struct Meters {
     pub commits_failed: Counts,
     /// Who was told to come back later, by rule.
     pub throttled: Counts,
+    /// What the listener shows.
+    pub certificate: Certificate,
 }
 
 impl Default for Meters {
@@ -155,6 +218,7 @@ impl Default for Meters {
             batches: Histogram::new(SIZES),
             commits_failed: Counts::default(),
             throttled: Counts::default(),
+            certificate: Certificate::default(),
         }
     }
 }
@@ -173,6 +237,25 @@ mod tests {
         assert_eq!(read.below, [(1.0, 2), (2.0, 4)]);
         assert_eq!(read.count, 6);
         assert!((read.sum - 106.500_1).abs() < 1e-6, "{}", read.sum);
+    }
+
+    #[test]
+    fn a_part_of_the_values_is_told_from_the_bounds() {
+        let histogram = Histogram::new(&[1.0, 2.0, 4.0]);
+        assert_eq!(histogram.read().quantile(0.5), None);
+        (0..10).for_each(|_| histogram.observe(0.5));
+        let first = histogram.read();
+        assert_eq!((first.quantile(0.5), first.quantile(1.0)), (Some(0.5), Some(1.0)));
+        (0..90).for_each(|_| histogram.observe(3.0));
+        let both = histogram.read();
+        // 50 of 100: 10 are below 1, and 40 of the 90 between 2 and 4.
+        assert!((both.quantile(0.5).unwrap() - (2.0 + 2.0 * 40.0 / 90.0)).abs() < 1e-9);
+        let gained = both.since(&first).unwrap();
+        assert_eq!((gained.count, gained.quantile(0.5)), (90, Some(3.0)));
+        assert_eq!(first.since(&both), None, "another run");
+        assert_eq!(first.clone().and(&gained).below, both.below);
+        histogram.observe(100.0);
+        assert_eq!(histogram.read().quantile(1.0), Some(4.0), "more is not known");
     }
 
     #[test]

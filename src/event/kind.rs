@@ -73,7 +73,8 @@ kinds! {
     EnforcementDisabled = "enforcement.disabled", "People of an organization or of a connection need not sign in through it any more.";
     BreakGlassCreated = "break_glass.created", "The operator made a link that signs somebody in without any identity provider.";
     BreakGlassUsed = "break_glass.used", "Somebody signed in by a link that the operator had made.";
-    BreakGlassRefused = "break_glass.refused", "A link that the operator had made was refused: used, expired, or not for them any more.";
+    BreakGlassRevoked = "break_glass.revoked", "The operator took a link back; the session of somebody who came by it is ended.";
+    BreakGlassRefused = "break_glass.refused", "A link that the operator had made was refused: used, expired, taken back, or not for them any more.";
     ConnectionLoginSucceeded = "connection.login.succeeded", "A sign-in through a connection succeeded.";
     ConnectionLoginFailed = "connection.login.failed", "A sign-in through a connection was refused.";
     ConnectionLogoutReceived = "connection.logout.received", "A provider said that somebody has signed out there; the sessions it meant have ended.";

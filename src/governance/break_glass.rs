@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!  authd break-glass ──► link (its hash is kept) ── opened ──► page, nothing is used up ── button ──► session of an hour
-//!                          │ used once │ its time is over │ access, or the organization, has ended
-//!                          └───────────┴──────────────────┴──► refused, with an event
+//!                          │ used once │ its time is over │ taken back │ access, or the organization, has ended
+//!                          └───────────┴──────────────────┴────────────┴──► refused, with an event
 //! ```
 
 use std::time::Duration;
@@ -70,6 +70,9 @@ pub struct BreakGlass {
     /// What it was made under.
     #[n(9)]
     pub epochs: Epochs,
+    /// When the operator took it back.
+    #[n(10)]
+    pub revoked_at: Option<Timestamp>,
 }
 
 impl Record for BreakGlass {
@@ -120,26 +123,41 @@ impl BreakGlass {
         let Some(Stored { value: link, revision }) = found.filter(|found| found.hash.fits(secret)) else {
             return refused(None, "unknown");
         };
-        if link.used_at.is_some() {
-            return refused(Some(link), "used");
+        match link.standing(store, now).await? {
+            Ok((member, under)) => Ok(Ok(Used { member, link, under, revision })),
+            Err(why) => refused(Some(link), why),
         }
-        if now >= link.expires_at || link.created_at.is_ahead_of(now) {
-            return refused(Some(link), "expired");
+    }
+
+    /// For whom it opens now, and what a session by it is made under; or why it does not open.
+    pub(super) async fn standing(
+        &self,
+        store: &Store,
+        now: Timestamp,
+    ) -> Result<std::result::Result<(Membership, Epochs), &'static str>> {
+        if self.revoked_at.is_some() {
+            return Ok(Err("revoked"));
+        }
+        if self.used_at.is_some() {
+            return Ok(Err("used"));
+        }
+        if now >= self.expires_at || self.created_at.is_ahead_of(now) {
+            return Ok(Err("expired"));
         }
         // Those of the link, and no fresh ones: what ends from here to the commit has ended the session, too.
-        let under = link.epochs.clone().and(store, &[Scope::BreakGlass(link.id)]).await?;
-        if !link.epochs.hold(store).await? {
-            return refused(Some(link), "ended");
+        let under = self.epochs.clone().and(store, &[Scope::BreakGlass(self.id)]).await?;
+        if !self.epochs.hold(store).await? {
+            return Ok(Err("ended"));
         }
-        match Membership::active(store, link.organization, link.user).await {
-            Ok(member) if member.owns() => Ok(Ok(Used { member: member.value, link, under, revision })),
-            Ok(_) => refused(Some(link), "not_an_owner"),
+        match Membership::active(store, self.organization, self.user).await {
+            Ok(member) if member.owns() => Ok(Ok((member.value, under))),
+            Ok(_) => Ok(Err("not_an_owner")),
             Err(error)
                 if [&codes::NOT_FOUND, &codes::PERSON_DISABLED, &codes::ORGANIZATION_DISABLED]
                     .iter()
                     .any(|code| error.is(code)) =>
             {
-                refused(Some(link), "ended")
+                Ok(Err("ended"))
             }
             Err(error) => Err(error),
         }
@@ -242,6 +260,7 @@ impl Operation for CreateBreakGlass {
             used_at: None,
             session: None,
             epochs,
+            revoked_at: None,
         };
         let event = cx
             .event(EventKind::BreakGlassCreated)

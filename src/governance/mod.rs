@@ -8,6 +8,7 @@
 //! *Never* decides about a person itself: explanations and dry runs let the pipeline work into a batch that nobody commits.
 
 mod break_glass;
+mod break_glass_links;
 mod dry_run;
 mod effect;
 mod enforcement;
@@ -27,6 +28,7 @@ pub use break_glass::{
     BreakGlass, CreateBreakGlass, CreatedBreakGlass, Refused as RefusedBreakGlass, SESSION as BREAK_GLASS_SESSION,
     Used as UsedBreakGlass,
 };
+pub use break_glass_links::{BreakGlassState, BreakGlassView, ListBreakGlass, RevokeBreakGlass};
 pub use effect::{Effect, PersonEffect, RoleEffect, StrangerEffect};
 pub use enforcement::{
     ConnectionSays, EnforcementEffect, EnforcementUpdate, EnforcementView, GetEnforcement, LockedOut, SetEnforcement,
@@ -56,6 +58,8 @@ pub fn catalogue(catalogue: Catalogue) -> Catalogue {
         .with::<GetEnforcement>()
         .with::<SetEnforcement>()
         .with::<CreateBreakGlass>()
+        .with::<ListBreakGlass>()
+        .with::<RevokeBreakGlass>()
         .with::<CreateRole>()
         .with::<ListRoles>()
         .with::<GetRole>()

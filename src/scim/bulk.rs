@@ -47,13 +47,18 @@ impl Operation {
         if method == Method::POST && bulk_id.is_none() {
             return Err(syntax("A POST in bulk has a `bulkId`."));
         }
+        let mut data = get(sent, "data").cloned().unwrap_or_default();
+        if method == Method::PATCH && data.is_array() {
+            // The bare list of operations, as the example of RFC 7644 §3.7.3 has it.
+            data = json!({"Operations": data});
+        }
         Ok(Self {
             method,
             shown: shown.into(),
             path: text("path").ok_or_else(|| syntax("An operation has a `path`."))?,
             bulk_id,
             version: text("version"),
-            data: get(sent, "data").cloned().unwrap_or_default(),
+            data,
         })
     }
 

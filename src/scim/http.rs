@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::any;
@@ -140,7 +140,15 @@ impl Door {
         }
         match self.answer(&cx, at, &segments, request).await {
             Ok(response) => response,
-            Err(error) => error::answer(&error, info.id),
+            Err(error) => {
+                let mut response = error::answer(&error, info.id);
+                if error.is(&codes::METHOD_NOT_ALLOWED) {
+                    // RFC 9110 §15.5.6. What is no resource describes the server.
+                    let methods = Target::of(&segments).map_or("GET", |target| target.methods());
+                    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(methods));
+                }
+                response
+            }
         }
     }
 

@@ -159,15 +159,13 @@ pub struct Cursor {
     /// Of which list it is.
     #[cbor(n(0), with = "minicbor::bytes")]
     pub digest: [u8; 8],
-    /// How long the list was when it began.
-    #[n(1)]
-    pub total: u64,
-    /// The place in the order of the keys, where the list goes by them.
-    #[cbor(n(2), with = "minicbor::bytes")]
+    /// The last one that was given: its place in the order of the keys, or its id. Whatever comes or goes before it, the
+    /// next page begins behind it.
+    #[cbor(n(1), with = "minicbor::bytes")]
     pub after: Option<Vec<u8>>,
-    /// How many were given already.
-    #[n(3)]
-    pub given: u64,
+    /// What the last one was sorted by, in JSON, where the list is sorted.
+    #[n(2)]
+    pub value: Option<String>,
 }
 
 impl Cursor {
@@ -179,7 +177,7 @@ impl Cursor {
     /// As the client gives it back. Errors: `invalid_cursor`.
     pub fn read(text: &str, digest: [u8; 8]) -> Result<Self> {
         let wrong = || Error::new(&codes::INVALID_CURSOR);
-        if text.len() > 1_024 {
+        if text.len() > 2_048 {
             return Err(wrong());
         }
         let bytes = from_base64url(text).ok_or_else(wrong)?;

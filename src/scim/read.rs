@@ -14,12 +14,14 @@ use super::shown::{Besides, GroupNames, folded};
 use super::speaker::Speaker;
 use crate::access::Context;
 use crate::directory::{ScimKind, ScimResource};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, codes};
 use crate::id::ConnectionId;
 use crate::store::{Query, Stored};
 
 /// So many rows are read at a time where a filter has to look at all.
 const STRIDE: usize = 500;
+/// Texts are sorted by so many of their first characters, which fit into a cursor.
+const COMPARED: usize = 128;
 
 /// How many resources directories have, as of a row of the log: counting them again is needed only after a write.
 #[derive(Debug, Default)]
@@ -72,7 +74,7 @@ impl Speaker {
         let digest = wish.digest(self.directory, kind);
         let cursor = match wish.cursor.as_deref() {
             None => None,
-            Some("") => Some(Cursor { digest, total: 0, after: None, given: 0 }),
+            Some("") => Some(Cursor { digest, after: None, value: None }),
             Some(text) => Some(Cursor::read(text, digest)?),
         };
         let mut names = GroupNames::new();
@@ -123,8 +125,7 @@ impl Speaker {
         let query = Query::by(ScimResource::ALL, ScimResource::all(self.directory, kind.kept()));
         let page = cx.store.page::<ScimResource>(query.limit(wish.count).after(after)).await?;
         let rows: Vec<_> = page.items.into_iter().map(|row| row.value).collect();
-        let given = cursor.map_or(0, |cursor| cursor.given) + rows.len() as u64;
-        let next = page.next.map(|after| Cursor { digest, total, after: Some(after), given });
+        let next = page.next.map(|after| Cursor { digest, after: Some(after), value: None });
         Ok(Found { total, rows, next })
     }
 
@@ -141,10 +142,29 @@ impl Speaker {
         digest: [u8; 8],
         names: &mut GroupNames,
     ) -> Result<Found> {
-        let skipped = cursor.map_or(wish.start.saturating_sub(1), |cursor| cursor.given);
-        let mut meant = Meant { speaker: self, filter, order, taken: Vec::new(), total: 0, skipped, count: wish.count };
+        let (skipped, behind) = match cursor {
+            None => (wish.start.saturating_sub(1), None),
+            Some(cursor) => (0, Given::read(cursor)?),
+        };
+        let direction = if wish.descending { Direction::Descending } else { Direction::Ascending };
+        let count = wish.count;
+        let mut meant = Meant {
+            speaker: self,
+            filter,
+            order,
+            direction,
+            taken: Vec::new(),
+            total: 0,
+            ahead: 0,
+            skipped,
+            behind,
+            count,
+        };
         match self.candidates(cx, kind, filter).await? {
-            Some(rows) => meant.look(cx, rows, names).await?,
+            Some(mut rows) => {
+                rows.sort_by_key(|row| row.id);
+                meant.look(cx, rows, names).await?;
+            }
             None => {
                 let mut after = None;
                 loop {
@@ -160,24 +180,20 @@ impl Speaker {
                 }
             }
         }
-        let Meant { mut taken, total, .. } = meant;
+        let Meant { mut taken, total, ahead, .. } = meant;
         if order.is_some() {
-            taken.sort_by(|(one, a), (other, b)| {
-                let by_value = compare(one.as_ref(), other.as_ref());
-                let by_value = if wish.descending { by_value.reverse() } else { by_value };
-                by_value.then_with(|| a.cmp(b))
-            });
+            taken.sort_by(|one, other| direction.compare(one, other));
             let skipped = usize::try_from(skipped).unwrap_or(usize::MAX);
-            taken = taken.into_iter().skip(skipped).take(wish.count).collect();
+            taken = taken.into_iter().skip(skipped).take(count).collect();
         }
+        let more = ahead > skipped.saturating_add(taken.len() as u64);
+        let next = taken.last().filter(|_| more).map(|last| last.cursor(digest)).transpose()?;
         let mut rows = Vec::with_capacity(taken.len());
-        for (_, id) in taken {
+        for Given { id, .. } in taken {
             let row: Option<Stored<ScimResource>> =
                 cx.store.get(ScimResource::key_of(self.directory, kind.kept(), id)).await?;
             rows.extend(row.map(|row| row.value));
         }
-        let given = skipped + rows.len() as u64;
-        let next = (given < total && !rows.is_empty()).then_some(Cursor { digest, total, after: None, given });
         Ok(Found { total, rows, next })
     }
 
@@ -196,7 +212,7 @@ impl Speaker {
             let found = match name {
                 "id" => match self.resource(cx, kind, text).await {
                     Ok(row) => vec![row.value],
-                    Err(error) if error.is(&crate::error::codes::NOT_FOUND) => Vec::new(),
+                    Err(error) if error.is(&codes::NOT_FOUND) => Vec::new(),
                     Err(error) => return Err(error),
                 },
                 name if name == named => self.by_name(cx, kind.kept(), text).await?,
@@ -229,14 +245,57 @@ impl Speaker {
     }
 }
 
+/// A resource's place in a list: what the list is sorted by, and between equals its id.
+struct Given {
+    value: Option<Value>,
+    id: [u8; 16],
+}
+
+impl Given {
+    /// The last one that was given, by a cursor; none on the first page. Errors: `invalid_cursor`.
+    fn read(cursor: &Cursor) -> Result<Option<Self>> {
+        let wrong = || Error::new(&codes::INVALID_CURSOR);
+        let Some(after) = &cursor.after else { return Ok(None) };
+        let id = after.as_slice().try_into().map_err(|_| wrong())?;
+        let value = cursor.value.as_deref().map(serde_json::from_str).transpose().map_err(|_| wrong())?;
+        Ok(Some(Self { value, id }))
+    }
+
+    fn cursor(&self, digest: [u8; 8]) -> Result<Cursor> {
+        let value = self.value.as_ref().map(serde_json::to_string).transpose().map_err(Error::bug)?;
+        Ok(Cursor { digest, after: Some(self.id.to_vec()), value })
+    }
+}
+
+/// Which way a list goes. Equals follow each other by their ids in both.
+#[derive(Clone, Copy)]
+enum Direction {
+    Ascending,
+    Descending,
+}
+
+impl Direction {
+    fn compare(self, one: &Given, other: &Given) -> Ordering {
+        let by_value = compare(one.value.as_ref(), other.value.as_ref());
+        let by_value = if matches!(self, Self::Descending) { by_value.reverse() } else { by_value };
+        by_value.then_with(|| one.id.cmp(&other.id))
+    }
+}
+
 /// What a filter means, found row by row: of each that is meant no more than its id and what it is sorted by is kept.
 struct Meant<'a> {
     speaker: &'a Speaker,
     filter: Option<&'a Filter>,
     order: Option<&'a Place>,
-    taken: Vec<(Option<Value>, [u8; 16])>,
+    direction: Direction,
+    taken: Vec<Given>,
+    /// How many there are.
     total: u64,
+    /// How many of them stand behind what was given already.
+    ahead: u64,
     skipped: u64,
+    /// The last one that was given.
+    behind: Option<Given>,
     count: usize,
 }
 
@@ -252,10 +311,13 @@ impl Meant<'_> {
                 continue;
             }
             self.total += 1;
-            match self.order {
-                Some(place) => self.taken.push((sorted_by(place, &shown.resource), row.id)),
-                None if self.total > self.skipped && self.taken.len() < self.count => self.taken.push((None, row.id)),
-                None => {}
+            let one = Given { value: self.order.and_then(|place| sorted_by(place, &shown.resource)), id: row.id };
+            if self.behind.as_ref().is_some_and(|last| self.direction.compare(&one, last) != Ordering::Greater) {
+                continue;
+            }
+            self.ahead += 1;
+            if self.order.is_some() || (self.ahead > self.skipped && self.taken.len() < self.count) {
+                self.taken.push(one);
             }
         }
         Ok(())
@@ -277,9 +339,9 @@ fn sorted_by(place: &Place, resource: &Map<String, Value>) -> Option<Value> {
     };
     match value {
         Value::String(text) if place.innermost().is_some_and(|known| known.exact || known.kind == Kind::DateTime) => {
-            Some(Value::String(text.clone()))
+            Some(Value::String(text.chars().take(COMPARED).collect()))
         }
-        Value::String(text) => Some(Value::String(text.to_lowercase())),
+        Value::String(text) => Some(Value::String(text.to_lowercase().chars().take(COMPARED).collect())),
         value => Some(value.clone()),
     }
 }
@@ -302,6 +364,6 @@ fn compare(one: Option<&Value>, other: Option<&Value>) -> Ordering {
 pub fn object(value: Value) -> Result<Map<String, Value>> {
     match value {
         Value::Object(object) => Ok(object),
-        _ => Err(Error::says(&crate::error::codes::INVALID_SYNTAX, "The body is not a JSON object.")),
+        _ => Err(Error::says(&codes::INVALID_SYNTAX, "The body is not a JSON object.")),
     }
 }

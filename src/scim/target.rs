@@ -31,4 +31,14 @@ impl<'p> Target<'p> {
             _ => None,
         }
     }
+
+    /// The methods that it takes.
+    pub fn methods(&self) -> &'static str {
+        match self {
+            Self::All(_) => "GET, POST",
+            Self::One(..) => "GET, PUT, PATCH, DELETE",
+            Self::Search(_) | Self::Bulk => "POST",
+            Self::Me => "GET",
+        }
+    }
 }

@@ -16,7 +16,6 @@ use axum::routing::get;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use super::listen;
 use crate::access::{Caller, Context, World};
 use crate::app::App;
 use crate::care;
@@ -100,7 +99,6 @@ pub(super) struct Health {
     keyring: Keyring,
     /// The database file.
     pub database: PathBuf,
-    certificate: Option<PathBuf>,
     /// Where events are sent besides.
     pub targets: Vec<&'static str>,
     /// Both clocks when this began: they go on together, unless one is set.
@@ -117,7 +115,6 @@ impl Health {
             world: app.world.clone(),
             keyring: app.keyring.clone(),
             database: config.data_dir.database(),
-            certificate: config.tls.as_ref().map(|tls| tls.cert.clone()),
             targets: Shipping::names(&config.ship),
             begun: (env.now(), env.monotonic()),
             last: Mutex::default(),
@@ -237,9 +234,7 @@ impl Health {
         }
         let wall = self.world.env.now();
         let mut ending = care::ending(&self.cx(), wall - ENDED, Timestamp::from_millis(i64::MAX)).await?;
-        if let Some(file) = &self.certificate
-            && let Some(at) = listen::certificate_ends(file)
-        {
+        if let Some((file, at)) = self.world.env.meters().certificate.read() {
             let (id, name) = ("listener".to_owned(), file.display().to_string());
             ending.push(care::Ending { kind: "tls_certificate".to_owned(), id, name, at });
             ending.sort_by_key(|ending| ending.at);

@@ -55,6 +55,7 @@ pub enum Poll {
     History,
     Hour,
     Counts,
+    Timings,
     Doctor,
     People,
     Signins,
@@ -93,6 +94,7 @@ pub const PACES: &[Pace] = &[
     pace(Poll::History, &[], 0, 0),
     pace(Poll::Hour, &[], 0, 0),
     pace(Poll::Counts, &[0], 5, 30),
+    pace(Poll::Timings, &[0], 5, 60),
     pace(Poll::People, &[4], 30, 120),
     pace(Poll::Signins, &[0, 1], 5, 30),
     pace(Poll::Sessions, &[2], 60, 120),
@@ -155,6 +157,7 @@ impl Poll {
             Self::History => listed("audit.list", 300),
             Self::Hour => Some(What::of("audit.list", json!({"kind": SIGNINS, "since": hour, "limit": 1_000}))),
             Self::Counts => Some(What::of("counts.show", json!({}))),
+            Self::Timings => Some(What::of("timings.show", json!({}))),
             Self::Doctor => Some(What::of("doctor.examine", json!({}))),
             Self::People => listed("user.list", 1_000),
             Self::Signins => listed("signin.list", 200),
@@ -186,7 +189,7 @@ impl Poll {
             Self::Roles => Some(View::Roles),
             Self::Scim => Some(View::Scim),
             Self::Deliveries => Some(View::Deliveries),
-            Self::Place | Self::Organizations | Self::Hour | Self::Counts | Self::Doctor => None,
+            Self::Place | Self::Organizations | Self::Hour | Self::Counts | Self::Timings | Self::Doctor => None,
         }
     }
 

@@ -67,8 +67,9 @@ impl Spec {
             })
             .collect();
         fields.sort_by_key(|field| !field.required);
-        let about = text(&schema, "description");
-        let about = about.split(". ").next().unwrap_or(about).trim_end_matches('.').to_owned();
+        // The first sentence.
+        let about = text(&schema, "description").split("\n\n").next().unwrap_or_default().replace('\n', " ");
+        let about = about.split(". ").next().unwrap_or_default().trim_end_matches('.').to_owned();
         Self { name: operation.name(), about, route: operation.route(), fields }
     }
 

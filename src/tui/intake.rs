@@ -16,8 +16,9 @@ use crate::console::escaped;
 
 /// So many events are kept; older ones are fetched again when somebody goes there.
 pub const EVENTS: usize = 20_000;
-/// So many answers' times are kept.
-const TIMES: usize = 256;
+
+/// What was refused because it is not this reader's is left alone for so long, in milliseconds.
+const FOREIGN: i64 = 300_000;
 
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,13 +48,7 @@ impl Refusal {
 
 impl State {
     /// An answer. What follows from it is asked next.
-    pub fn answered(&mut self, ask: Ask, answer: Result<Value, Refusal>, took: u32) -> Vec<(Ask, What)> {
-        if answer.is_ok() {
-            self.latency.push_back(took);
-            while self.latency.len() > TIMES {
-                self.latency.pop_front();
-            }
-        }
+    pub fn answered(&mut self, ask: Ask, answer: Result<Value, Refusal>) -> Vec<(Ask, What)> {
         match ask {
             Ask::Poll(poll) => self.polled(poll, answer),
             Ask::More(view) => {
@@ -102,6 +97,11 @@ impl State {
         let answer = match answer {
             Ok(answer) => answer,
             Err(refusal) => {
+                // What is not this reader's is not asked for every few seconds: each refusal stands in the log.
+                let foreign = matches!(refusal.code.as_str(), "operator_only" | "missing_grant");
+                if let Some(asked) = self.asked.get_mut(&poll).filter(|_| foreign) {
+                    asked.at = Some(self.now + FOREIGN);
+                }
                 if let Some(view) = poll.view() {
                     self.table_mut(view).load = Load::Failed(refusal.told());
                 }
@@ -120,6 +120,7 @@ impl State {
                 }
             }
             Poll::Counts => self.counts = answer,
+            Poll::Timings => self.speed.saw(self.now, &answer),
             Poll::Doctor => self.doctor = Ok(answer),
             Poll::Hour => {
                 self.pulse.begin(items(&answer));
@@ -222,7 +223,20 @@ impl State {
             };
             self.table_mut(view).put(row);
         }
+        self.refresh_opened(view);
         self.table_mut(view).load = Load::Ready;
+    }
+
+    /// What is opened, and what stands beside the list, says what the list says by now.
+    fn refresh_opened(&mut self, view: View) {
+        let Some(table) = self.tables.get(view as usize) else { return };
+        for open in [&mut self.open, &mut self.peek].into_iter().flatten().filter(|open| open.view == Some(view)) {
+            if let Some(raw) = table.find(&open.id).and_then(|row| row.raw.as_deref())
+                && open.raw != *raw
+            {
+                open.raw = raw.clone();
+            }
+        }
     }
 
     /// What ids stand for.
@@ -289,6 +303,8 @@ impl State {
             // What was asked for is shown; what has a secret in it is shown once.
             Some(Progress::Done(answer)) if reads && operation != "session.revoke" && !answer.is_null() => {
                 self.overlay = Some(Overlay::Answer(Answer::of(operation, &told, answer)));
+                // That it is under way is no news any more.
+                self.toast = None;
             }
             _ if operation == "session.revoke" => {}
             _ => self.tell(tone, told),

@@ -162,13 +162,13 @@ pub const KEYS: &[Binding] = keys! {
     Program Some(32), "q" [plain('q'), control('c')] Action::Quit, "quit", "leave; the server goes on";
 };
 
-/// What that key does.
-pub fn action(event: &KeyEvent) -> Option<Action> {
+/// The row of that key.
+pub fn binding(event: &KeyEvent) -> Option<&'static Binding> {
     let key = (event.code, event.modifiers.contains(KeyModifiers::CONTROL));
     if event.modifiers.intersects(KeyModifiers::ALT | KeyModifiers::SUPER) {
         return None;
     }
-    KEYS.iter().find(|binding| binding.keys.contains(&key)).map(|binding| binding.action)
+    KEYS.iter().find(|binding| binding.keys.contains(&key))
 }
 
 #[cfg(test)]

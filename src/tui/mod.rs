@@ -30,6 +30,7 @@ mod pulse;
 mod run;
 pub mod shown;
 mod source;
+mod speed;
 pub mod state;
 pub mod table;
 mod terminal;

@@ -1,4 +1,4 @@
-//! The last hour of sign-ins, by the minute; what was refused, and how long it took.
+//! The last hour of sign-ins, by the minute, and what was refused.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -8,7 +8,7 @@ use super::shown::{moment, text};
 
 /// So many minutes are kept.
 pub const MINUTES: usize = 120;
-/// So many refusals and times are kept.
+/// So many refusals are kept.
 const KEPT: usize = 5_000;
 
 /// What happened lately.
@@ -111,14 +111,6 @@ impl Pulse {
     }
 }
 
-/// The middle, and what 99 of 100 stay under.
-pub fn percentiles(times: impl IntoIterator<Item = i64>) -> Option<(i64, i64)> {
-    let mut times: Vec<i64> = times.into_iter().collect();
-    times.sort_unstable();
-    let last = times.len().checked_sub(1)?;
-    Some((*times.get(last / 2)?, *times.get((times.len() * 99).div_ceil(100).saturating_sub(1).min(last))?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,7 +130,5 @@ mod tests {
         let now = 3_650_000;
         assert_eq!(pulse.minutes(now, 3), [(0, 2), (0, 0), (1, 0)]);
         assert_eq!(pulse.refusals(now), [("nonce", 2)]);
-        assert_eq!(percentiles(1..=100), Some((50, 99)));
-        assert_eq!(percentiles([]), None);
     }
 }

@@ -30,6 +30,8 @@ pub async fn run(line: Line, setup: Setup) -> Result<()> {
     let caught = |kind: SignalKind| signal(kind).map_err(Error::bug);
     let (mut term, mut hup, mut int) =
         (caught(SignalKind::terminate())?, caught(SignalKind::hangup())?, caught(SignalKind::interrupt())?);
+    let mut quit = caught(SignalKind::quit())?;
+    let mut stopped = caught(SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw()))?;
     let mut resumed = caught(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?;
     let mut screen = Screen::take()?;
     let mut state = State::new(setup, screen.size(), clock.now().millis());
@@ -49,6 +51,11 @@ pub async fn run(line: Line, setup: Setup) -> Result<()> {
             _ = term.recv() => return Ok(()),
             _ = hup.recv() => return Ok(()),
             _ = int.recv() => return Ok(()),
+            _ = quit.recv() => return Ok(()),
+            _ = stopped.recv() => {
+                screen.suspend()?;
+                None
+            }
             _ = resumed.recv() => {
                 screen.again()?;
                 let (width, height) = screen.size();

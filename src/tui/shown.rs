@@ -32,6 +32,22 @@ pub fn scrub(buffer: &mut Buffer) {
     }
 }
 
+/// Writes signs that typography adds by others that every terminal has. What people are called stays as it is.
+pub fn plain(buffer: &mut Buffer) {
+    for cell in &mut buffer.content {
+        let sign = match cell.symbol() {
+            "·" | "–" | "—" => "-",
+            "…" => "~",
+            "›" | "→" => ">",
+            "←" => "<",
+            "×" => "x",
+            "╰" => "`",
+            _ => continue,
+        };
+        cell.set_symbol(sign);
+    }
+}
+
 /// The text of a field; nothing where there is none.
 pub fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value.get(name).and_then(Value::as_str).unwrap_or_default()

@@ -1,7 +1,7 @@
 //! What asks the server in the background: requests as they are wished for, and the feed, followed for ever.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc};
@@ -45,16 +45,14 @@ impl Source {
         let source = self.clone();
         tokio::spawn(async move {
             let Ok(_place) = source.places.clone().acquire_owned().await else { return };
-            let begun = now();
             let answer = source.put(what).await;
-            let took = u32::try_from(begun.elapsed().as_micros()).unwrap_or(u32::MAX);
             if let Err(error) = &answer
                 && error.is(&codes::SHUTTING_DOWN)
             {
                 source.tell(Msg::Lost(error.message().to_owned())).await;
             }
             let answer = answer.map_err(|error| refusal(&error));
-            source.tell(Msg::Answer(ask, answer, took)).await;
+            source.tell(Msg::Answer(ask, answer)).await;
         });
     }
 
@@ -105,12 +103,6 @@ impl Source {
     async fn tell(&self, message: Msg) -> bool {
         self.messages.send(message).await.is_ok()
     }
-}
-
-/// For measuring how long an answer took on the way; nothing is decided by it.
-#[expect(clippy::disallowed_methods, reason = "a time on the way to a person's eyes")]
-fn now() -> Instant {
-    Instant::now()
 }
 
 fn refusal(error: &Error) -> Refusal {

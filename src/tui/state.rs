@@ -1,6 +1,6 @@
 //! Everything that the screen is drawn from. It changes in `update` and `intake` alone.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -12,6 +12,7 @@ use super::overlay::Overlay;
 use super::panels::{Face, Names, PANELS, View};
 use super::pulse::Pulse;
 use super::shown;
+use super::speed::Speed;
 use super::table::{Row, Table};
 use super::theme::{Look, Tone};
 
@@ -143,8 +144,8 @@ pub struct State {
     pub certificates: BTreeMap<String, String>,
     /// Which endpoint's deliveries are shown.
     pub endpoint: Option<(String, String)>,
-    /// How long the last answers took, in microseconds.
-    pub latency: VecDeque<u32>,
+    /// How long things take, as the server measures it.
+    pub speed: Speed,
     /// The newest event that was seen.
     pub cursor: Option<u64>,
     /// Whether the feed is being read.
@@ -186,7 +187,7 @@ impl State {
             last_in: BTreeMap::new(),
             certificates: BTreeMap::new(),
             endpoint: None,
-            latency: VecDeque::new(),
+            speed: Speed::default(),
             cursor: None,
             following: false,
         }

@@ -3,6 +3,7 @@
 //! A row is one text with the ends of its cells, so that it costs one allocation. Rows stand in the order of their ids,
 //! which is the order they were made in; `order` says which of them are shown, and where.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use serde_json::Value;
@@ -175,24 +176,67 @@ impl Table {
         row.pass = self.pass;
         match self.rows.binary_search_by(|known| known.id().cmp(row.id())) {
             Ok(at) => {
+                let ordered = self.sort.is_some() || !self.filter.is_empty();
+                let moves = ordered && self.rows.get(at).is_some_and(|known| known.text != row.text);
+                if moves {
+                    self.take_out(at);
+                }
                 if let Some(place) = self.rows.get_mut(at) {
-                    self.stale |= (self.sort.is_some() || !self.filter.is_empty()) && *place != row;
                     *place = row;
                 }
-            }
-            Err(at) if at == self.rows.len() => {
-                if self.sort.is_some() {
-                    self.stale = true;
-                } else if matches(&row, &self.filter, self.columns) {
-                    self.order.extend(u32::try_from(at).ok());
+                if moves {
+                    self.bring_in(at);
                 }
-                self.rows.push(row);
             }
             Err(at) => {
+                if !self.stale && at < self.rows.len() {
+                    self.order.iter_mut().filter(|place| **place as usize >= at).for_each(|place| *place += 1);
+                }
                 self.rows.insert(at, row);
-                self.stale = true;
+                self.bring_in(at);
             }
         }
+    }
+
+    /// Where the row stands among those that are shown, or where it would stand.
+    fn search(&self, at: u32) -> Result<usize, usize> {
+        match self.sort {
+            None => self.order.binary_search(&at),
+            Some(sort) => self.order.binary_search_by(|place| self.compare(sort, *place, at)),
+        }
+    }
+
+    /// One row has come: it is put to its place, so that a hundred thousand others are not sorted anew for it.
+    fn bring_in(&mut self, at: usize) {
+        let fits = self.rows.get(at).is_some_and(|row| matches(row, &self.filter, self.columns));
+        let (false, true, Ok(at)) = (self.stale, fits, u32::try_from(at)) else { return };
+        if let Err(place) = self.search(at) {
+            self.order.insert(place, at);
+        }
+    }
+
+    /// One row goes, or changes: it is taken from its place.
+    fn take_out(&mut self, at: usize) {
+        let (false, Ok(at)) = (self.stale, u32::try_from(at)) else { return };
+        if let Ok(place) = self.search(at) {
+            self.order.remove(place);
+        }
+    }
+
+    /// Which of two rows stands first, by that column; equals stand as they were made.
+    fn compare(&self, (column, down): (usize, bool), one: u32, other: u32) -> Ordering {
+        let cell = |at: u32| self.rows.get(at as usize).map_or("", |row| row.cell(column));
+        let (a, b) = if down { (cell(other), cell(one)) } else { (cell(one), cell(other)) };
+        let numeric = self.columns.get(column).is_some_and(|column| column.kind == Kind::Number);
+        let by_cell = match (a.parse::<u64>(), b.parse::<u64>()) {
+            _ if !numeric => fold(a).cmp(fold(b)),
+            (Ok(a), Ok(b)) => a.cmp(&b),
+            // What is no number stands behind all numbers, so that the order is one.
+            (Ok(_), Err(_)) => Ordering::Less,
+            (Err(_), Ok(_)) => Ordering::Greater,
+            (Err(_), Err(_)) => fold(a).cmp(fold(b)),
+        };
+        by_cell.then(one.cmp(&other))
     }
 
     /// Makes rows anew, of which it is known what the server said.
@@ -230,9 +274,12 @@ impl Table {
     /// Takes a row away.
     pub fn remove(&mut self, id: &str) {
         if let Ok(at) = self.rows.binary_search_by(|row| row.id().cmp(id)) {
+            self.take_out(at);
             self.rows.remove(at);
             self.marked.remove(id);
-            self.stale = true;
+            if !self.stale {
+                self.order.iter_mut().filter(|place| **place as usize > at).for_each(|place| *place -= 1);
+            }
         }
     }
 
@@ -360,26 +407,16 @@ impl Table {
     }
 
     fn settle_order(&mut self) {
-        let grown = self.sort.is_none() && self.chosen.is_some();
         if self.stale {
             self.stale = false;
-            self.order.clear();
             let (filter, columns) = (&self.filter, self.columns);
             let fitting = self.rows.iter().enumerate().filter(|(_, row)| matches(row, filter, columns));
-            self.order.extend(fitting.filter_map(|(at, _)| u32::try_from(at).ok()));
-            if let Some((column, down)) = self.sort {
-                let numeric = columns.get(column).is_some_and(|column| column.kind == Kind::Number);
-                let rows = &self.rows;
-                let cell = |at: &u32| rows.get(*at as usize).map_or("", |row| row.cell(column));
-                self.order.sort_by(|a, b| {
-                    let (a, b) = if down { (cell(b), cell(a)) } else { (cell(a), cell(b)) };
-                    match (numeric, a.parse::<u64>(), b.parse::<u64>()) {
-                        (true, Ok(a), Ok(b)) => a.cmp(&b),
-                        _ => fold(a).cmp(fold(b)),
-                    }
-                });
+            let mut order: Vec<u32> = fitting.filter_map(|(at, _)| u32::try_from(at).ok()).collect();
+            if let Some(sort) = self.sort {
+                order.sort_unstable_by(|one, other| self.compare(sort, *one, *other));
             }
-        } else if !grown {
+            self.order = order;
+        } else if self.chosen.is_none() {
             return;
         }
         // The reader stays at their row when others come and go.
@@ -397,12 +434,8 @@ impl Table {
 
     fn place_of(&self, id: &str) -> Option<usize> {
         let row = self.rows.binary_search_by(|row| row.id().cmp(id)).ok()?;
-        let row = u32::try_from(row).ok()?;
-        if self.sort.is_some() {
-            return self.order.iter().position(|at| *at == row);
-        }
-        let place = self.order.binary_search(&row).ok()?;
-        Some(self.order.len() - place - 1)
+        let place = self.search(u32::try_from(row).ok()?).ok()?;
+        Some(if self.sort.is_some() { place } else { self.order.len() - place - 1 })
     }
 }
 
@@ -503,6 +536,45 @@ mod tests {
         table.put(Row::new("f", &["Newer", "1", ""], Tone::Plain));
         table.settle(3);
         assert_eq!(table.current().unwrap().id(), "f", "at the top the newest is followed");
+    }
+
+    /// One row after the other, the order is that of a list that was sorted and filtered as a whole.
+    #[test]
+    fn rows_that_come_change_and_go_stand_where_a_new_list_has_them() {
+        let mut seed = 7u64;
+        let mut below = |most: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) % most
+        };
+        for round in 0..60 {
+            let mut table = Table::new(COLUMNS);
+            for _ in 0..below(4) {
+                table.sort_by(usize::try_from(below(3)).unwrap());
+            }
+            table.set_filter(["", "a", "!b", "count:1", "name:a !c"][usize::try_from(below(5)).unwrap()]);
+            table.settle(5);
+            for step in 0..200 {
+                let id = format!("{:02}", below(60));
+                match below(5) {
+                    0 => table.remove(&id),
+                    1 => table.go(if below(2) == 0 { 1 } else { -1 }),
+                    _ => {
+                        let name = ["Ada", "alan", "Bob", "", "carl"][usize::try_from(below(5)).unwrap()];
+                        table.put(Row::new(&id, &[name, &below(30).to_string(), "x"], Tone::Plain));
+                    }
+                }
+                let reader = table.chosen.clone().filter(|id| table.place_of(id).is_some());
+                table.settle(5);
+                let mut whole = Table::new(COLUMNS);
+                whole.rows = table.rows.clone();
+                (whole.sort, whole.filter, whole.stale) = (table.sort, table.filter.clone(), true);
+                whole.settle(5);
+                assert_eq!(table.order, whole.order, "round {round}, step {step}: {:?} {:?}", table.sort, table.filter);
+                if let Some(id) = reader {
+                    assert_eq!(table.current().unwrap().id(), &*id, "round {round}, step {step}: the reader stays");
+                }
+            }
+        }
     }
 
     #[test]

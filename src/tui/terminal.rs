@@ -60,8 +60,8 @@ impl Screen {
     /// Gives the terminal to the shell until it is given back.
     pub fn suspend(&mut self) -> Result<()> {
         give_back();
-        // The whole group stops, as it does by ^Z in any other program.
-        let stopped = rustix::process::kill_current_process_group(rustix::process::Signal::TSTP);
+        // The whole group stops, as it does by ^Z in any other program. The gentler signal is ours to catch.
+        let stopped = rustix::process::kill_current_process_group(rustix::process::Signal::STOP);
         stopped.map_err(Error::bug)?;
         self.again()
     }
@@ -69,7 +69,10 @@ impl Screen {
     /// Takes the terminal over once more: after it was stopped, whoever did that.
     pub fn again(&mut self) -> Result<()> {
         enter()?;
-        self.terminal.clear().map_err(Error::bug)
+        // Everything is drawn anew. Clearing it in the usual way would ask the terminal where its cursor is, and the answer
+        // goes to whoever waits for keys.
+        let size = self.terminal.size().map_err(Error::bug)?;
+        self.terminal.resize(size.into()).map_err(Error::bug)
     }
 }
 
@@ -95,4 +98,39 @@ fn give_back() {
         Show
     );
     let _ = disable_raw_mode();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// A dashboard that breaks on its terminal. Run by the test below, on a terminal of its own.
+    #[test]
+    #[ignore = "it panics on purpose"]
+    fn a_screen_that_panics() {
+        let _screen = Screen::take().unwrap();
+        panic!("broken on purpose");
+    }
+
+    #[test]
+    fn a_panic_gives_the_terminal_back_before_it_is_told() {
+        let this = std::env::current_exe().unwrap();
+        let inner = format!(
+            "stty -g; {} --exact --ignored --nocapture tui::terminal::tests::a_screen_that_panics 2>&1; stty -g",
+            this.display()
+        );
+        // `script` is the terminal: what is written to it comes out at its other end.
+        let told = Command::new("script").args(["-qec", &inner, "/dev/null"]).env("TERM", "xterm").output().unwrap();
+        let told = String::from_utf8_lossy(&told.stdout).into_owned();
+        let at = |what: &str| told.find(what).unwrap_or_else(|| panic!("no {what:?} in {told:?}"));
+        let (taken, broken) = (at("\u{1b}[?1049h"), at("broken on purpose"));
+        for left in ["\u{1b}[?1049l", "\u{1b}[?1000l", "\u{1b}[?2004l", "\u{1b}[?25h"] {
+            assert!((taken..broken).contains(&at(left)), "{left:?} stands before the word: {told:?}");
+        }
+        let mut modes = told.lines().filter(|line| line.split(':').count() > 20).map(str::trim);
+        let (before, after) = (modes.next().unwrap(), modes.next().unwrap());
+        assert_eq!(before, after, "as it was");
+    }
 }

@@ -12,7 +12,8 @@ use super::overlay::{Overlay, pressed};
 use super::panels::View;
 use super::perform::{is_possible, perform};
 use super::shown::harmless;
-use super::state::{Asked, Link, State};
+use super::state::{Asked, Link, Open, State};
+use super::theme::Tone;
 use crate::console::escaped;
 
 /// Something happened.
@@ -24,7 +25,7 @@ pub enum Msg {
     Mouse(MouseEvent),
     Paste(String),
     Resize(u16, u16),
-    Answer(Ask, Result<Value, Refusal>, u32),
+    Answer(Ask, Result<Value, Refusal>),
     Events(Vec<Value>, u64),
     Reached,
     Lost(String),
@@ -69,19 +70,17 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
             state.size = (width, height);
             Vec::new()
         }
-        Msg::Answer(Ask::Part { view: View::Connections, id, key: "ready" }, answer, _) => {
+        Msg::Answer(Ask::Part { view: View::Connections, id, key: "ready" }, answer) => {
             if let Ok(answer) = answer {
                 state.ready.insert(id, answer["ready"] == true);
                 state.join_connections();
             }
             Vec::new()
         }
-        Msg::Answer(ask, answer, took) => {
-            if answer.is_ok() {
-                reached(state);
-            }
+        Msg::Answer(ask, answer) => {
+            let mut next = if answer.is_ok() { reached(state) } else { Vec::new() };
             let connections = ask == Ask::Poll(Poll::Connections);
-            let mut next = asked(state.answered(ask, answer, took));
+            next.extend(asked(state.answered(ask, answer)));
             if connections && (state.panel == 3 || state.ready.is_empty()) {
                 next.extend(asked(unready(state)));
             }
@@ -92,8 +91,9 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::Reached => {
-            reached(state);
-            due(state)
+            let mut next = reached(state);
+            next.extend(due(state));
+            next
         }
         Msg::Lost(why) => {
             match &mut state.link {
@@ -108,21 +108,32 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
     effects
 }
 
-/// The server answers.
-fn reached(state: &mut State) {
+/// The server answers. What was asked while it did not is asked once more.
+fn reached(state: &mut State) -> Vec<Effect> {
+    let mut again = Vec::new();
     if matches!(state.link, Link::Lost(..)) {
-        // Whatever was asked meanwhile was asked in vain.
         for asked in state.asked.values_mut() {
             *asked = Asked { wanted: asked.at.is_some(), ..Asked::default() };
         }
+        // What stands beside the list is made anew where the reader stands.
+        state.peek = None;
+        let opened = state.open.as_ref().and_then(|open| Some((open.view?, open.id.clone(), open.scroll)));
+        if let Some((view, id, scroll)) = opened
+            && let Some(row) = state.table(view).find(&id).cloned()
+        {
+            let (open, asks) = state.opened(view, &row);
+            state.open = Some(Open { scroll, ..open });
+            again = asked(asks);
+        }
     }
     state.link = Link::Live;
+    again
 }
 
 /// What comes from outside is made harmless here, and nowhere else has to think of it.
 fn clean(msg: Msg) -> Msg {
     match msg {
-        Msg::Answer(ask, answer, took) => Msg::Answer(ask, answer.map(harmless).map_err(Refusal::harmless), took),
+        Msg::Answer(ask, answer) => Msg::Answer(ask, answer.map(harmless).map_err(Refusal::harmless)),
         Msg::Events(events, next) => Msg::Events(events.into_iter().map(harmless).collect(), next),
         Msg::Lost(why) => Msg::Lost(escaped(&why)),
         other => other,
@@ -202,10 +213,19 @@ fn key(state: &mut State, key: KeyEvent) -> Vec<Effect> {
     if state.typing.is_some() {
         return filtering(state, key);
     }
-    match keys::action(&key).filter(|action| is_possible(state, *action)) {
-        Some(action) => perform(state, action),
-        None => Vec::new(),
+    let Some(binding) = keys::binding(&key) else { return Vec::new() };
+    if is_possible(state, binding.action) {
+        return perform(state, binding.action);
     }
+    if binding.group == keys::Group::Acting {
+        // Who wanted to do something should not wonder whether it was done.
+        let told = match state.setup.read_only {
+            true => "This dashboard is read-only: it changes nothing.".to_owned(),
+            false => format!("{}: there is nothing here for that.", binding.name),
+        };
+        state.tell(Tone::Warn, told);
+    }
+    Vec::new()
 }
 
 /// A letter that was typed or pasted: into whatever takes text now.

@@ -8,7 +8,7 @@ use crate::connection::simulator::directory::{self, Directory};
 use crate::crypto::Opaque;
 use crate::error::{Error, Result, codes};
 
-const CONNECTION: &str = "Test directory";
+const CONNECTION: &str = "LDAP test directory";
 pub(super) const SLUG: &str = "demo-directory";
 
 /// Serves it, and connects it. Its account's password is new at every start. Errors: those of the operations.

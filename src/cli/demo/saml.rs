@@ -9,7 +9,7 @@ use crate::connection::simulator::Simulator;
 use crate::connection::simulator::saml::SamlClient;
 use crate::error::Result;
 
-const CONNECTION: &str = "Test identity provider (SAML)";
+const CONNECTION: &str = "SAML test provider";
 pub(super) const SLUG: &str = "demo-saml";
 /// The domain that its people's addresses are of.
 pub(super) const DOMAIN: &str = "saml.example";

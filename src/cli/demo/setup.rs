@@ -14,7 +14,7 @@ use crate::event::Origin;
 /// The names by which a later start finds what an earlier one made.
 pub(super) const ORGANIZATION: &str = "Demo";
 pub(super) const APP: &str = "Demo app";
-const CONNECTION: &str = "Test identity provider";
+const CONNECTION: &str = "OpenID test provider";
 const SLUG: &str = "demo";
 const DOMAINS: &[&str] = &["demo.example", "lab.example"];
 const CLIENT: &str = "authd";

@@ -141,6 +141,12 @@ impl Operation {
                 continue;
             }
             let target = Parser::new(kind, name).path()?;
+            if target.place.attribute.is_none() && target.place.extension.is_none() {
+                // The core schema by its URN: what it holds are attributes of the resource itself.
+                let inner = Self { verb: self.verb, path: None, value: Some(value.clone()) };
+                inner.everywhere(kind, resource, outcome)?;
+                continue;
+            }
             let writable = |known: Option<&'static super::schema::Attribute>| {
                 known.is_none_or(|known| known.mutability != Mutability::ReadOnly)
             };

@@ -39,6 +39,38 @@ fn refused(operations: Value) -> &'static str {
         .code()
 }
 
+/// Without a path, under the core schema's own URN: its attributes, and no attribute of another name.
+#[test]
+fn scim_04_the_core_schema_named_by_its_urn_is_the_resource_itself() {
+    const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
+    for urn in [USER.to_owned(), USER.to_uppercase()] {
+        for op in ["add", "replace"] {
+            let value = json!({&urn: {"title": "Lady", "name": {"givenName": "A."}, "id": "other"}, "nickName": "A"});
+            let (after, outcome) = of(ResourceKind::User, &person(), json!([{"op": op, "value": value}])).unwrap();
+            assert_eq!((&after["title"], &after["nickName"]), (&json!("Lady"), &json!("A")), "{op} {urn}");
+            assert_eq!(after["name"], json!({"givenName": "A.", "familyName": "King"}));
+            assert_eq!(after.as_object().unwrap().len(), person().as_object().unwrap().len() + 1, "{after}");
+            assert!(["title", "name", "nickName"].iter().all(|name| outcome.touched.contains(*name)));
+        }
+        assert_eq!(refused(json!([{"op": "replace", "value": {&urn: "x"}}])), "invalid_value");
+        assert_eq!(refused(json!([{"op": "replace", "value": {&urn: {"userName.more.yet": "x"}}}])), "invalid_path");
+    }
+}
+
+/// What is one may come as a list of one.
+#[test]
+fn scim_04_a_list_of_one_stands_for_the_one() {
+    for (path, value, pointer, expected) in [
+        ("title", json!(["Dr"]), "/title", json!("Dr")),
+        ("name.givenName", json!(["A."]), "/name/givenName", json!("A.")),
+        ("emails[type eq \"home\"]", json!([{"value": "z@y.test"}]), "/emails/1/value", json!("z@y.test")),
+        ("emails[type eq \"home\"].value", json!(["z@y.test"]), "/emails/1/value", json!("z@y.test")),
+        ("emails[type eq \"new\"]", json!([{"value": "z@y.test"}]), "/emails/2/type", json!("new")),
+    ] {
+        assert_eq!(leaves(json!([{"op": "replace", "path": path, "value": value}]), pointer), expected, "{path}");
+    }
+}
+
 #[test]
 fn scim_04_what_rfc_7644_has() {
     for (operation, pointer, expected) in [

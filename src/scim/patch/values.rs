@@ -178,6 +178,11 @@ fn each(target: &Target, sub: &str, verb: Verb, value: Value, before: Option<Val
 /// To the values that a filter chooses. One that chooses none makes the value that it describes: Entra and Okta set
 /// `emails[type eq "work"].value` of people who have no address yet.
 fn some_of(target: &Target, select: &Filter, verb: Verb, value: Value, before: Option<Value>) -> Result<Option<Value>> {
+    // A list of one in the place of the one: some clients write every value of a list so.
+    let value = match value {
+        Value::Array(mut sent) if target.place.sub.is_none() && sent.len() == 1 => sent.pop().unwrap_or_default(),
+        value => value,
+    };
     let mut items = items_of(before);
     let chosen = |item: &Value| item.as_object().is_some_and(|fields| select.matches(fields));
     if verb == Verb::Remove && target.place.sub.is_none() {

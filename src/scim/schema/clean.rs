@@ -13,6 +13,12 @@ use crate::error::{Error, Result, codes};
 /// stands twice.
 pub fn clean(kind: ResourceKind, sent: Map<String, Value>) -> Result<Map<String, Value>> {
     let mut kept = Map::new();
+    let is_core = |name: &str| name.eq_ignore_ascii_case(kind.core().urn);
+    // The core schema's own URN with an object is the same as its attributes at the top.
+    let sent = sent.into_iter().flat_map(|(name, value)| match value {
+        Value::Object(inner) if is_core(&name) => inner.into_iter().collect(),
+        value => vec![(name, value)],
+    });
     for (name, value) in sent {
         let (name, value) = match (kind.attribute(&name), kind.extension(&name)) {
             (Some(attribute), _) => {
@@ -22,7 +28,6 @@ pub fn clean(kind: ResourceKind, sent: Map<String, Value>) -> Result<Map<String,
                 }
                 (attribute.name.to_owned(), coerce(attribute, value)?)
             }
-            // The core schema's own URN with an object is the same as its attributes at the top.
             (None, Some(schema)) => (schema.urn.to_owned(), extension(schema, value)?),
             (None, None) if is_empty(&value) => continue,
             (None, None) => (name, Some(value)),
@@ -34,7 +39,8 @@ pub fn clean(kind: ResourceKind, sent: Map<String, Value>) -> Result<Map<String,
         }
     }
     for attribute in kind.core().attributes.iter().filter(|attribute| attribute.required) {
-        if !kept.contains_key(attribute.name) {
+        let says = |value: &Value| value.as_str().is_none_or(|text| !text.trim().is_empty());
+        if !kept.get(attribute.name).is_some_and(says) {
             return Err(Error::says(&codes::INVALID_VALUE, format!("`{}` is required.", attribute.name)));
         }
     }

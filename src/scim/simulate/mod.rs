@@ -1,7 +1,7 @@
 //! # simulate — what the directories of customers send, before the customers send it
 //!
 //! *Owns* SCIM clients with the habits of Okta, Entra and Google, and the walk of a joiner, a mover, a group and a leaver.
-//! *Gives* `walk`, which tells every request with its answer and what was wrong with it.
+//! *Gives* `walk`, which tells every request with its answer and what was wrong with it, and `clear` for what a walk left.
 //! *Needs* a wire to a server. *Never* knows which server that is, nor has a rule of its own about people: what it expects
 //! is what the standard and the three promise.
 //!
@@ -21,12 +21,17 @@ use serde_json::Value;
 pub use walker::{Phase, Step, Walk};
 
 use self::walker::{Stopped, Walker};
-use crate::error::Result;
+use crate::error::{Error, Result, codes};
 
 const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 const GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 const PATCH: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
+
+/// How the names of the people of a walk begin, and of no other people.
+pub const PEOPLE: &str = "authd-simulation-";
+/// The same of groups.
+pub const GROUPS: &str = "authd simulation ";
 
 /// Whose habits a client has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -108,21 +113,22 @@ pub struct Mark {
 
 impl Mark {
     fn name(&self, who: &str) -> String {
-        format!("authd-simulation-{}-{who}@{}", self.tag, self.domain)
+        format!("{PEOPLE}{}-{who}@{}", self.tag, self.domain)
     }
 
     fn group(&self) -> String {
-        format!("authd simulation {}", self.tag)
+        format!("{GROUPS}{}", self.tag)
     }
 
     /// The vendor's own id of something.
     fn id(&self, what: &str) -> String {
-        format!("authd-simulation-{}-{what}", self.tag)
+        format!("{PEOPLE}{}-{what}", self.tag)
     }
 }
 
 /// Walks as the vendor does. What it made is cleared away in the end, unless `keep`; a walk that had to stop is cleared
-/// away, too. Errors: only where nobody answers at all.
+/// away, too. Where the server falls silent on the way, the walk is `broken`, and its people and groups are left to
+/// `clear`. Errors: only where nobody answers at all, so that nothing was made.
 pub async fn walk(wire: &dyn Wire, vendor: Vendor, mark: &Mark, keep: bool) -> Result<Walk> {
     let mut walker = Walker::new(wire);
     let done = match vendor {
@@ -130,14 +136,64 @@ pub async fn walk(wire: &dyn Wire, vendor: Vendor, mark: &Mark, keep: bool) -> R
         Vendor::Entra => entra::walk(&mut walker, mark).await,
         Vendor::Google => google::walk(&mut walker, mark).await,
     };
-    let cleared = if keep { Ok(()) } else { walker.clear().await };
-    for ended in [done, cleared] {
-        match ended {
-            Ok(()) | Err(Stopped::Refused) => {}
-            Err(Stopped::Silent(error)) => return Err(error),
+    let ended = match done {
+        Err(Stopped::Silent(error)) => Err(Stopped::Silent(error)),
+        _ if keep => Ok(()),
+        _ => walker.clear().await,
+    };
+    match ended {
+        Ok(()) | Err(Stopped::Refused) => Ok(walker.told(vendor, None)),
+        Err(Stopped::Silent(error)) if walker.was_heard() => Ok(walker.told(vendor, Some(&error))),
+        Err(Stopped::Silent(error)) => Err(error),
+    }
+}
+
+/// What was cleared away of earlier walks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Cleared {
+    /// The people, by their ids.
+    pub people: Vec<String>,
+    /// The groups, by their ids.
+    pub groups: Vec<String>,
+}
+
+/// Removes what walks have left: the people and groups with the names that only a simulation gives; of one walk, or of all.
+/// A request whose answer never came may have made somebody whose id nobody knows, so names decide. Errors: nobody answers;
+/// `upstream_invalid` when the server refuses.
+pub async fn clear(wire: &dyn Wire, tag: Option<&str>) -> Result<Cleared> {
+    let tag = tag.unwrap_or_default();
+    let groups = removed(wire, "/Groups", "displayName", &format!("{GROUPS}{tag}")).await?;
+    let people = removed(wire, "/Users", "userName", &format!("{PEOPLE}{tag}")).await?;
+    Ok(Cleared { people, groups })
+}
+
+/// Removes whatever has a name that begins so. A page at a time, always the first: what was removed is not on the next.
+async fn removed(wire: &dyn Wire, at: &'static str, attribute: &str, begins: &str) -> Result<Vec<String>> {
+    let look = format!("{at}?count=100&attributes=id&filter={}", encoded(&format!("{attribute} sw \"{begins}\"")));
+    let mut gone = Vec::new();
+    loop {
+        let page = wire.send(&Sent { method: "GET", path: look.clone(), body: None }).await?;
+        accepted(&page, &[200])?;
+        let found = page.body["Resources"].as_array().into_iter().flatten();
+        let found: Vec<String> = found.filter_map(|one| one["id"].as_str().map(str::to_owned)).collect();
+        // What is listed again although it was removed, is not waited for.
+        if found.iter().all(|id| gone.contains(id)) {
+            return Ok(gone);
+        }
+        for id in found {
+            let removed = wire.send(&Sent { method: "DELETE", path: format!("{at}/{id}"), body: None }).await?;
+            accepted(&removed, &[204, 404])?;
+            gone.push(id);
         }
     }
-    Ok(walker.told(vendor))
+}
+
+fn accepted(answer: &Answered, statuses: &[u16]) -> Result<()> {
+    if statuses.contains(&answer.status) {
+        return Ok(());
+    }
+    let detail = answer.body["detail"].as_str().unwrap_or("without a word");
+    Err(Error::says(&codes::UPSTREAM_INVALID, format!("The server refused ({}): {detail}", answer.status)))
 }
 
 /// A text in the query of an address.

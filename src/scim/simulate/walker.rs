@@ -68,6 +68,9 @@ pub struct Walk {
     pub people: Vec<String>,
     /// The groups that were made.
     pub groups: Vec<String>,
+    /// Why the walk broke off: from here on the server did not answer, and nothing was cleared away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub broken: Option<String>,
 }
 
 /// Why a walk goes no further.
@@ -236,8 +239,14 @@ impl<'w> Walker<'w> {
         Ok(())
     }
 
-    pub fn told(self, vendor: Vendor) -> Walk {
-        let ok = self.steps.iter().all(|step| step.ok);
-        Walk { vendor, ok, steps: self.steps, people: self.people, groups: self.groups }
+    /// Whether anything was answered: before that, nothing can have been made.
+    pub fn was_heard(&self) -> bool {
+        !self.steps.is_empty()
+    }
+
+    pub fn told(self, vendor: Vendor, broken: Option<&Error>) -> Walk {
+        let ok = broken.is_none() && self.steps.iter().all(|step| step.ok);
+        let broken = broken.map(|error| error.message().to_owned());
+        Walk { vendor, ok, steps: self.steps, people: self.people, groups: self.groups, broken }
     }
 }

@@ -25,7 +25,7 @@ use tokio_util::task::TaskTracker;
 
 pub use control::{Control, private_directory};
 pub use shutdown::Shutdown;
-pub use tls::{Tls, certificate_ends};
+pub use tls::Tls;
 
 use self::connection::Context;
 use self::slots::Slots;

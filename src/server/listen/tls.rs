@@ -1,7 +1,7 @@
 //! TLS from two files, read again when they change.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use rustls::ServerConfig;
@@ -13,26 +13,26 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::Shutdown;
-use crate::env::Timestamp;
+use crate::env::{Env, Timestamp};
 use crate::error::{Error, Result, codes};
 
 /// When and how long: what tells a changed file.
 type Stamp = [Option<(SystemTime, u64)>; 2];
 
 /// A certificate chain and its key, both PEM files. TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1.
-#[derive(Debug)]
 pub struct Tls {
     certificate: PathBuf,
     key: PathBuf,
     config: RwLock<Arc<ServerConfig>>,
     seen: Mutex<Stamp>,
+    /// Who wants to know when the certificate that is shown ends.
+    told: OnceLock<Env>,
 }
 
-/// When the first certificate of a PEM file ends; `None` where there is none that can be read.
-pub fn certificate_ends(file: &Path) -> Option<Timestamp> {
-    let certificate = CertificateDer::pem_file_iter(file).ok()?.next()?.ok()?;
-    let (_, certificate) = x509_parser::parse_x509_certificate(&certificate).ok()?;
-    Some(Timestamp::from_seconds(certificate.validity().not_after.timestamp()))
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tls").field("certificate", &self.certificate).finish_non_exhaustive()
+    }
 }
 
 impl Tls {
@@ -41,7 +41,19 @@ impl Tls {
         let (certificate, key) = (certificate.into(), key.into());
         let seen = stamp(&certificate, &key);
         let config = RwLock::new(read(&certificate, &key)?);
-        Ok(Arc::new(Self { certificate, key, config, seen: Mutex::new(seen) }))
+        Ok(Arc::new(Self { certificate, key, config, seen: Mutex::new(seen), told: OnceLock::new() }))
+    }
+
+    /// Notes in the meters which certificate clients are shown, from now on at every reading.
+    pub fn tell(&self, env: &Env) {
+        let _ = self.told.set(env.clone());
+        self.note();
+    }
+
+    fn note(&self) {
+        if let (Some(env), Some(ends)) = (self.told.get(), ends(&self.certificate)) {
+            env.meters().certificate.is(&self.certificate, ends);
+        }
     }
 
     /// Reads both again. Connections that stand are not touched. Errors: as `load`; then what was there stays in use.
@@ -50,6 +62,7 @@ impl Tls {
         let config = read(&self.certificate, &self.key)?;
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+        self.note();
         Ok(())
     }
 
@@ -92,6 +105,13 @@ pub(super) async fn watch(tls: Arc<Tls>, every: Duration, shutdown: Shutdown) {
             }
         }
     }
+}
+
+/// When the first certificate of a PEM file ends; `None` where there is none that can be read.
+fn ends(file: &Path) -> Option<Timestamp> {
+    let certificate = CertificateDer::pem_file_iter(file).ok()?.next()?.ok()?;
+    let (_, certificate) = x509_parser::parse_x509_certificate(&certificate).ok()?;
+    Some(Timestamp::from_seconds(certificate.validity().not_after.timestamp()))
 }
 
 fn stamp(certificate: &Path, key: &Path) -> Stamp {

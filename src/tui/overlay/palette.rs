@@ -72,6 +72,10 @@ fn entries(specs: &[Spec], read_only: bool) -> Vec<Entry> {
 
 /// How well a name fits: all letters of the word in their order, better at the beginnings of words and in one piece.
 fn fit(name: &str, word: &str) -> Option<i32> {
+    if word.is_empty() {
+        // Nothing was typed: everything, in the order of the catalogue.
+        return Some(0);
+    }
     if let Some(at) = name.find(word) {
         let short = i32::try_from(name.len()).unwrap_or(100);
         return Some(if at == 0 { 1_000 - short } else { 500 - short });
@@ -109,5 +113,6 @@ mod tests {
         assert_eq!(fits("sr")[0], "session.revoke");
         assert_eq!(fits("us")[0], "user.suspend");
         assert_eq!(fits("xyz"), [""; 0]);
+        assert_eq!(fits("")[..2], ["session.list", "session.revoke"], "as they stand");
     }
 }

@@ -36,12 +36,26 @@ pub fn row(item: &Value, names: &Names) -> Row {
     );
     let cells = [
         if at.is_some() { text(item, "at") } else { "unknown" },
-        &text(item, "kind").replace('_', " "),
+        &kind(item),
         text(item, "name"),
         &named(names, item, "organization"),
         text(item, "next"),
     ];
     Row::new(&id, &cells, tone).with(item)
+}
+
+/// What people call it.
+fn kind(item: &Value) -> String {
+    match text(item, "kind") {
+        "tls_certificate" => "TLS certificate".to_owned(),
+        "saml_certificate" => "SAML certificate".to_owned(),
+        "saml_metadata" => "SAML metadata".to_owned(),
+        "upstream_secret" => "client secret".to_owned(),
+        "ldap_bind" => "LDAP bind".to_owned(),
+        "scim_token" => "SCIM token".to_owned(),
+        "api_key" => "API key".to_owned(),
+        other => other.replace('_', " "),
+    }
 }
 
 /// One of them.
@@ -54,7 +68,7 @@ pub fn sheet(state: &State, open: &Open, sheet: &mut Sheet) {
         (None, _) => "when it ends is known to the other side only".to_owned(),
     };
     sheet.state(row(raw, &state.names).tone, &told);
-    sheet.fact("What", &text(raw, "kind").replace('_', " "));
+    sheet.fact("What", &kind(raw));
     sheet.fact("Name", text(raw, "name"));
     sheet.moment("Ends", text(raw, "at"));
     sheet.named("Organization", &named(&state.names, raw, "organization"), text(raw, "organization"));

@@ -150,7 +150,7 @@ impl View {
                 ("Nobody is known yet.", "People appear when they sign in, or when a directory makes them known.")
             }
             Self::Groups => ("There are no groups.", "A directory makes them known, by SCIM or at a sync."),
-            Self::Roles => ("There are no roles here.", "n makes one."),
+            Self::Roles => ("There are no roles besides owner, admin, member and viewer.", "n makes one."),
             Self::Scim => ("No directory has provisioned anything yet.", ":scim.token.create makes a token for one."),
             Self::Apps => ("There is no app yet.", "n registers one."),
             Self::Audit => ("Nothing has happened yet.", "Everything that changes anything is an event here."),

@@ -8,12 +8,17 @@ use serde_json::Value;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::View;
-use crate::tui::pulse::percentiles;
 use crate::tui::shown::{cut, exact, list, moment, number, span, text};
 use crate::tui::state::{Link, State};
 use crate::tui::table::{Load, Row};
-use crate::tui::theme::Tone;
+use crate::tui::theme::{Look, Tone};
 use crate::tui::view::{bars, framed, meter, titled};
+
+/// The titles of two frames.
+const SIGNINS: &str = "Sign-ins a minute";
+const LATELY: &str = "Lately";
+/// Of a machine's own work 99 of 100 should not take longer, in milliseconds.
+const SLOW: f64 = 1_000.0;
 
 /// Draws it.
 pub fn draw(frame: &mut Frame<'_>, area: Rect, state: &State) {
@@ -42,6 +47,7 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, state: &State) {
         let [needs_at, lately_at] = Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]).areas(below);
         needs(frame, needs_at, state);
         lately(frame, lately_at, state);
+        corners(frame, state, graph_at, lately_at);
     }
 }
 
@@ -101,7 +107,7 @@ fn waiting(state: &State) -> u64 {
 /// Sign-ins by the minute: who came in, and beneath who was refused.
 fn graph(frame: &mut Frame<'_>, area: Rect, state: &State) {
     let look = state.look;
-    let inner = framed(frame, area, look, titled(look, "Sign-ins a minute"), None);
+    let inner = framed(frame, area, look, titled(look, SIGNINS), None);
     if inner.height < 4 || inner.width < 20 {
         return;
     }
@@ -256,7 +262,7 @@ fn needs(frame: &mut Frame<'_>, area: Rect, state: &State) {
 /// The last sign-ins.
 fn lately(frame: &mut Frame<'_>, area: Rect, state: &State) {
     let look = state.look;
-    let inner = framed(frame, area, look, titled(look, "Lately"), None);
+    let inner = framed(frame, area, look, titled(look, LATELY), None);
     let table = state.table(View::Signins);
     if table.is_empty() {
         let told = if table.load == Load::Ready { " Nobody has signed in yet." } else { " not known yet" };
@@ -289,7 +295,7 @@ fn lately(frame: &mut Frame<'_>, area: Rect, state: &State) {
 /// How quick it is, and how it stands inside.
 fn speed(frame: &mut Frame<'_>, area: Rect, state: &State) {
     let look = state.look;
-    let inner = framed(frame, area, look, titled(look, "How it runs"), None);
+    let inner = framed(frame, area, look, titled(look, "How it runs, by the server's measure"), None);
     let mut lines: Vec<(&str, String, Tone)> = Vec::new();
     let doctor = state.doctor.as_ref().unwrap_or(&Value::Null);
     let well = text(doctor, "trouble").is_empty();
@@ -298,18 +304,17 @@ fn speed(frame: &mut Frame<'_>, area: Rect, state: &State) {
         if well { "writes".to_owned() } else { text(doctor, "trouble").to_owned() },
         if well { Tone::Good } else { Tone::Bad },
     ));
-    let answers = percentiles(state.latency.iter().map(|micros| i64::from(*micros)));
-    if let Some((p50, p99)) = answers {
-        lines.push(("answers p50", micros(p50), Tone::Plain));
-        lines.push(("answers p99", micros(p99), if p99 > 1_000_000 { Tone::Warn } else { Tone::Plain }));
-    }
-    let took = state.table(View::Signins).rows().filter(|row| row.tone == Tone::Good).filter_map(|row| {
-        let raw = row.raw.as_deref()?;
-        Some(moment(text(raw, "endedAt"))? - moment(text(raw, "startedAt"))?)
-    });
-    if let Some((p50, p99)) = percentiles(took) {
-        lines.push(("sign-in p50", exact(p50), Tone::Plain));
-        lines.push(("sign-in p99", exact(p99), Tone::Plain));
+    for (name, what) in [
+        ("answer p50 / p99", "answer"),
+        ("sign-in p50 / p99", "sign_in"),
+        ("provider p50 / p99", "provider"),
+        ("write p50 / p99", "write"),
+    ] {
+        if let Some(took) = state.speed.of(what) {
+            let over = took.over.map_or_else(|| "since start".to_owned(), |over| format!("last {}", span(over)));
+            let tone = if what != "sign_in" && took.p99 > SLOW { Tone::Warn } else { Tone::Plain };
+            lines.push((name, format!("{} / {}, {over}", millis(took.p50), millis(took.p99)), tone));
+        }
     }
     lines.push(("events a second", format!("{:.1}", state.pulse.rate(state.now)), Tone::Plain));
     lines.push((
@@ -344,7 +349,27 @@ fn speed(frame: &mut Frame<'_>, area: Rect, state: &State) {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "milliseconds")]
-fn micros(micros: i64) -> String {
-    if micros < 10_000 { format!("{:.1} ms", micros as f64 / 1_000.0) } else { exact(micros / 1_000) }
+/// A length of time that may be short.
+fn millis(millis: f64) -> String {
+    if millis < 10.0 { format!("{millis:.1} ms") } else { exact(millis.round() as i64) }
+}
+
+/// At the right of a frame's first line, as much of it as there is room for beside the title: the first text that fits.
+fn corner(frame: &mut Frame<'_>, area: Rect, look: Look, title: &str, texts: &[String]) {
+    let room = usize::from(area.width).saturating_sub(title.width() + 6);
+    let Some(text) = texts.iter().find(|text| text.width() <= room) else { return };
+    let line = Line::from(Span::styled(format!(" {text} "), look.dim())).right_aligned();
+    frame.render_widget(line, Rect { x: area.x + 1, width: area.width.saturating_sub(2), height: 1, ..area });
+}
+
+/// How long it takes, where there is no room for a panel of its own.
+fn corners(frame: &mut Frame<'_>, state: &State, graph_at: Rect, lately_at: Rect) {
+    for (area, title, name, what) in
+        [(graph_at, SIGNINS, "sign-in", "sign_in"), (lately_at, LATELY, "answer", "answer")]
+    {
+        let Some(took) = state.speed.of(what) else { continue };
+        let (p50, p99) = (millis(took.p50), millis(took.p99));
+        let texts = [format!("{name} p50 {p50} p99 {p99}"), format!("{name} p99 {p99}")];
+        corner(frame, area, state.look, title, &texts);
+    }
 }

@@ -70,6 +70,15 @@ pub fn sheet(state: &State, open: &Open, sheet: &mut Sheet) {
         _ => (Tone::Busy, "under way: the browser is at the provider"),
     };
     sheet.state(tone, ending);
+    if tone == Tone::Bad {
+        // What one comes here for stands first, whatever the size of the screen.
+        sheet.paragraph(Tone::Bad, text(raw, "message"));
+        if let Some(check) = list(raw, "checks").iter().find(|check| check["ok"] != true) {
+            sheet.fact("Failed at", text(check, "name"));
+            sheet.fact("  expected", text(check, "expected"));
+            sheet.fact("  received", text(check, "received"));
+        }
+    }
     sheet.named("Person", &named(&state.names, raw, "user"), text(raw, "user"));
     sheet.named("Connection", &named(&state.names, raw, "connection"), text(raw, "connection"));
     sheet.named("App", &named(&state.names, raw, "app"), text(raw, "app"));
@@ -120,7 +129,6 @@ pub fn sheet(state: &State, open: &Open, sheet: &mut Sheet) {
     if tone == Tone::Bad {
         sheet.blank();
         sheet.title("What to do");
-        sheet.paragraph(Tone::Bad, text(raw, "message"));
         sheet.paragraph(Tone::Plain, text(raw, "help"));
     }
     if let Some(remedy) = open.part("policy").map(|policy| &policy["remedy"]).filter(|remedy| remedy.is_object()) {
@@ -166,7 +174,11 @@ fn policy(open: &Open, sheet: &mut Sheet) {
         "" => "nobody".to_owned(),
         standing => standing.to_owned(),
     };
-    sheet.check(tone, "policy", &format!("by identity: {}, by address: {}", stands("byIdentity"), stands("byEmail")));
+    sheet.check(
+        tone,
+        "policy now",
+        &format!("by identity: {}, by address: {}", stands("byIdentity"), stands("byEmail")),
+    );
     let roles: Vec<&str> = list(policy, "roles").iter().map(|role| text(role, "role")).collect();
     if !roles.is_empty() {
         sheet.under("roles", Tone::Plain, &roles.join(", "));

@@ -28,7 +28,7 @@ use unicode_width::UnicodeWidthStr as _;
 use super::keys::KEYS;
 use super::panels::{PANELS, View};
 use super::perform::is_possible;
-use super::shown::{clock, counted, cut, list, number, scrub, span, text};
+use super::shown::{clock, counted, cut, list, number, plain, scrub, span, text};
 use super::state::{Link, Open, State};
 use super::theme::{Look, Tone};
 pub use graph::{bars, meter};
@@ -85,7 +85,7 @@ pub fn draw(frame: &mut Frame<'_>, state: &State) {
     if area.width < LEAST.0 || area.height < LEAST.1 {
         let told = format!("The terminal is too small: {} × {} is the least.", LEAST.0, LEAST.1);
         frame.render_widget(Paragraph::new(told).wrap(Wrap { trim: true }), area);
-        return scrub(frame.buffer_mut());
+        return finish(frame, look);
     }
     let places = places(state);
     head(frame, places.head, state);
@@ -93,7 +93,15 @@ pub fn draw(frame: &mut Frame<'_>, state: &State) {
     body(frame, &places, state);
     foot(frame, places.foot, state);
     over::draw(frame, state);
+    finish(frame, look);
+}
+
+/// What was drawn commands no terminal, and has no sign that this one may not have.
+fn finish(frame: &mut Frame<'_>, look: Look) {
     scrub(frame.buffer_mut());
+    if !look.unicode {
+        plain(frame.buffer_mut());
+    }
 }
 
 /// A frame with its title.
@@ -321,7 +329,8 @@ pub fn request_of(state: &State) -> Option<String> {
 /// What is possible now, and a sentence if there is one.
 fn foot(frame: &mut Frame<'_>, area: Rect, state: &State) {
     let look = state.look;
-    if let Some(toast) = &state.toast {
+    // A question that is open is answered by its keys, whatever was said before it was asked.
+    if let Some(toast) = state.toast.as_ref().filter(|_| state.overlay.is_none()) {
         let told = cut(&toast.text, usize::from(area.width).saturating_sub(4), look.unicode).into_owned();
         let line = Line::from(vec![
             Span::styled(format!(" {} ", look.sign(toast.tone)), look.tone(toast.tone)),
@@ -330,7 +339,7 @@ fn foot(frame: &mut Frame<'_>, area: Rect, state: &State) {
         return frame.render_widget(line, area);
     }
     let line = match (&state.overlay, &state.typing) {
-        (Some(overlay), _) => hints(look, over::keys_of(overlay)),
+        (Some(overlay), _) => hints(look, over::keys_of(state, overlay)),
         (None, Some(_)) => {
             hints(look, &[("⏎", "keep"), ("esc", "as before"), ("!word", "without"), ("column:word", "in a column")])
         }

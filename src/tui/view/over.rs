@@ -19,7 +19,7 @@ use crate::tui::state::State;
 use crate::tui::theme::Tone;
 
 /// What its keys do, for the footer.
-pub fn keys_of(overlay: &Overlay) -> &'static [(&'static str, &'static str)] {
+pub fn keys_of(state: &State, overlay: &Overlay) -> &'static [(&'static str, &'static str)] {
     match overlay {
         Overlay::Help(_) => &[("j k", "scroll"), ("esc", "close")],
         Overlay::Palette(_) => &[("⏎", "do"), ("tab", "complete"), ("↓ ↑", "choose"), ("esc", "close")],
@@ -27,6 +27,7 @@ pub fn keys_of(overlay: &Overlay) -> &'static [(&'static str, &'static str)] {
         Overlay::Confirm(..) => &[("y", "yes"), ("n esc", "no"), ("tab", "choose"), ("⏎", "as chosen")],
         Overlay::Choose(_) => &[("⏎", "copy"), ("j k", "choose"), ("esc", "close")],
         Overlay::Answer(_) => &[("y", "copy"), ("j k", "scroll"), ("esc", "close")],
+        Overlay::Run if state.run.as_ref().is_none_or(Run::is_over) => &[("esc", "close")],
         Overlay::Run => &[("esc", "close; it goes on")],
     }
 }
@@ -77,11 +78,15 @@ fn help(frame: &mut Frame<'_>, state: &State, scroll: usize) {
                     .replace("⇧tab", "s-tab")
                     .replace(['↓', '↑', '→', '←'], "")
             };
-            let gap = " ".repeat(11usize.saturating_sub(name.width()));
-            all.push(Line::from(vec![
-                Span::styled(format!("  {name}{gap}"), look.accent()),
-                Span::styled(key.help, look.text()),
-            ]));
+            let room = usize::from(if two { area.width / 2 } else { area.width }).saturating_sub(14).max(20);
+            for (at, part) in wrapped(key.help, room).into_iter().enumerate() {
+                let name = if at == 0 { name.as_str() } else { "" };
+                let gap = " ".repeat(11usize.saturating_sub(name.width()));
+                all.push(Line::from(vec![
+                    Span::styled(format!("  {name}{gap}"), look.accent()),
+                    Span::styled(part, look.text()),
+                ]));
+            }
         }
     }
     let [left, right] = columns;
@@ -141,11 +146,9 @@ fn form(frame: &mut Frame<'_>, state: &State, form: &Form) {
     if area.height < 4 {
         return;
     }
-    let about = wrapped(&form.about, usize::from(area.width));
-    frame.render_widget(
-        Line::styled(about.first().cloned().unwrap_or_default(), look.dim()),
-        Rect { height: 1, ..area },
-    );
+    for (line, y) in wrapped(&form.about, usize::from(area.width)).into_iter().take(2).zip(area.y..) {
+        frame.render_widget(Line::styled(line, look.dim()), Rect { y, height: 1, ..area });
+    }
     // Below: what the field is, and what is wrong.
     let room = usize::from(area.height - 5);
     let top = (form.at + 1).saturating_sub(room);

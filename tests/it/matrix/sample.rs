@@ -22,7 +22,7 @@ impl Scene {
     pub async fn sample(&self, name: &str) -> Value {
         let acme = self.acme;
         match name {
-            "counts.show" | "organization.list" => json!({}),
+            "counts.show" | "timings.show" | "organization.list" | "break_glass.list" => json!({}),
             "organization.create" => json!({"name": "Third"}),
             "organization.get" | "organization.disable" | "organization.enable" => json!({"id": acme}),
             "organization.update" => json!({"id": acme, "name": CANARY}),
@@ -86,6 +86,10 @@ impl Scene {
             "enforcement.get" => json!({"organization": acme}),
             "enforcement.set" => json!({"organization": acme, "enforce": false}),
             "break_glass.create" => json!({"organization": acme, "user": self.one_owner().await, "reason": CANARY}),
+            "break_glass.revoke" => {
+                let wish = json!({"organization": acme, "user": self.one_owner().await, "reason": CANARY});
+                json!({"id": id(&self.authd.operate("break_glass.create", wish).await, "id")})
+            }
             "policy.get" | "policy.reset" | "policy.validate" => json!({"organization": acme}),
             "policy.update" => {
                 json!({"organization": acme, "patch": {"provisioning": {"jit": {"mode": "off"}}}})

@@ -135,6 +135,47 @@ async fn pages_hold_everybody_once() {
     assert!(names(&next).iter().all(|name| !names(&first).contains(name)));
 }
 
+/// Whoever was there from the first page to the last is on exactly one page, whoever comes and goes meanwhile: in the order
+/// of the keys, under a filter, and in both directions of a sort.
+#[tokio::test]
+async fn a_cursor_goes_on_behind_the_last_one_whatever_comes_and_goes() {
+    for list in [
+        "",
+        "&filter=userName%20sw%20%22user%22",
+        "&sortBy=name.familyName",
+        "&sortBy=name.familyName&sortOrder=descending",
+        "&sortBy=title&sortOrder=descending&filter=not%20(userName%20eq%20%22x%22)",
+        "&sortBy=nickName",
+    ] {
+        let scene = Scene::new().await;
+        let own = Directory::of(&scene, None).await;
+        let ids = crowd(&own, 24).await;
+        let mut left: BTreeSet<String> = ids.iter().cloned().collect();
+        let (mut seen, mut cursor, mut page_number) = (Vec::new(), String::new(), 0);
+        loop {
+            let page = own.get(&format!("/Users?count=5&cursor={cursor}{list}")).await;
+            let given: Vec<String> =
+                page.resources().iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect();
+            seen.extend(given.iter().cloned());
+            let Some(next) = page.body["nextCursor"].as_str() else { break };
+            cursor = next.to_owned();
+            // Of those that were given the first and the last go: the place behind the last one stays the same.
+            for gone in [given.first().unwrap(), given.last().unwrap()] {
+                left.remove(gone);
+                own.delete(&format!("/Users/{gone}")).await;
+            }
+            let come =
+                json!({"userName": format!("user-late{page_number}"), "name": {"familyName": "F500"}, "title": "T1"});
+            own.post("/Users", come).await.done(201);
+            page_number += 1;
+        }
+        assert!(page_number >= 4, "{list}");
+        let distinct: BTreeSet<String> = seen.iter().cloned().collect();
+        assert_eq!(distinct.len(), seen.len(), "{list}: nobody twice");
+        assert!(left.is_subset(&distinct), "{list}: {:?} were never given", left.difference(&distinct));
+    }
+}
+
 #[tokio::test]
 async fn lists_are_sorted_by_what_is_asked() {
     let scene = Scene::new().await;

@@ -343,3 +343,56 @@ async fn every_schema_is_described_and_nothing_else_is_there() {
         assert_eq!(own.get(path).await.refusal().0, 404, "{path}");
     }
 }
+
+/// RFC 9110 §15.5.6: who is told that a method is not taken, is told which are.
+#[tokio::test]
+async fn a_method_that_is_not_taken_is_answered_with_those_that_are() {
+    let scene = Scene::new().await;
+    let own = Directory::of(&scene, None).await;
+    for (method, path, allow) in [
+        ("PUT", "/Users", "GET, POST"),
+        ("DELETE", "/Groups", "GET, POST"),
+        ("POST", "/Users/x", "GET, PUT, PATCH, DELETE"),
+        ("GET", "/Bulk", "POST"),
+        ("GET", "/Users/.search", "POST"),
+        ("POST", "/Schemas", "GET"),
+        ("DELETE", "/ServiceProviderConfig", "GET"),
+    ] {
+        let refused = own.send(method, path, None, &[]).await;
+        assert_eq!(refused.refusal().0, 405, "{method} {path}");
+        assert_eq!(refused.headers[header::ALLOW], allow, "{method} {path}");
+    }
+}
+
+/// RFC 7643 §4.1.1: a `userName` is not empty; the core schema's own URN with an object holds attributes of the resource.
+#[tokio::test]
+async fn a_person_has_a_name_of_letters_and_the_core_schema_may_be_named() {
+    let scene = Scene::new().await;
+    let own = Directory::of(&scene, None).await;
+    for name in ["", " ", "\t \u{a0}"] {
+        let refused = own.post("/Users", json!({"userName": name})).await;
+        assert_eq!(refused.refusal(), (400, "invalidValue".to_owned()), "{name:?}");
+    }
+    let made = own.post("/Users", json!({"schemas": [USER], USER: {"userName": "ada", "title": "Dr"}})).await.done(201);
+    assert_eq!((&made.body["userName"], &made.body["title"], made.body.get(USER)), (&json!("ada"), &json!("Dr"), None));
+    let twice = own.post("/Users", json!({"userName": "a", USER: {"userName": "b"}})).await;
+    assert_eq!(twice.refusal(), (400, "invalidSyntax".to_owned()));
+    let blank = json!([{"op": "replace", "path": "userName", "value": " "}]);
+    let patched = own.patch(&format!("/Users/{}", made.id()), blank).await;
+    assert_eq!(patched.refusal(), (400, "invalidValue".to_owned()));
+}
+
+/// The bare list of operations that the example of RFC 7644 §3.7.3 has.
+#[tokio::test]
+async fn a_patch_in_bulk_may_be_a_bare_list() {
+    let scene = Scene::new().await;
+    let own = Directory::of(&scene, None).await;
+    let id = own.person("ada").await;
+    let data =
+        json!([{"op": "add", "path": "nickName", "value": "A"}, {"op": "replace", "path": "title", "value": "Dr"}]);
+    let bulk = json!({"Operations": [{"method": "PATCH", "path": format!("/Users/{id}"), "data": data}]});
+    let done = own.post("/Bulk", bulk).await.done(200);
+    assert_eq!(done.body["Operations"][0]["status"], "200", "{}", done.text);
+    let shown = own.get(&format!("/Users/{id}")).await.body;
+    assert_eq!((&shown["nickName"], &shown["title"]), (&json!("A"), &json!("Dr")));
+}

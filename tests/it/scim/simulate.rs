@@ -1,8 +1,10 @@
 //! The clients with the habits of Okta, Entra and Google: they are content with this server, and with no worse one.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use async_trait::async_trait;
-use authd::error::Result;
-use authd::scim::simulate::{Answered, Mark, Phase, Sent, Vendor, Walk, Wire, walk};
+use authd::error::{Error, Result, codes};
+use authd::scim::simulate::{Answered, Cleared, Mark, Phase, Sent, Vendor, Walk, Wire, clear, walk};
 use serde_json::json;
 
 use super::*;
@@ -169,6 +171,69 @@ async fn a_walk_that_cannot_go_on_ends() {
     }
 }
 
+/// The server, which falls silent behind so many requests: the next one is not heard, or is heard and never answered.
+struct Silent {
+    own: Directory,
+    left: AtomicUsize,
+    hears: bool,
+}
+
+#[async_trait]
+impl Wire for Silent {
+    async fn send(&self, sent: &Sent) -> Result<Answered> {
+        let left = self.left.load(Ordering::SeqCst);
+        let silent = || Err(Error::new(&codes::UPSTREAM_UNAVAILABLE));
+        if left == 0 && !self.hears {
+            return silent();
+        }
+        self.left.store(left.saturating_sub(1), Ordering::SeqCst);
+        let answer = self.own.send(sent.method, &sent.path, sent.body.clone(), &[]).await;
+        if left == 0 {
+            return silent();
+        }
+        Ok(Answered { status: answer.status, body: answer.body, millis: None })
+    }
+}
+
+/// Wherever a walk breaks off, even between a request and its answer: it is told, and whatever it made is found by its names
+/// and removed; nobody else is.
+#[tokio::test]
+async fn what_a_broken_walk_leaves_is_cleared_away_by_its_names() {
+    let scene = Scene::new().await;
+    let own = Directory::of(&scene, Some(&scene.connection)).await;
+    let stranger = own.person("authd-simulator@corp.example").await;
+    let staff = own.group("authd simulations", &[&stranger]).await;
+    let mark = |tag: &str| Mark { tag: tag.to_owned(), domain: "corp.example".to_owned(), hard: false };
+    for vendor in Vendor::ALL {
+        let (mut after, mut longest) = (0, false);
+        while !longest {
+            for hears in [true, false] {
+                let wire = Silent { own: own.clone(), left: AtomicUsize::new(after), hears };
+                match walk(&wire, *vendor, &mark("aaa111"), false).await {
+                    Err(_) => assert_eq!(after, 0, "{vendor:?}: only the first request may be for nothing"),
+                    Ok(walk) if walk.broken.is_some() => {
+                        assert!(!walk.ok && walk.steps.len() == after, "{vendor:?} {after}")
+                    }
+                    Ok(walk) => longest = walk.ok,
+                }
+                let well = Silent { own: own.clone(), left: AtomicUsize::new(usize::MAX), hears };
+                // Those of another walk are left alone.
+                assert_eq!(clear(&well, Some("bbb222")).await.unwrap(), Cleared::default());
+                clear(&well, Some("aaa111")).await.unwrap();
+                assert_eq!(own.get("/Users?count=0").await.body["totalResults"], 1, "{vendor:?} {after} {hears}");
+                assert_eq!(own.get("/Groups?count=0").await.body["totalResults"], 1, "{vendor:?} {after} {hears}");
+            }
+            after += 1;
+            assert!(after < 100, "{vendor:?} never walks to its end");
+        }
+        assert!(after > 10, "{vendor:?}");
+    }
+    let wire = Silent { own: own.clone(), left: AtomicUsize::new(usize::MAX), hears: true };
+    walk(&wire, Vendor::Okta, &mark("ccc333"), true).await.unwrap();
+    let cleared = clear(&wire, None).await.unwrap();
+    assert!(!cleared.people.is_empty() && !cleared.people.contains(&stranger) && !cleared.groups.contains(&staff));
+}
+
 /// The verb, from the outside, through the door that directories use.
 #[test]
 fn the_verb_walks_through_the_running_server() {
@@ -208,6 +273,12 @@ fn the_verb_walks_through_the_running_server() {
     }
     assert!(!read.out.contains("scim_"), "the token is not shown: {}", read.out);
     assert_ne!(place.run(&["user", "list", "--org", &org, "--json"]).json()["items"], json!([]));
+    let cleared = place.run(&["simulate", "scim", "--clear", "--connection", &connection]);
+    assert_eq!((cleared.code, cleared.out.starts_with("Cleared away: ")), (0, true), "{}{}", cleared.out, cleared.err);
+    assert_eq!(place.run(&["user", "list", "--org", &org, "--json"]).json()["items"], json!([]), "nobody stays");
+    let again = place.run(&["simulate", "scim", "--clear", "--connection", &connection, "--json"]).json();
+    assert_eq!(again, json!({"people": [], "groups": []}));
+    assert_eq!(place.run(&["simulate", "scim", "--clear", "--as", "okta", "--connection", &connection]).code, 1);
 
     // What the directory may not do, the walk shows, and the exit code says.
     place.run(&["scim", "set", "--connection", &connection, "--status", "disabled", "--json"]).json();

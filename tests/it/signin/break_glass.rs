@@ -344,3 +344,90 @@ async fn nat_09_only_the_operator_makes_a_link_for_an_owner_and_nothing_else() {
     assert_eq!(by(operator(), input(json!(admin), "1h", "r")).await.unwrap_err(), "person_disabled");
     assert_eq!(glass.told(EventKind::BreakGlassCreated).await.len(), 1);
 }
+
+/// A link is seen until it is forgotten, taken back before it is used, and with it goes the session of somebody who was
+/// quicker; all of it is the operator's alone, and told.
+#[tokio::test]
+async fn links_are_listed_and_taken_back() {
+    let glass = Glass::new().await;
+    let Glass { scene, organization, owner } = &glass;
+    let listed = async |more: Value| {
+        let mut wish = json!({"organization": organization});
+        wish.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let listed = scene.authd.operate("break_glass.list", wish).await;
+        assert!(!listed.to_string().contains("bg_"), "no secret: {listed}");
+        listed["items"].as_array().unwrap().clone()
+    };
+    let states = async || -> Vec<String> { listed(json!({})).await.iter().map(|row| text(row, "state")).collect() };
+    let mut made = Vec::new();
+    for lasts in ["24h", "15m", "1m"] {
+        made.push(glass.link(json!({"for": lasts})).await);
+        // They are listed in the order in which they were made.
+        scene.authd.env().advance(Duration::from_millis(5));
+    }
+    let [open, used, expired] = made.try_into().unwrap();
+    let mut browser = scene.authd.browser();
+    assert_eq!(glass.press(&mut browser, &used).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(states().await, ["open", "used", "open"]);
+    scene.authd.env().advance(Duration::from_secs(61));
+    assert_eq!(states().await, ["open", "used", "expired"]);
+    let still = listed(json!({"open": true})).await;
+    assert_eq!(still.len(), 1);
+    let row = &still[0];
+    assert_eq!((text(row, "id"), text(row, "user")), (text(&open, "id"), owner.to_string()));
+    assert_eq!((text(row, "email"), text(row, "reason")), ("olga@example.test".into(), "Okta is down <b>".into()));
+
+    // Taken back before anybody came by it.
+    let revoke = async |link: &Value| scene.authd.operate("break_glass.revoke", json!({"id": link["id"]})).await;
+    let back = revoke(&open).await;
+    assert_eq!(text(&back, "state"), "revoked");
+    assert!(back["revokedAt"].is_string() && back.get("usedAt").is_none(), "{back}");
+    glass.refused(&scene.authd.browser().get(&text(&open, "url")).await, "revoked").await;
+    // Twice is once.
+    revoke(&open).await;
+    let told = glass.told(EventKind::BreakGlassRevoked).await;
+    assert_eq!((told.len(), told[0].actor_type.as_str()), (1, "operator"));
+    assert_eq!(
+        (&told[0].data["used"], told[0].subject.as_ref().unwrap().id.as_str()),
+        (&json!(false), &*text(&open, "id"))
+    );
+
+    // Of one that was used, the session ends.
+    let session = listed(json!({})).await[1]["session"].clone();
+    let live = async || scene.authd.operate("session.get", json!({"id": session})).await["live"].as_bool();
+    assert_eq!(live().await, Some(true));
+    assert_eq!(text(&revoke(&used).await, "state"), "revoked");
+    assert_eq!(live().await, Some(false));
+    let ended = glass.told(EventKind::SessionInvalidated).await;
+    assert_eq!(ended.last().unwrap().subject.as_ref().unwrap().id, session.as_str().unwrap());
+    let gone = browser.get(&scene.authorize(&[("prompt", "none")])).await;
+    assert_eq!(gone.query("error").as_deref(), Some("login_required"));
+    revoke(&expired).await;
+    assert_eq!(states().await, ["revoked", "revoked", "revoked"]);
+
+    // Nobody else sees or takes back any.
+    let all = Caller::User { id: Some(*owner), organization: *organization, grants: Grants::all() };
+    for (name, input) in [("break_glass.list", json!({})), ("break_glass.revoke", json!({"id": open["id"]}))] {
+        let cx = scene.authd.app.context(all.clone(), Origin::internal(scene.authd.env()));
+        assert_eq!(scene.authd.app.perform(&cx, name, input).await.unwrap_err().code(), "operator_only", "{name}");
+    }
+}
+
+/// Of a press and a taking back at once: whichever is first, nobody is in afterwards.
+#[tokio::test]
+async fn of_a_use_and_a_taking_back_at_once_nobody_stays_in() {
+    for _ in 0..8 {
+        let glass = Glass::new().await;
+        let link = glass.link(json!({})).await;
+        let mut browser = glass.scene.authd.browser();
+        let page = browser.get(&text(&link, "url")).await;
+        let fields = [("attempt", page.field("attempt"))];
+        let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        tokio::join!(
+            browser.post("/signin/break-glass", &fields),
+            glass.scene.authd.operate("break_glass.revoke", json!({"id": link["id"]})),
+        );
+        let gone = browser.get(&glass.scene.authorize(&[("prompt", "none")])).await;
+        assert_eq!(gone.query("error").as_deref(), Some("login_required"));
+    }
+}

@@ -8,7 +8,7 @@ use authd::tui::state::Link;
 use authd::tui::update::{Effect, Msg, update};
 use serde_json::json;
 
-use super::{Desk, Mood, sample};
+use super::{Desk, Mood, refused, sample};
 
 #[test]
 fn every_operation_of_the_tables_is_in_the_catalogue_and_takes_what_it_is_given() {
@@ -126,6 +126,116 @@ fn a_server_that_went_away_is_told_and_everything_is_asked_again_when_it_is_back
 }
 
 #[test]
+fn what_is_opened_follows_the_list_and_is_asked_again_when_the_server_is_back() {
+    for wide in [(80, 24), (160, 48)] {
+        let mut desk = Desk::new(Mood::Busy, wide).settled();
+        desk.press("4/okta\n\n");
+        assert!(desk.screen().contains("● active"), "{}", desk.screen());
+        // Somebody disables it elsewhere: the next list says so, and so does the sheet.
+        desk.bend = Box::new(|mut answer| {
+            for item in answer["items"].as_array_mut().into_iter().flatten() {
+                if item["name"] == "Acme Okta" {
+                    item["status"] = "disabled".into();
+                }
+            }
+            answer
+        });
+        desk.tick(60_000);
+        assert!(desk.screen().contains("○ disabled"), "{}", desk.screen());
+        // A row that was opened while the server was away is whole once it is back.
+        desk.press("\u{1b}3");
+        desk.tell(Msg::Lost("gone".into()));
+        desk.mood = Mood::Error;
+        desk.press("\n");
+        assert!(desk.screen().contains("does not answer"), "{}", desk.screen());
+        desk.mood = Mood::Busy;
+        desk.tell(Msg::Reached);
+        desk.tick(300);
+        assert!(!desk.screen().contains("does not answer"), "{}", desk.screen());
+        assert!(desk.screen().contains("holds tokens") || desk.screen().contains("took note"), "{}", desk.screen());
+    }
+}
+
+#[test]
+fn a_window_shows_its_keys_whatever_was_said_before() {
+    let mut desk = Desk::new(Mood::Busy, (80, 24)).settled();
+    desk.press("3y");
+    assert!(desk.screen().contains("Id was copied."), "{}", desk.screen());
+    desk.press("x");
+    assert!(desk.screen().contains("y yes  n esc no"), "{}", desk.screen());
+    // A test is under way until it is done, and no longer.
+    desk.press("n4t");
+    assert!(!desk.screen().contains("◌ Test"), "{}", desk.screen());
+    desk.press("\u{1b}");
+    assert!(!desk.screen().contains("◌ Test"), "{}", desk.screen());
+}
+
+#[test]
+fn a_read_only_dashboard_says_that_it_is_one() {
+    let mut desk = Desk::with(Mood::Busy, (80, 24), "dark", true).settled();
+    for keys in ["3x", "4d", "5x", "8n"] {
+        desk.asked.clear();
+        desk.press(keys);
+        assert!(desk.screen().contains("This dashboard is read-only"), "{keys}: {}", desk.screen());
+        assert!(desk.asked.iter().all(|(name, _)| desk.state.spec(name).is_some_and(Spec::reads)), "{:?}", desk.asked);
+        desk.tick(10_000);
+    }
+}
+
+#[test]
+fn what_is_not_the_readers_is_not_asked_for_again_and_again() {
+    let mut desk = Desk::new(Mood::Busy, (80, 24)).settled();
+    desk.tell(refused(Poll::Counts));
+    desk.asked.clear();
+    (0..50).for_each(|_| desk.tick(5_000));
+    assert!(desk.did("counts.show").is_empty() && desk.did("timings.show").len() > 40, "{:?}", desk.asked.len());
+    desk.tick(60_000);
+    assert_eq!(desk.did("counts.show").len(), 1, "roles change");
+}
+
+/// In ASCII there is nothing but ASCII, besides what people are called.
+#[test]
+fn a_plain_screen_has_no_sign_beyond_ascii() {
+    for panel in 1..=9 {
+        let mut desk = Desk::with(Mood::Busy, (160, 48), "none", false).settled();
+        desk.press(&panel.to_string());
+        let mut screens = desk.screen();
+        for keys in ["\n", "?", "\u{1b}:", "\u{1b}Y", "\u{1b}x", "\u{1b}"] {
+            desk.press(keys);
+            screens += &desk.screen();
+        }
+        let strange: std::collections::BTreeSet<char> =
+            screens.chars().filter(|c| !c.is_ascii() && !"ë東京".contains(*c)).collect();
+        assert!(strange.is_empty(), "panel {panel}: {strange:?}");
+    }
+}
+
+#[test]
+fn how_long_things_take_is_the_servers_own_measure() {
+    let mut desk = Desk::new(Mood::Busy, (160, 48)).settled();
+    assert_eq!(desk.did("timings.show").len(), 1);
+    assert!(desk.screen().contains("answer p50 / p99    0.6 ms / 5.0 ms, since start"), "{}", desk.screen());
+    // 100 slow answers while somebody looks: they are what is told.
+    desk.bend = Box::new(|mut answer| {
+        for item in answer["items"].as_array_mut().into_iter().flatten().filter(|item| item["what"] == "answer") {
+            item["count"] = 1_100.into();
+            item["buckets"][3]["count"] = 1_100.into();
+        }
+        answer
+    });
+    desk.tick(60_000);
+    let screen = desk.screen();
+    assert!(screen.contains("answer p50 / p99    6.2 ms / 9.9 ms, last 1m"), "{screen}");
+    assert!(screen.contains("since start"), "of sign-ins nothing came: {screen}");
+    // The smallest screen has them, too; a reader who is not the operator is told nothing wrong.
+    desk.tell(Msg::Resize(80, 24));
+    assert!(desk.screen().contains("answer p50 6.2 ms p99 9.9 ms"), "{}", desk.screen());
+    let mut other = Desk::new(Mood::Busy, (160, 48));
+    other.bend = Box::new(|answer| if answer["items"][0]["what"] == "answer" { json!({"items": []}) } else { answer });
+    assert!(!other.settled().screen().contains("p50"));
+}
+
+#[test]
 fn older_events_are_fetched_where_the_log_ends_and_words_are_searched_in_all_of_it() {
     let mut desk = Desk::new(Mood::Busy, (80, 24)).settled();
     desk.press("7");
@@ -179,12 +289,12 @@ fn a_hundred_thousand_sessions_are_read_page_by_page_and_those_that_ended_meanwh
         let items: Vec<_> = (from..from + 3).map(sample::session).collect();
         json!({"items": items, "next": next})
     };
-    let first = Msg::Answer(Ask::Poll(Poll::Sessions), Ok(page(3, Some("c1"))), 1);
+    let first = Msg::Answer(Ask::Poll(Poll::Sessions), Ok(page(3, Some("c1"))));
     let effects = update(&mut desk.state, first);
     let more = |effect: &Effect| matches!(effect, Effect::Ask(Ask::More(View::Sessions), What::Operation(_, input)) if input["cursor"] == "c1");
     assert!(effects.iter().any(more), "{effects:?}");
-    update(&mut desk.state, Msg::Answer(Ask::More(View::Sessions), Ok(page(0, None)), 1));
+    update(&mut desk.state, Msg::Answer(Ask::More(View::Sessions), Ok(page(0, None))));
     assert_eq!(desk.state.table(View::Sessions).len(), 6);
-    update(&mut desk.state, Msg::Answer(Ask::Poll(Poll::Sessions), Ok(page(3, None)), 1));
+    update(&mut desk.state, Msg::Answer(Ask::Poll(Poll::Sessions), Ok(page(3, None))));
     assert_eq!(desk.state.table(View::Sessions).len(), 3);
 }

@@ -84,7 +84,7 @@ impl Desk {
             };
             let answer = sample::answer(&what, self.mood, &mut self.asked);
             let answer = answer.map(&mut self.bend);
-            waiting.extend(update(&mut self.state, Msg::Answer(ask, answer, 1_200)));
+            waiting.extend(update(&mut self.state, Msg::Answer(ask, answer)));
         }
     }
 
@@ -134,5 +134,5 @@ impl Desk {
 
 pub fn refused(poll: Poll) -> Msg {
     let refusal = Refusal { code: "missing_grant".into(), message: "That is not yours.".into(), help: None };
-    Msg::Answer(Ask::Poll(poll), Err(refusal), 1)
+    Msg::Answer(Ask::Poll(poll), Err(refusal))
 }

@@ -133,6 +133,21 @@ fn connections() -> Value {
     json!({"items": [okta, adfs, ldap]})
 }
 
+/// What the server measured since it was started.
+fn timings(nothing: bool) -> Value {
+    let one = |what: &str, counts: [(f64, u64); 4]| {
+        let counts = counts.map(|(at, count)| (at, if nothing { 0 } else { count }));
+        let buckets: Vec<Value> = counts.iter().map(|(at, count)| json!({"atMostMs": at, "count": count})).collect();
+        json!({"what": what, "count": counts[3].1, "buckets": buckets})
+    };
+    json!({"items": [
+        one("answer", [(0.5, 400), (1.0, 900), (2.5, 985), (10.0, 1_000)]),
+        one("sign_in", [(1_000.0, 4), (2_500.0, 20), (5_000.0, 29), (20_000.0, 30)]),
+        one("provider", [(50.0, 11), (100.0, 45), (250.0, 59), (1_000.0, 60)]),
+        one("write", [(1.0, 10), (2.5, 80), (5.0, 99), (25.0, 100)]),
+    ]})
+}
+
 fn expiry() -> Value {
     let one = |kind: &str, name: &str, days: Option<i64>, urgency: &str, next: &str| {
         json!({"kind": kind, "id": ADFS, "name": name, "organization": ORG, "connection": ADFS, "urgency": urgency, "next": next,
@@ -234,6 +249,7 @@ pub fn answer(what: &What, mood: Mood, asked: &mut Vec<(String, Value)>) -> Resu
         "counts.show" => {
             json!({"sessions": 12, "users": 41, "apps": 2, "events": 48_112, "attempts": 2, "organizations": 1, "connections": 3, "api_keys": 2, "signing_keys": 2})
         }
+        "timings.show" => timings(mood == Mood::Empty),
         "doctor.examine" if mood == Mood::Empty => {
             json!({"version": "0.1.0", "unwell": [], "unproved": [], "losing": [], "ending": [], "issuers": [], "masterKey": {}})
         }

@@ -1,5 +1,6 @@
 // The dashboard in a real terminal (tmux): a session appears, is ended and goes; sizes; a killed server; a stopped program.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { after, before } from 'node:test';
 import { Terminal, noTmux } from '../terminal.mjs';
 import { AUTHD, Person, World, shows } from '../world.mjs';
@@ -83,6 +84,73 @@ shows('the terminal is given back: at the end, on a signal, and while it is stop
   await signalled.tmux('run-shell', `pkill -TERM -P ${pid}`);
   await signalled.sees('ended with 0');
   assert.match(await signalled.tmux('display', '-p', '#{alternate_on} #{mouse_any_flag} #{cursor_flag}'), /^0 0 1/);
+});
+
+const modes = (terminal) => terminal.tmux('display', '-p', '#{alternate_on} #{mouse_any_flag} #{cursor_flag}');
+
+/** A dashboard started from a shell with job control, as people do. */
+async function inShell() {
+  const terminal = await Terminal.open(['bash', '--norc', '--noprofile', '-i'], { cwd: world.root, env: { PS1: 'shell> ' } });
+  terminals.push(terminal);
+  await terminal.sees('shell>');
+  await terminal.type(`${AUTHD} tui --data-dir ${world.dataDir}`);
+  await terminal.press('Enter');
+  await terminal.sees('● live');
+  return terminal;
+}
+
+/** The shell has its terminal back: it echoes, takes lines, and nothing of the dashboard stands in the way. */
+async function shellWorks(terminal, word) {
+  assert.match(await modes(terminal), /^0 0 1/);
+  await terminal.type(`echo ${word}-$((6 * 7)); stty -a | grep -o ' icanon' | sed s/^/mode/`);
+  await terminal.press('Enter');
+  const screen = await terminal.sees(`${word}-42`);
+  assert.match(screen, new RegExp(`echo ${word}-`), 'what is typed is seen');
+  await terminal.sees('mode icanon');
+}
+
+shows('^Z gives the terminal to the shell, and `fg` draws the dashboard anew', { skip: noTmux }, async () => {
+  const terminal = await inShell();
+  await terminal.press('4');
+  await terminal.sees('Connections');
+  for (const word of ['first', 'again']) {
+    await terminal.press('C-z');
+    await terminal.sees(/Stopped.*authd.*tui/);
+    await shellWorks(terminal, word);
+    // meanwhile the window has another size, and somebody signs in
+    await terminal.resize(word === 'first' ? 120 : 80, 30);
+    await signIn(`${word}@acme.test`);
+    await terminal.type('fg');
+    await terminal.press('Enter');
+    await terminal.sees('● live');
+    const screen = await terminal.sees('Connections');
+    assert.doesNotMatch(screen, /shell>|-42/, 'nothing of the shell is left on the screen');
+    assert.match(await modes(terminal), /^1 1/);
+    await terminal.press('3');
+    await terminal.sees(`${word}@acme.test`);
+    await terminal.press('4');
+    await terminal.sees('Connections');
+  }
+  await terminal.press('q');
+  await terminal.sees(/shell> *$/m);
+  await shellWorks(terminal, 'end');
+});
+
+shows('a signal from elsewhere stops it in order, too, and one that ends it does', { skip: noTmux }, async () => {
+  const terminal = await inShell();
+  // the terminal's own shell, the one with job control, and the dashboard
+  const child = (pid) => execFileSync('pgrep', ['-P', pid], { encoding: 'utf8' }).trim();
+  const dashboard = child(child((await terminal.tmux('display', '-p', '#{pane_pid}')).trim()));
+  const signal = (name) => process.kill(Number(dashboard), name);
+  await signal('SIGTSTP');
+  await terminal.sees('Stopped');
+  await shellWorks(terminal, 'stopped');
+  await terminal.type('fg');
+  await terminal.press('Enter');
+  await terminal.sees('● live');
+  await signal('SIGTERM');
+  await terminal.sees(/shell> *$/m);
+  await shellWorks(terminal, 'ended');
 });
 
 shows('a read-only dashboard ends nothing', { skip: noTmux }, async () => {
