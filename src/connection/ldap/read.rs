@@ -97,6 +97,7 @@ impl Reading {
         let below = |dn: &str| Dn::parse(dn).zip(within.as_ref()).is_some_and(|(dn, base)| dn.is_within(base));
         let attribute = self.config.attribute(Attribute::Subject);
         let now = cx.env.now();
+        let cut = found.is_cut();
         let people = found.entries.into_iter().filter(|entry| below(&entry.dn)).map(|entry| Listed {
             subject: entry.subject(attribute),
             profile: person::profile(&self.config, &entry, Vec::new(), &mut Checks::new()),
@@ -106,7 +107,7 @@ impl Reading {
         let people = people.collect();
         let more = found.cookie.is_some();
         self.cookie = found.cookie.unwrap_or_default();
-        Ok(Page { people, more, cut: found.code == 4 })
+        Ok(Page { people, more, cut })
     }
 
     /// The groups of somebody, as a sign-in tells them. Errors: `ldap_unavailable`.
