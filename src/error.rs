@@ -245,7 +245,7 @@ pub mod codes {
         UPSTREAM_UNAVAILABLE = Upstream "upstream_unavailable", "The other side did not answer.", "Try again in a moment.";
         UPSTREAM_TOO_LARGE = Upstream "upstream_too_large", "The other side answered with more than is read.", "";
         UPSTREAM_CLIENT_REFUSED = Upstream "upstream_client_refused", "The identity provider does not accept authd as its client.", "Check client id, client secret and authentication method of the connection.";
-        UPSTREAM_INVALID = Upstream "upstream_invalid", "The other side answered with something that cannot be read.", "";
+        UPSTREAM_INVALID = Upstream "upstream_invalid", "The other side answered with something that cannot be read.", "Try again in a moment. If it stays, `authd explain` shows what was answered.";
 
         // connections
         CONNECTION_DISABLED = Forbidden "connection_disabled", "Sign-in through this connection is switched off.", "Ask your administrator.";
@@ -294,7 +294,7 @@ pub mod codes {
         SAML_NOT_YET_VALID = Invalid "saml_not_yet_valid", "The SAML message is not valid yet.", "Compare the clocks of both machines; `security.clockSkewSeconds` of the connection allows for some difference.";
         SAML_NAMEID = Invalid "saml_nameid", "The assertion has no NameID that could name somebody.", "Let the identity provider send a persistent NameID or an e-mail address.";
         SAML_AUTHN = Invalid "saml_authn", "The person did not sign in there as was asked.", "Compare the authentication context that the connection asks for with what the identity provider states.";
-        EMAIL_NOT_VERIFIED = Forbidden "email_not_verified", "The provider has not verified this e-mail address.", "The provider must send `email_verified: true`; `profile.mapping.emailVerified` names another claim.";
+        EMAIL_NOT_VERIFIED = Forbidden "email_not_verified", "The provider has not verified this e-mail address.", "The provider must send `email_verified: true`; `profile.mapping.emailVerified` names another claim (Entra ID has `xms_edov` to choose).";
         EMAIL_DOMAIN_NOT_OWNED = Forbidden "email_domain_not_owned", "This connection does not own the domain of the e-mail address.", "Prove the domain for this connection: `authd domain verify`.";
         EMAIL_CONFLICT = Forbidden "email_conflict", "Another person of the organization has this e-mail address.", "An administrator can link the two.";
         PROFILE_INVALID = Invalid "profile_invalid", "The profile of the person cannot be used.", "";

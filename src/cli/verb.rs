@@ -276,7 +276,13 @@ fn read(path: &str) -> Result<String> {
     match read {
         Ok(_) if text.len() as u64 > FILE => Err(Error::new(&codes::TOO_LARGE)),
         Ok(_) => Ok(text),
-        Err(e) => Err(Error::says(&codes::INVALID_INPUT, format!("`{path}` cannot be read: {}.", e.kind())).because(e)),
+        Err(e) => {
+            let why = match e.kind() {
+                std::io::ErrorKind::InvalidData => "it is no text in UTF-8".to_owned(),
+                other => other.to_string(),
+            };
+            Err(Error::says(&codes::INVALID_INPUT, format!("`{path}` cannot be read: {why}.")).because(e))
+        }
     }
 }
 

@@ -218,13 +218,13 @@ impl Guarded {
     }
 
     /// Errors: `upstream_unavailable` when the time is over. A call that was cut off has failed.
-    async fn timely<T>(&self, cx: &Context, step: &'static str, beat: impl Future<Output = Result<T>>) -> Result<T> {
+    async fn timely<T>(&self, cx: &Context, step: &'static str, beat: impl Future<Output = Result<T>>) -> Timely<T> {
         let begun = cx.env.monotonic();
-        let done = match tokio::time::timeout(BEAT, beat).await {
-            Ok(done) => done,
+        let (done, late) = match tokio::time::timeout(BEAT, beat).await {
+            Ok(done) => (done, false),
             Err(_) => {
                 self.breaker.failed(cx.env.monotonic());
-                Err(Error::new(&codes::UPSTREAM_UNAVAILABLE).because("the beat of the sign-in took too long"))
+                (Err(Error::new(&codes::UPSTREAM_UNAVAILABLE).because("the beat of the sign-in took too long")), true)
             }
         };
         let ending = match &done {
@@ -234,15 +234,21 @@ impl Guarded {
         };
         let took = cx.env.monotonic().saturating_sub(begun);
         cx.env.meters().upstream.of([self.name, step, ending]).time(took);
-        done
+        Timely { done, late }
     }
+}
+
+/// How a beat ended, and whether it was cut off.
+struct Timely<T> {
+    done: Result<T>,
+    late: bool,
 }
 
 #[async_trait]
 impl Protocol for Guarded {
     async fn begin(&self, cx: &Context, request: &BeginRequest) -> Result<Begin> {
         let behind = self.behind(cx);
-        self.timely(cx, "begin", self.protocol.begin(&behind, request)).await
+        self.timely(cx, "begin", self.protocol.begin(&behind, request)).await.done
     }
 
     fn screen(&self, answer: &Answer, checks: &mut Checks) -> Result<()> {
@@ -251,12 +257,17 @@ impl Protocol for Guarded {
 
     async fn complete(&self, cx: &Context, answer: &Answer, kept: &[u8], checks: &mut Checks) -> Result<Authenticated> {
         let behind = self.behind(cx);
-        self.timely(cx, "complete", self.protocol.complete(&behind, answer, kept, checks)).await
+        let ended = self.timely(cx, "complete", self.protocol.complete(&behind, answer, kept, checks)).await;
+        if ended.late {
+            // What was asked last has left no word behind: the check before it tells how far it came.
+            checks.compare("provider_answers", false, format!("within {} seconds", BEAT.as_secs()), "nothing by then");
+        }
+        ended.done
     }
 
     async fn signed_out(&self, cx: &Context, word: &str, checks: &mut Checks) -> Result<SignedOut> {
         let behind = self.behind(cx);
-        self.timely(cx, "signed_out", self.protocol.signed_out(&behind, word, checks)).await
+        self.timely(cx, "signed_out", self.protocol.signed_out(&behind, word, checks)).await.done
     }
 
     /// Whoever asks wants to know how the provider is now; when it is well, so is everybody.

@@ -13,6 +13,8 @@ use crate::error::{Error, Result, codes};
 
 /// A longer token is refused.
 pub const MAX_TOKEN: usize = 8 * 1024;
+/// How that is told.
+pub const TOO_LONG: &str = "longer than 8 KiB";
 /// A longer key set is refused.
 pub const MAX_KEY_SET: usize = 512 * 1024;
 /// A set of more keys is refused.
@@ -255,7 +257,7 @@ impl KeySet {
         // The name of the key first: a `kid` of 10 KB makes a token that is too long as well.
         let kid = kid(&header)?;
         if token.len() > MAX_TOKEN {
-            return Err(Fault::Form("longer than 8 KiB"));
+            return Err(Fault::Form(TOO_LONG));
         }
         let (message, signature) = token.rsplit_once('.').ok_or(Fault::Form("not three parts"))?;
         let (_, payload) = message.split_once('.').ok_or(Fault::Form("not three parts"))?;
@@ -310,7 +312,7 @@ pub struct Signed {
 /// The header of a token, before anything is known about it: to say what is wrong, never to decide what is right.
 pub fn header(token: &str) -> Result<Map<String, Value>, Fault> {
     if token.len() > MAX_LOOKED_AT {
-        return Err(Fault::Form("longer than 8 KiB"));
+        return Err(Fault::Form(TOO_LONG));
     }
     let mut parts = token.split('.');
     let (Some(header), Some(_), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {

@@ -70,7 +70,7 @@ impl From<Trace> for TraceView {
         Self {
             id: trace.id,
             outcome: trace.ending,
-            message: code.map(|code| code.message.to_owned()),
+            message: trace.message.or_else(|| code.map(|code| code.message.to_owned())),
             error_code: trace.code,
             help: trace.help,
             organization: trace.organization,

@@ -90,6 +90,9 @@ pub struct Trace {
     /// Who arrived, as the source describes them: a JSON object. It goes with the trace, after 7 days.
     #[n(13)]
     pub arrived: Option<String>,
+    /// What the person was told.
+    #[n(14)]
+    pub message: Option<String>,
 }
 
 /// Who arrived: what a policy weighs, and nothing that opens a door.
@@ -135,6 +138,7 @@ impl Trace {
             user: None,
             session: None,
             arrived: None,
+            message: None,
         }
     }
 
@@ -155,6 +159,7 @@ impl Trace {
             user: None,
             session: None,
             arrived: None,
+            message: None,
         }
     }
 
@@ -184,6 +189,7 @@ impl Trace {
         self.ending = Ending::Failure;
         self.code = Some(error.code().to_owned());
         self.help = error.next_step().map(str::to_owned);
+        self.message = Some(error.message().to_owned());
         self.checks.extend(checks.into_rows());
         self.ended_at = Some(now);
     }

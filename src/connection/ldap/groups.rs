@@ -94,7 +94,7 @@ impl Walk<'_> {
         let search =
             Search { base, scope, filter, attributes: vec![attribute.to_owned()], limit: MAX_GROUPS, page: None };
         let found = self.session.search(Step::Groups, search).await?;
-        self.found.cut |= found.code == 4;
+        self.found.cut |= found.is_cut();
         Ok(found.entries)
     }
 

@@ -139,11 +139,15 @@ impl Directory {
         if let Some((name, password)) = account {
             match session.bind(Step::ServiceBind, name, &password).await? {
                 Bound::Yes => passed.push((Step::ServiceBind, name.to_owned())),
-                Bound::No { code, text } => {
+                Bound::Barred(reason) => return Err(Trouble::unavailable(Step::ServiceBind, reason.says)),
+                Bound::No { code, text, reason } => {
                     if code == 49 {
                         *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
                     }
-                    return Err(Trouble::code(Step::ServiceBind, code, &text));
+                    return Err(match reason {
+                        Some(reason) => Trouble::unavailable(Step::ServiceBind, reason.says),
+                        None => Trouble::code(Step::ServiceBind, code, &text),
+                    });
                 }
             }
         } else {

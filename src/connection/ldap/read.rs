@@ -99,6 +99,7 @@ impl Reading {
         let strange = found.entries.iter().any(|entry| !below(&entry.dn));
         let attribute = self.config.attribute(Attribute::Subject);
         let now = cx.env.now();
+        let cut = found.is_cut();
         let people = found.entries.into_iter().filter(|entry| below(&entry.dn)).map(|entry| Listed {
             subject: entry.subject(attribute),
             profile: person::profile(&self.config, &entry, Vec::new(), &mut Checks::new()),
@@ -108,7 +109,7 @@ impl Reading {
         let people = people.collect();
         let more = found.cookie.is_some();
         self.cookie = found.cookie.unwrap_or_default();
-        Ok(Page { people, more, cut: found.code == 4 || strange })
+        Ok(Page { people, more, cut: cut || strange })
     }
 
     /// The groups of somebody, as a sign-in tells them. Errors: `ldap_unavailable`.

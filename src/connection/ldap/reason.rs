@@ -25,6 +25,10 @@ pub const DISABLED: Reason = reason("account_disabled", "the account is disabled
 pub const EXPIRED: Reason = reason("account_expired", "the account has expired");
 /// The account is locked.
 pub const LOCKED: Reason = reason("account_locked", "the account is locked");
+/// The password was right once.
+pub const PASSWORD_EXPIRED: Reason = reason("password_expired", "the password has expired");
+/// The password is right, and good for nothing but its own change.
+pub const MUST_CHANGE: Reason = reason("password_must_change", "the password must be changed first");
 
 /// Active Directory's `data` of a refused bind, as it stands in the message: `… AcceptSecurityContext error, data 52e, v…`.
 fn subcode(message: &str) -> Option<&str> {
@@ -42,17 +46,19 @@ pub fn of_bind(code: u32, message: &str) -> Reason {
             "52e" => return WRONG,
             "530" => return reason("not_now", "the account may not sign in at this time"),
             "531" => return reason("not_here", "the account may not sign in from this machine"),
-            "532" => return reason("password_expired", "the password has expired"),
+            "532" => return PASSWORD_EXPIRED,
             "533" => return DISABLED,
             "568" => return reason("too_many_groups", "the account is in too many groups"),
             "701" => return EXPIRED,
-            "773" => return reason("password_must_change", "the password must be changed first"),
+            "773" => return MUST_CHANGE,
             "775" => return LOCKED,
             _ => {}
         }
     }
     match code {
         49 => WRONG,
+        // Constraint violation: how the 389 directory says it, and those that come of it, after too many tries.
+        19 => LOCKED,
         48 => reason("no_password_sign_in", "the account cannot sign in by password"),
         50 => reason("not_allowed", "the account may not sign in"),
         53 => reason("refused", "the directory is unwilling to let the account sign in"),
@@ -63,7 +69,7 @@ pub fn of_bind(code: u32, message: &str) -> Reason {
 
 /// Whether a bind that ended with `code` says something about the person, and not about the server or about us.
 pub fn is_of_the_person(code: u32) -> bool {
-    matches!(code, 32 | 34 | 48 | 49 | 50 | 53)
+    matches!(code, 19 | 32 | 34 | 48 | 49 | 50 | 53)
 }
 
 /// What a result code means to whoever set up the connection.
@@ -124,6 +130,7 @@ mod tests {
         assert_eq!(of_bind(49, "").name, "wrong_password");
         assert_eq!(of_bind(53, "account inactivated").name, "refused");
         assert_eq!(of_bind(49, "data ").name, "wrong_password");
-        assert!(!is_of_the_person(8) && !is_of_the_person(0) && is_of_the_person(49));
+        assert_eq!(of_bind(19, "Exceed password retry limit. Please try later.").name, "account_locked");
+        assert!(!is_of_the_person(8) && !is_of_the_person(0) && is_of_the_person(49) && is_of_the_person(19));
     }
 }

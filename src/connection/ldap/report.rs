@@ -189,7 +189,7 @@ impl Look<'_> {
                 find(session, self.config, &typed).await?
             }
         };
-        let count = found.entries.len();
+        let ambiguous = found.is_ambiguous();
         let Some(entry) = found.entries.into_iter().next() else {
             let detail = match username {
                 Some(_) => "no entry fits the filter for this name".to_owned(),
@@ -197,7 +197,7 @@ impl Look<'_> {
             };
             return Err(Trouble::unavailable(Step::Person, detail));
         };
-        if username.is_some() && count > 1 {
+        if username.is_some() && ambiguous {
             return Err(Trouble::unavailable(Step::Person, "more than one entry fits the filter for this name"));
         }
         let below = Dn::parse(base).zip(Dn::parse(&entry.dn)).is_some_and(|(base, name)| name.is_within(&base));
@@ -210,7 +210,9 @@ impl Look<'_> {
         self.checks.push(Finding {
             name: "subject_present".to_owned(),
             ok: subject.is_some(),
-            message: subject.or_else(|| Some(format!("the entry has not exactly one value of `{attribute}`"))),
+            message: subject.or_else(|| Some(format!(
+                    "the entry has not exactly one value of `{attribute}`; `profile.mapping.subject` names another attribute that never changes for a person"
+                ))),
         });
         Ok(Some(entry))
     }
@@ -218,13 +220,22 @@ impl Look<'_> {
     async fn groups(&mut self, session: &Session, entry: Option<&Entry>, named: bool) -> Result<(), Trouble> {
         let Some(entry) = entry else { return Ok(()) };
         let found = groups::of(session, self.config, entry).await?;
-        let how = match self.config.group_mode() {
+        let mut how = match self.config.group_mode() {
             GroupMode::None => "groups are not looked for".to_owned(),
             GroupMode::MemberOf => {
                 format!("{} groups by `{}`", found.groups.len(), self.config.attribute(Attribute::Groups))
             }
+            GroupMode::Search if found.groups.is_empty() => {
+                let filter = self.config.group_filter();
+                format!(
+                    "0 groups by search for `{filter}`; `groups.filter` names others: `(uniqueMember={{{{dn}}}})`, `(memberUid={{{{username}}}})`"
+                )
+            }
             GroupMode::Search => format!("{} groups by search", found.groups.len()),
         };
+        if found.cut {
+            how.push_str("; there are more, or deeper ones, than the directory gives out or authd reads");
+        }
         self.checks.push(held(Step::Groups, how));
         if named {
             self.person = Some(self.told(entry, &found.groups));

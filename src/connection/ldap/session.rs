@@ -16,11 +16,15 @@ use tokio::task::AbortHandle;
 use super::ber;
 use super::entry::Entry;
 use super::guard::{self, Cut};
+use super::password_policy;
+use super::reason::Reason;
 use super::trouble::{Step, Trouble};
 use crate::crypto::Secret;
 
 /// One operation takes no longer, whatever the whole may take.
 const OPERATION: Duration = Duration::from_secs(10);
+/// There are more than were asked for, or than the directory gives out.
+const SIZE_LIMIT: u32 = 4;
 /// RFC 2696.
 const PAGED: &str = "1.2.840.113556.1.4.319";
 
@@ -44,12 +48,16 @@ impl Drop for Session {
 pub enum Bound {
     /// Name and password are right.
     Yes,
+    /// They are right, and the account may still not be used.
+    Barred(Reason),
     /// The directory says no.
     No {
         /// The result code.
         code: u32,
         /// The directory's words.
         text: String,
+        /// The reason, where it was ready to tell it.
+        reason: Option<Reason>,
     },
 }
 
@@ -82,6 +90,18 @@ pub struct Found {
     pub text: String,
     /// Where the next page begins.
     pub cookie: Option<Vec<u8>>,
+}
+
+impl Found {
+    /// Whether more than one entry fits. A directory that gives out no more than one says so by the code alone.
+    pub fn is_ambiguous(&self) -> bool {
+        self.entries.len() > 1 || self.code == SIZE_LIMIT
+    }
+
+    /// Whether there is more than was given.
+    pub fn is_cut(&self) -> bool {
+        self.code == SIZE_LIMIT
+    }
 }
 
 impl Session {
@@ -124,16 +144,18 @@ impl Session {
     /// anonymous, and succeeds (RFC 4513 §5.1.2).
     pub async fn bind(&self, step: Step, name: &str, password: &Secret) -> Result<Bound, Trouble> {
         let mut ldap = self.ldap.clone();
+        ldap.with_controls(password_policy::question());
         let answer = ldap.with_timeout(OPERATION).simple_bind(name, password.expose()).await;
-        let LdapResult { rc, matched, text, refs, .. } = answer.map_err(|error| self.failed(step, &error))?;
+        let LdapResult { rc, matched, text, refs, ctrls } = answer.map_err(|error| self.failed(step, &error))?;
+        let word = password_policy::word(rc == 0, &ctrls);
         match rc {
             // RFC 4511 §4.1.9: these belong to a failure. Whoever sends them with a success is no directory.
             0 if !matched.is_empty() || !refs.is_empty() => {
                 Err(Trouble::unavailable(step, "the server answered a bind with what is no success"))
             }
-            0 => Ok(Bound::Yes),
+            0 => Ok(word.map_or(Bound::Yes, Bound::Barred)),
             10 => Err(Trouble::code(step, 10, &text)),
-            code => Ok(Bound::No { code, text }),
+            code => Ok(Bound::No { code, text, reason: word }),
         }
     }
 
@@ -188,8 +210,7 @@ impl Session {
             found.code = 4;
         }
         match found.code {
-            // 4: there are more than were asked for, which is known then.
-            0 | 4 => Ok(found),
+            0 | SIZE_LIMIT => Ok(found),
             code => Err(Trouble::code(step, code, &found.text)),
         }
     }

@@ -204,10 +204,10 @@ impl Talk<'_> {
                 format!("{} other servers; none was asked", found.references),
             );
         }
-        let mut entries = found.entries;
-        if entries.len() > 1 {
+        if found.is_ambiguous() {
             return Err(Denied::Person(Step::Person, reason::SEVERAL));
         }
+        let mut entries = found.entries;
         let entry = entries.pop().ok_or(Denied::Person(Step::Person, reason::NOBODY))?;
         self.below(&entry)?;
         checks.pass(Step::Person.name(), &entry.dn);
@@ -252,10 +252,11 @@ impl Talk<'_> {
                 checks.state(Step::Bind.name(), true);
                 Ok(session)
             }
-            Bound::No { code, text } if reason::is_of_the_person(code) => {
-                Err(Denied::Person(Step::Bind, reason::of_bind(code, &text)))
+            Bound::Barred(reason) => Err(Denied::Person(Step::Bind, reason)),
+            Bound::No { code, text, reason } if reason::is_of_the_person(code) => {
+                Err(Denied::Person(Step::Bind, reason.unwrap_or_else(|| reason::of_bind(code, &text))))
             }
-            Bound::No { code, text } => Err(Trouble::code(Step::Bind, code, &text).into()),
+            Bound::No { code, text, .. } => Err(Trouble::code(Step::Bind, code, &text).into()),
         }
     }
 

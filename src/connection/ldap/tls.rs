@@ -71,6 +71,6 @@ pub fn problem(error: &std::io::Error) -> String {
         Some(rustls::Error::AlertReceived(alert)) => format!("the server ended the TLS handshake: {alert:?}"),
         Some(rustls::Error::InvalidMessage(_)) => "the server does not speak TLS on this port".to_owned(),
         Some(other) => format!("no TLS connection could be made: {other}").chars().take(200).collect(),
-        None => "the server closed the connection during the TLS handshake".to_owned(),
+        None => "the server closed the connection during the TLS handshake: it may not speak TLS on this port, or no version that is safe (authd takes 1.2 and 1.3)".to_owned(),
     }
 }

@@ -165,7 +165,8 @@ pub struct ProfileConfig {
 
 macro_rules! mapping {
     ($($place:literal $field:ident = $claim:literal $(, $more:literal)?;)*) => {
-        /// Which claim is which field. A name with dots is a claim of that name, or else a path into nested claims.
+        /// Which claim is which field. A name with dots is a claim of that name, or else a path into nested claims
+        /// (`emails.0`: the first of a list).
         #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
         pub struct Mapping {
             $(#[doc = concat!("`", $claim, "` unless set.", $($more)?)] #[n($place)] pub $field: Option<String>,)*

@@ -1,6 +1,7 @@
 //! The discovery document (OpenID Connect Discovery 1.0 §4): fetched, and believed only as far as it agrees with
 //! what the connection says.
 
+use axum::http::header;
 use serde_json::{Map, Value};
 use url::Url;
 
@@ -9,7 +10,7 @@ use super::config::{Config, not_ready};
 use crate::access::Context;
 use crate::crypto::json;
 use crate::crypto::jws::Algorithm;
-use crate::env::{Env, Outbound, Request};
+use crate::env::{Env, Outbound, Request, Response};
 use crate::error::{Error, Result, codes};
 
 /// A longer document is refused.
@@ -73,7 +74,7 @@ pub(super) async fn fetch(env: &Env, config: &Config) -> Result<Metadata> {
     let url = config.discovery.document()?;
     let expected = config.discovery.expected_issuer()?;
     env.outbound().permits(&url)?;
-    let mut request = Request::get(url).header(axum::http::header::ACCEPT, "application/json");
+    let mut request = Request::get(url.clone()).header(header::ACCEPT, "application/json");
     request.max_bytes = MAX_DOCUMENT;
     let answer = env.outbound().send(request).await.map_err(|error| {
         if error.is(&codes::UPSTREAM_TOO_LARGE) { invalid("it is larger than 512 KiB").because(error) } else { error }
@@ -84,13 +85,19 @@ pub(super) async fn fetch(env: &Env, config: &Config) -> Result<Metadata> {
             return Err(Error::new(&codes::UPSTREAM_UNAVAILABLE)
                 .because(format!("the discovery document answers {}", answer.status)));
         }
-        300..=399 => return Err(invalid("its address redirects elsewhere; use the final address")),
+        300..=399 => return Err(redirected(&url, &answer)),
         status => return Err(invalid(&format!("its address answers with status {status}"))),
     }
     if answer.body.len() > MAX_DOCUMENT {
         return Err(invalid("it is larger than 512 KiB"));
     }
-    let document = json::object(&answer.body).ok_or_else(|| invalid("it is not a JSON object"))?;
+    let document = json::object(&answer.body).ok_or_else(|| {
+        let encoding = answer.headers.get(header::CONTENT_ENCODING).filter(|encoding| *encoding != "identity");
+        invalid(match encoding {
+            Some(_) => "it comes compressed, which authd did not ask for",
+            None => "it is not a JSON object",
+        })
+    })?;
     read(&document, config, expected, env.outbound())
 }
 
@@ -191,6 +198,17 @@ fn names<'a>(document: &'a Map<String, Value>, name: &str) -> Result<Option<Vec<
         None | Some(Value::Null) => Ok(None),
         Some(Value::Array(list)) => Ok(Some(list.iter().filter_map(Value::as_str).take(64).collect())),
         Some(_) => Err(invalid(&format!("its `{name}` is not a list"))),
+    }
+}
+
+/// No redirect is followed: where it leads is for a person to judge.
+fn redirected(from: &Url, answer: &Response) -> Error {
+    let to = answer.headers.get(header::LOCATION).and_then(|to| from.join(to.to_str().ok()?).ok());
+    match to.map(String::from).filter(|to| to.len() <= 512) {
+        Some(to) => invalid("its address redirects elsewhere").help(format!(
+            "If `{to}` is the provider's, set what belongs to it: `discovery.issuer`, or `discovery.discoveryUrl`."
+        )),
+        None => invalid("its address redirects elsewhere; use the final address"),
     }
 }
 

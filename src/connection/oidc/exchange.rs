@@ -36,7 +36,15 @@ pub(super) fn method(config: &Config, metadata: &Metadata) -> Result<AuthMethod>
     [AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost]
         .into_iter()
         .find(|method| taken.iter().any(|name| name == method.name()))
-        .ok_or_else(|| not_ready("The provider takes no way of client authentication that authd serves."))
+        .ok_or_else(|| unserved(taken))
+}
+
+fn unserved(taken: &[String]) -> Error {
+    let list = taken.iter().map(|name| shown(name)).collect::<Vec<_>>().join(", ");
+    let says =
+        format!("The provider takes no client secret, but: {}.", if list.is_empty() { "nothing" } else { &list });
+    Error::says(&codes::CONNECTION_NOT_READY, says)
+        .help("Let it take one (`client_secret_basic`, `client_secret_post`), or set `client.authMethod` to `none` for a client that has none.")
 }
 
 /// Redeems the code. Errors: `code_refused`, `upstream_client_refused`, `upstream_unavailable`, `upstream_invalid`,
@@ -99,7 +107,7 @@ fn basic_credentials(client: &str, secret: &Secret) -> Zeroizing<String> {
 fn read(answer: &Response, hidden: &[&str], checks: &mut Checks) -> Result<Tokens> {
     let fields = json::object(&answer.body);
     if answer.status != 200 {
-        return Err(refusal(answer.status, fields.as_ref(), hidden, checks));
+        return Err(refusal(answer, fields.as_ref(), hidden, checks));
     }
     let invalid = |checks: &mut Checks, why: &'static str| {
         checks.compare("token_endpoint", false, "tokens", why);
@@ -130,10 +138,17 @@ fn read(answer: &Response, hidden: &[&str], checks: &mut Checks) -> Result<Token
 }
 
 /// The provider said no (RFC 6749 §5.2). What it said stands in the trace alone, without what is secret in it.
-fn refusal(status: u16, fields: Option<&Map<String, Value>>, hidden: &[&str], checks: &mut Checks) -> Error {
+fn refusal(answer: &Response, fields: Option<&Map<String, Value>>, hidden: &[&str], checks: &mut Checks) -> Error {
+    let status = answer.status;
     let text = |name: &str| fields.and_then(|fields| fields.get(name)).and_then(Value::as_str);
     let error = text("error");
-    let mut words = format!("{status} {}", error.unwrap_or_default());
+    let mut words = match error {
+        Some(error) => format!("{status} {error}"),
+        None => {
+            let kind = answer.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+            format!("{status}, without an error code ({})", kind.unwrap_or("no content type"))
+        }
+    };
     if let Some(description) = text("error_description") {
         words = format!("{words}: {description}");
     }

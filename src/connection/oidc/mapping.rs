@@ -15,7 +15,7 @@ const MAX_SUBJECT: usize = 255;
 type Claims = Map<String, Value>;
 
 /// A claim by name: the claim of exactly that name (names may have dots: `https://example.com/groups`), or else the
-/// one at that path. `null` is absent.
+/// one at that path, in which a number is a place in a list (`emails.0`, as Azure AD B2C has them). `null` is absent.
 fn claim<'a>(claims: &'a Claims, name: &str) -> Option<&'a Value> {
     let present = |value: &&Value| !value.is_null();
     if let Some(value) = claims.get(name).filter(present) {
@@ -24,7 +24,10 @@ fn claim<'a>(claims: &'a Claims, name: &str) -> Option<&'a Value> {
     let (first, rest) = name.split_once('.')?;
     let mut value = claims.get(first)?;
     for step in rest.split('.') {
-        value = value.get(step)?;
+        value = match value {
+            Value::Array(list) => list.get(step.parse::<usize>().ok()?)?,
+            other => other.get(step)?,
+        };
     }
     Some(value).filter(present)
 }
@@ -132,7 +135,8 @@ fn address(
         claim(source, map.email_verified()).filter(|_| same)
     });
     let verified = said == Some(&Value::Bool(true));
-    checks.compare("email_verified", true, "true", shown_value(said));
+    // As it stands in the JSON: the text `"true"` is not the value.
+    checks.pass("email_verified", said.map_or_else(|| "(absent)".to_owned(), |value| shown(&value.to_string())));
     Ok((Some(text.to_owned()), verified))
 }
 
@@ -169,7 +173,9 @@ fn list(name: &str, value: Option<&Value>, checks: &mut Checks) -> Vec<String> {
     let fits = |text: &&str| (1..=MAX_VALUE).contains(&text.len()) && !text.chars().any(char::is_control);
     let kept: Vec<String> =
         all.iter().filter_map(|value| value.as_str()).filter(fits).take(MAX_GROUPS).map(str::to_owned).collect();
-    if kept.len() < all.len() {
+    if let Some(other) = all.iter().find(|value| !value.is_string()) {
+        checks.compare(&format!("{name}_cut"), false, "a list of texts", shown_value(Some(other)));
+    } else if kept.len() < all.len() {
         checks.compare(&format!("{name}_cut"), false, format!("at most {MAX_GROUPS} texts of 1 KiB"), all.len());
     }
     kept
@@ -271,6 +277,27 @@ mod tests {
             let claims = claims(json!({"email": wrong}));
             let error = profile(&ProfileConfig::default(), &claims, None, &mut checks).unwrap_err();
             assert!(error.is(&codes::PROFILE_INVALID));
+        }
+    }
+
+    #[test]
+    fn a_number_is_a_place_in_a_list_and_nothing_else() {
+        let mut config = ProfileConfig::default();
+        let token = claims(
+            json!({"emails": ["a@x.example", "b@x.example"], "email_verified": true, "o": {"0": "c@x.example"}}),
+        );
+        for (path, email) in [
+            ("emails.0", Some("a@x.example")),
+            ("emails.1", Some("b@x.example")),
+            ("emails.2", None),
+            ("emails.-1", None),
+            ("emails.x", None),
+            ("emails.0.0", None),
+            ("o.0", Some("c@x.example")),
+        ] {
+            config.mapping.email = Some(path.to_owned());
+            let profile = profile(&config, &token, None, &mut Checks::new()).unwrap();
+            assert_eq!((profile.email.as_deref(), profile.email_verified), (email, email.is_some()), "{path}");
         }
     }
 

@@ -73,6 +73,8 @@ impl Protocol for Oidc {
         self.config.check()?;
         self.config.ready()?;
         let metadata = self.entry().metadata(&cx.env, &self.config).await?;
+        // Nobody is sent to a provider whose answer could not be redeemed.
+        exchange::method(&self.config, &metadata)?;
         begin::begin(cx, self.connection, &self.config, &metadata, request)
     }
 

@@ -55,6 +55,11 @@ pub(super) fn signature(
         Err(Fault::Signature) => checks.state("signature", false),
         Err(Fault::Payload) => checks.compare("payload", false, "a JSON object", "something else"),
     }
+    if let Err(Fault::Form(jws::TOO_LONG)) = verdict {
+        return Err(Error::says(&codes::TOKEN_SIGNATURE, "The provider's token is longer than 8 KiB.").help(
+            "Mostly it is the groups: let the provider send those alone that are assigned to the app, or let it give them by user info.",
+        ));
+    }
     Ok(verdict?)
 }
 
@@ -104,7 +109,10 @@ impl Expected<'_> {
     fn nonce(&self, claims: &Map<String, Value>, checks: &mut Checks) -> Result<()> {
         let nonce = claims.get("nonce").and_then(Value::as_str).unwrap_or_default();
         let ours = same(nonce.as_bytes(), self.kept.nonce.as_bytes());
-        checks.state("nonce", ours);
+        match claims.get("nonce") {
+            None => checks.compare("nonce", false, "that of this sign-in", "(absent)"),
+            Some(_) => checks.state("nonce", ours),
+        }
         if ours { Ok(()) } else { Err(Error::new(&codes::NONCE_MISMATCH)) }
     }
 
@@ -133,10 +141,17 @@ impl Expected<'_> {
             }
             return Ok(at);
         };
-        let fits = at.is_some_and(|at| at >= oldest && at <= latest);
-        let received = at.map_or_else(|| "(absent)".to_owned(), |at| at.to_string());
-        require(checks, "auth_time", fits, format!("{oldest} or later"), received, &codes::TOKEN_CLAIMS)?;
-        Ok(at)
+        let Some(at) = at else {
+            checks.compare("auth_time", false, format!("{oldest} or later"), "(absent)");
+            return Err(Error::says(
+                &codes::TOKEN_CLAIMS,
+                "The provider does not say when the person signed in, and the app asks how long ago that was.",
+            )
+            .help("Have it send the claim `auth_time` (at Entra ID an optional claim), or let the app ask without `max_age`."));
+        };
+        let fits = at >= oldest && at <= latest;
+        require(checks, "auth_time", fits, format!("{oldest} or later"), at.to_string(), &codes::TOKEN_CLAIMS)?;
+        Ok(Some(at))
     }
 }
 

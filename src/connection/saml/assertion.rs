@@ -178,7 +178,7 @@ impl NameId {
                 "The identity provider sends a transient NameID, which is a new one each time.",
             )
             .help(
-                "Let it send a persistent one or an e-mail address, or name an attribute in `profile.mapping.subject`.",
+                "Ask for another by `request.nameIdFormat`, for example persistent or emailAddress, or name an attribute in `profile.mapping.subject`.",
             ));
         }
         Ok(match &self.name_qualifier {

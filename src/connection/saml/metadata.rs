@@ -101,7 +101,7 @@ pub fn read(xml: &str, entity_id: Option<&str>, now: Timestamp) -> Result<IdpMet
     let mut entities = Vec::new();
     gather(root, None, &mut entities);
     if entities.is_empty() {
-        return Err(unusable("The document is no metadata of a SAML 2.0 identity provider."));
+        return Err(foreign(root));
     }
     let picked: Vec<&Entity<'_>> = match entity_id {
         Some(id) => entities.iter().filter(|entity| entity.id() == id).collect(),
@@ -253,6 +253,21 @@ fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
     }
+}
+
+/// What the document is instead, as far as it can be told.
+fn foreign(root: Node<'_>) -> Error {
+    let error = unusable("The document is no metadata of a SAML 2.0 identity provider.");
+    if root.within().any(|node| node.is(METADATA, "SPSSODescriptor")) {
+        return error.help("It describes a service, as authd is one: give the metadata of the identity provider.");
+    }
+    if ["EntityDescriptor", "EntitiesDescriptor"].iter().any(|name| root.is(METADATA, name)) {
+        return error.help("It has no `IDPSSODescriptor` for SAML 2.0: look whether the provider speaks SAML 2.0.");
+    }
+    let name: String = root.local().chars().filter(char::is_ascii_graphic).take(40).collect();
+    error.help(format!(
+        "It begins with `{name}`, where metadata has `EntityDescriptor`: compare the address or the file."
+    ))
 }
 
 pub(super) fn unusable(why: impl Into<std::borrow::Cow<'static, str>>) -> Error {

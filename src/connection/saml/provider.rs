@@ -176,8 +176,9 @@ impl Saml {
             destination: &at.location,
             now: cx.env.now(),
             name_id_format: self.config.request.name_id_format.as_deref(),
-            // SAML has no other way to let somebody choose.
-            force_authn: force || request.choose,
+            // SAML has no other way to let somebody choose, and none to name an age: without this, whoever is signed in there
+            // for longer would come back too old again and again.
+            force_authn: force || request.choose || request.max_age.is_some(),
             is_passive: false,
             class_refs: &self.config.request.class_refs,
         })?;

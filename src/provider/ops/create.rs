@@ -39,7 +39,8 @@ pub struct CreateApp {
     /// It cannot keep a secret. Browser and native apps never can.
     #[serde(default)]
     pub public: bool,
-    /// What its tokens are signed with (`id_token_signed_response_alg` of OpenID Connect registration).
+    /// What its tokens are signed with (`id_token_signed_response_alg` of OpenID Connect registration): ES256 unless given;
+    /// RS256 for an app whose library takes nothing else unless told.
     #[serde(alias = "id_token_signed_response_alg", default)]
     pub alg: Algorithm,
     /// Origins whose pages may call the token endpoint, beside those of a browser app's return addresses.

@@ -9,7 +9,8 @@ use serde_json::json;
 use super::{Scene, failed, settings};
 use crate::world::authd::Authd;
 use crate::world::directory::{
-    ADA, Act, Asked, BIND, DONE, Directory, PASSWORD, Question, SERVICE, ada, behave, entry, escaped, reference, result,
+    ADA, Act, Asked, BIND, DONE, Directory, PASSWORD, Question, SERVICE, ada, behave, ber, entry, escaped, reference,
+    result,
 };
 
 /// Passwords that are none: nothing, blanks of every kind, NULs.
@@ -115,6 +116,86 @@ async fn ldap_02_two_entries_are_nobody() {
     let reply = scene.rejects(StatusCode::UNAUTHORIZED, "invalid_credentials", &connection, "ada", PASSWORD).await;
     assert!(failed(&scene.trace(&reply).await)["received"].as_str().unwrap().contains("more than one"));
     assert!(directory.binds().iter().all(|(_, name, _)| name != ADA));
+}
+
+#[tokio::test]
+async fn ldap_02_a_second_entry_that_the_directory_does_not_give_out_is_not_forgotten() {
+    // One whose size limit is one entry: it gives the first, and says by the code that there are more (RFC 4511 §4.5.1.5).
+    let directory = Directory::start(|question| match &question.asked {
+        Asked::Search { filter, .. } if filter.contains("=ada)") => {
+            Act::Say([ada(question.id), result(question.id, DONE, 4, "", "")].concat())
+        }
+        _ => behave(question),
+    })
+    .await;
+    let scene = Scene::new().await;
+    let connection = scene.connect(settings(&directory, json!({}))).await;
+    let reply = scene.rejects(StatusCode::UNAUTHORIZED, "invalid_credentials", &connection, "ada", PASSWORD).await;
+    assert_eq!(failed(&scene.trace(&reply).await)["received"], "more than one entry fits the filter");
+    assert!(directory.binds().iter().all(|(_, who, _)| who == SERVICE.0), "nobody was bound");
+    let found = scene.authd.operate("connection.test", json!({"id": connection, "username": "ada"})).await;
+    assert_eq!(found["ok"], false, "{found}");
+}
+
+#[tokio::test]
+async fn the_word_of_a_password_policy_is_told_and_heard() {
+    let policy = |question: &Question, code: u8, error: u8| {
+        let word = ber(0x30, &ber(0x81, &[error]));
+        let control = ber(0x30, &[ber(4, b"1.3.6.1.4.1.42.2.27.8.5.1"), ber(4, &word)].concat());
+        let bound = ber(BIND, &[ber(10, &[code]), ber(4, b""), ber(4, b"")].concat());
+        let number = ber(2, &question.id.to_be_bytes());
+        Act::Say(ber(0x30, &[number, bound, ber(0xa0, &control)].concat()))
+    };
+    for (code, error, says) in [
+        (49, 0, "the password has expired"),
+        (49, 1, "the account is locked"),
+        (0, 2, "the password must be changed first"),
+        (49, 7, "the password is not right"),
+        // The 389 directory, after too many tries.
+        (19, 7, "the account is locked"),
+    ] {
+        let directory = Directory::start(move |question| match &question.asked {
+            Asked::Bind { name, .. } if name == ADA => policy(question, code, error),
+            _ => behave(question),
+        })
+        .await;
+        let scene = Scene::new().await;
+        let connection = scene.connect(settings(&directory, json!({}))).await;
+        let reply = scene.rejects(StatusCode::UNAUTHORIZED, "invalid_credentials", &connection, "ada", PASSWORD).await;
+        assert_eq!(failed(&scene.trace(&reply).await)["received"], says);
+    }
+    // The account that searches is held to it as well, and who set it up is told.
+    let directory = Directory::start(move |question| match &question.asked {
+        Asked::Bind { .. } => policy(question, 0, 2),
+        _ => behave(question),
+    })
+    .await;
+    let scene = Scene::new().await;
+    let connection = scene.force(settings(&directory, json!({}))).await;
+    scene.rejects(StatusCode::SERVICE_UNAVAILABLE, "ldap_unavailable", &connection, "ada", PASSWORD).await;
+    let found = scene.authd.operate("connection.test", json!({"id": connection})).await;
+    let check = found["checks"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!(check, json!({"name": "service_bind", "ok": false, "message": "the password must be changed first"}));
+}
+
+#[tokio::test]
+async fn the_page_and_the_trace_say_the_same() {
+    let directory = Directory::start(|question| match &question.asked {
+        Asked::Search { .. } => {
+            let nameless = entry(question.id, ADA, &[("uid", b"ada")]);
+            Act::Say([nameless, result(question.id, DONE, 0, "", "")].concat())
+        }
+        _ => behave(question),
+    })
+    .await;
+    let scene = Scene::new().await;
+    let connection = scene.connect(settings(&directory, json!({}))).await;
+    let reply = scene.sign_in(&connection, "ada", PASSWORD).await;
+    let trace = scene.trace(&reply).await;
+    let says = "The directory does not say who this is for good.";
+    assert!(reply.body.contains(says), "{}", reply.body);
+    assert_eq!((&trace["errorCode"], &trace["message"]), (&json!("profile_invalid"), &json!(says)));
+    assert!(trace["help"].as_str().unwrap().contains("profile.mapping.subject"));
 }
 
 #[tokio::test]

@@ -84,6 +84,41 @@ async fn hard_names_are_names_like_any() {
 }
 
 #[tokio::test]
+async fn a_password_that_somebody_else_has_set_lets_nobody_in_before_it_is_changed() {
+    let slapd = slapd!();
+    let scene = Scene::new().await;
+    let connection = scene.connect(real(&slapd, json!({}))).await;
+    scene.owns(&connection, "example.test").await;
+    let reset = "dn: uid=ada,ou=people,dc=example,dc=test\nchangetype: modify\nreplace: pwdReset\n";
+    slapd.modify(&format!("{reset}pwdReset: TRUE\n"));
+    let reply = scene.rejects(StatusCode::UNAUTHORIZED, "invalid_credentials", &connection, "ada", ADA).await;
+    assert_eq!(failed(&scene.trace(&reply).await)["received"], "the password must be changed first");
+    slapd.modify(reset);
+    assert_eq!(scene.sign_in(&connection, "ada", ADA).await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn a_test_names_the_filter_that_finds_no_group() {
+    let slapd = slapd!();
+    let scene = Scene::new().await;
+    slapd.add(
+        "dn: cn=unix,ou=groups,dc=example,dc=test\nobjectClass: posixGroup\ncn: unix\ngidNumber: 7\nmemberUid: b(ob)*\n",
+    );
+    for (filter, groups, says) in [
+        ("", json!(["staff"]), "1 groups by search"),
+        ("(uniqueMember={{dn}})", json!([]), "0 groups by search for `(uniqueMember={{dn}})`"),
+        ("(memberUid={{username}})", json!(["unix"]), "1 groups by search"),
+    ] {
+        let connection = scene.connect(real(&slapd, json!({"groups": {"filter": filter}}))).await;
+        let found = scene.authd.operate("connection.test", json!({"id": connection, "username": "b(ob)*"})).await;
+        assert_eq!(found["person"]["told"], groups, "{found}");
+        let checks = found["checks"].as_array().unwrap();
+        let check = checks.iter().find(|check| check["name"] == "group_search_works").unwrap();
+        assert!(text(check, "message").starts_with(says), "{check}");
+    }
+}
+
+#[tokio::test]
 async fn ldap_03_a_name_from_a_template_is_bound_without_any_search_before() {
     let slapd = slapd!();
     let scene = Scene::new().await;

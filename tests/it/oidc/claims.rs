@@ -183,6 +183,27 @@ async fn an_age_that_was_asked_for_is_proved() {
             Err(error) => assert!(!holds && error.code() == "token_claims", "{what}: {error:?}"),
         }
     }
+    let begun = scene.begin_with(young()).await.unwrap();
+    let (outcome, _) = scene.finish(scene.op.approve(&begun.url), &begun.kept).await;
+    let help = outcome.unwrap_err().next_step().unwrap().to_owned();
+    assert!(help.contains("`auth_time`") && help.contains("`max_age`"), "{help}");
+}
+
+#[tokio::test]
+async fn groups_that_are_no_texts_and_groups_without_end_are_told_as_what_they_are() {
+    let scene = Scene::new().await;
+    scene.op.person(|claims| drop(claims.insert("groups".into(), json!([{"id": "1", "name": "a"}, "b"]))));
+    let begun = scene.begin().await;
+    let (outcome, checks) = scene.finish(scene.op.approve(&begun.url), &begun.kept).await;
+    assert_eq!(outcome.unwrap().profile.groups, ["b"]);
+    let row = checks.rows().iter().find(|row| row.name == "groups_cut").unwrap().clone();
+    assert_eq!(row.expected.as_deref(), Some("a list of texts"));
+    assert!(row.received.unwrap().contains(r#""name":"a""#));
+    // What Entra ID sends at most: two hundred identifiers, more than a token may have.
+    let many: Vec<String> = (0..200).map(|n| format!("{n:08x}-6c67-4c5b-b112-36a304b66dad")).collect();
+    scene.op.person(move |claims| drop(claims.insert("groups".into(), json!(many))));
+    let error = scene.refused("token_signature", "more than 8 KiB").await;
+    assert!(error.message().contains("8 KiB") && error.next_step().unwrap().contains("groups"), "{error:?}");
 }
 
 #[tokio::test]
@@ -318,6 +339,10 @@ async fn oidc_11_only_true_is_verified() {
         (Some(json!([true])), false),
     ] {
         let what = format!("{value:?}");
+        let told = match &value {
+            None | Some(Value::Null) => "(absent)".to_owned(),
+            Some(value) => value.to_string(),
+        };
         let set = move |claims: &mut Members| {
             match &value {
                 Some(value) => claims.insert("email_verified".into(), value.clone()),
@@ -327,7 +352,12 @@ async fn oidc_11_only_true_is_verified() {
             claims.insert("xms_edov".into(), json!(true));
         };
         scene.op.person(set);
-        assert_eq!(scene.sign_in().await.unwrap().profile.email_verified, verified, "{what}");
+        let begun = scene.begin().await;
+        let (outcome, checks) = scene.finish(scene.op.approve(&begun.url), &begun.kept).await;
+        assert_eq!(outcome.unwrap().profile.email_verified, verified, "{what}");
+        // The operator sees what stood there: the text is told from the value.
+        let row = checks.rows().iter().find(|row| row.name == "email_verified").unwrap();
+        assert_eq!(row.received.as_deref(), Some(told.as_str()), "{what}");
     }
     // The same address by another claim than the one that is mapped is not the one that was verified.
     let mapped = Scene::with(|config| config.profile.mapping.email_verified = Some("verified.email".into())).await;

@@ -81,6 +81,14 @@ async fn oidc_14_documents() {
         ("deep", body(format!("{{\"a\":{}{}}}", "[".repeat(50_000), "]".repeat(50_000)).as_bytes())),
         ("not found", Some(Canned { status: 404, headers: vec![], body: genuine.clone() })),
         (
+            "compressed",
+            Some(Canned {
+                status: 200,
+                headers: vec![("content-encoding", "gzip".to_owned())],
+                body: vec![0x1f, 0x8b, 8],
+            }),
+        ),
+        (
             "a redirect",
             Some(Canned {
                 status: 302,
@@ -91,6 +99,12 @@ async fn oidc_14_documents() {
     ] {
         scene.op.can(Endpoint::Discovery, canned);
         refused(&scene, "metadata_invalid", what).await;
+        let error = discover(&scene.cx, &scene.config).await.unwrap_err();
+        match what {
+            "a redirect" => assert!(error.next_step().unwrap().contains(&other.issuer), "{error:?}"),
+            "compressed" => assert!(error.message().contains("compressed"), "{error:?}"),
+            _ => {}
+        }
     }
     scene.op.can(Endpoint::Discovery, Some(Canned { status: 503, headers: vec![], body: vec![] }));
     refused(&scene, "upstream_unavailable", "down").await;

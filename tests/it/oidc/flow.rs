@@ -256,6 +256,19 @@ async fn clients_authenticate_as_they_are_told() {
         assert_eq!(seen.fields.contains_key("client_secret"), secret && !basic);
         assert_eq!(seen.fields.contains_key("client_id"), !basic);
     }
+    for announced in [json!(["none"]), json!(["private_key_jwt", "tls_client_auth"]), json!([])] {
+        let scene = Scene::new().await;
+        let list = announced.clone();
+        scene.op.discovery(move |document| {
+            drop(document.insert("token_endpoint_auth_methods_supported".into(), list.clone()));
+        });
+        let error = scene.begin_with(BeginRequest::default()).await.err().unwrap();
+        assert_eq!(error.code(), "connection_not_ready", "nobody is sent there in vain");
+        for name in announced.as_array().unwrap() {
+            assert!(error.message().contains(name.as_str().unwrap()), "{error:?}");
+        }
+        assert!(error.next_step().unwrap().contains("client.authMethod"), "{error:?}");
+    }
     let wrong = Scene::with(|config| config.client.id = Some("somebody else".into())).await;
     wrong.refused("upstream_client_refused", "an unknown client").await;
     let later = Scene::with(|config| config.client.auth_method = Some(AuthMethod::PrivateKeyJwt)).await;

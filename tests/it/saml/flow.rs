@@ -315,6 +315,17 @@ async fn the_three_facts_that_people_copy_are_enough_and_several_certificates_ma
 }
 
 #[tokio::test]
+async fn an_age_that_an_app_asks_for_makes_the_provider_ask_again() {
+    let scene = Scene::new().await;
+    for (asked, again) in [("&max_age=60", true), ("&prompt=login", true), ("", false)] {
+        let address = scene.authorize().replace("&prompt=login", asked);
+        let left = scene.authd.browser().get(&address).await;
+        let xml = inflated(&left.query("SAMLRequest").unwrap());
+        assert_eq!(xml.contains("ForceAuthn=\"true\""), again, "{asked}: {xml}");
+    }
+}
+
+#[tokio::test]
 async fn a_provider_that_takes_posts_only_is_sent_a_form() {
     let idp = Idp::new();
     let xml = metadata(&idp, true);

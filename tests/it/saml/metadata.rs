@@ -147,6 +147,15 @@ fn a_list_has_one_provider_or_one_is_named() {
 }
 
 #[test]
+fn what_is_no_metadata_is_told_by_what_it_is() {
+    let help = |xml: &str| saml::read_metadata(xml, None, NOW).unwrap_err().next_step().unwrap_or_default().to_owned();
+    let sp = r#"<md:SPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"/>"#;
+    assert!(help(&entity(ID, sp, "")).contains("a service"), "{}", help(&entity(ID, sp, "")));
+    assert!(help(&entity(ID, "", "")).contains("IDPSSODescriptor"));
+    assert!(help("<html><body>Sign in</body></html>").contains("`html`"));
+}
+
+#[test]
 fn what_cannot_be_used_is_refused() {
     let key = Key::rsa();
     let good = entity(ID, &role(&key_descriptor("", &key.certificate)), "");

@@ -41,6 +41,13 @@ objectClass: simpleSecurityObject
 cn: limited
 userPassword: limited-secret
 
+dn: cn=policy,dc=example,dc=test
+objectClass: device
+objectClass: pwdPolicy
+cn: policy
+pwdAttribute: userPassword
+pwdMustChange: TRUE
+
 dn: uid=ada,ou=people,dc=example,dc=test
 objectClass: inetOrgPerson
 uid: ada
@@ -146,7 +153,7 @@ impl Slapd {
         let conf = format!(
             "include /etc/ldap/schema/core.schema\ninclude /etc/ldap/schema/cosine.schema\n\
              include /etc/ldap/schema/nis.schema\ninclude /etc/ldap/schema/inetorgperson.schema\n\
-             modulepath /usr/lib/ldap\nmoduleload back_mdb\nmoduleload memberof\n\
+             modulepath /usr/lib/ldap\nmoduleload back_mdb\nmoduleload memberof\nmoduleload ppolicy\n\
              pidfile {root}/pid\nargsfile {root}/args\nallow bind_anon_dn\n\
              TLSCACertificateFile {root}/ca.crt\nTLSCertificateFile {root}/server.crt\n\
              TLSCertificateKeyFile {root}/server.key\nsizelimit 500\n\
@@ -154,6 +161,7 @@ impl Slapd {
              index objectClass,uid,mail,member,memberOf eq\n\
              overlay memberof\nmemberof-group-oc groupOfNames\nmemberof-member-ad member\n\
              memberof-memberof-ad memberOf\n\
+             overlay ppolicy\nppolicy_default cn=policy,dc=example,dc=test\n\
              limits dn.exact=\"cn=svc,dc=example,dc=test\" size.prtotal=unlimited\n\
              access to attrs=userPassword by anonymous auth by * none\n\
              access to * by dn.exact=\"cn=svc,dc=example,dc=test\" read \
