@@ -88,7 +88,7 @@ pub fn catalogue() -> Catalogue {
 /// The kinds whose rows an upgrade of the database writes anew: those that are encoded or found otherwise than in an
 /// earlier layout.
 fn reencoded() -> Vec<Reencode> {
-    vec![Reencode::of::<Membership>()]
+    vec![Reencode::of::<Membership>(), Reencode::of::<provider::App>()]
 }
 
 /// How the store of this configuration is opened.

@@ -5,6 +5,7 @@
 use serde_json::{Map, Value};
 
 use super::operation::AnyOperation;
+use crate::crypto::json;
 use crate::error::{Error, Result, codes};
 
 /// How many references are followed, one within the other; no input is that deep.
@@ -258,7 +259,7 @@ fn one(schema: &Value, texts: &[String], splits: bool) -> Option<Value> {
         return text.parse::<f64>().ok().map(Value::from);
     }
     if has_type(schema, "object") {
-        return serde_json::from_str(text).ok().filter(Value::is_object);
+        return json::object(text.as_bytes()).map(Value::Object);
     }
     // Whether the text of an id holds is judged by its own parser, which says more than a pattern can.
     Some(Value::String(text.clone()))

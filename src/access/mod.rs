@@ -26,7 +26,7 @@ pub use grant::{Grant, Grants};
 pub use operation::{
     Access, AnyOperation, Catalogue, Method, Operation, Owner, Pages, Paging, Performed, Route, perform,
 };
-pub use role::{CustomRole, Role, RoleName, grants_of_role, grants_of_roles, may_give};
+pub use role::{CustomRole, Role, RoleName, give, grants_of_role, grants_of_roles, may_give};
 pub use timings::ShowTimings;
 
 /// Adds the operations of this module.

@@ -7,7 +7,7 @@ use super::grant::{Grant, Grants};
 use crate::env::Timestamp;
 use crate::error::{Error, Result, codes};
 use crate::id::OrganizationId;
-use crate::store::{Index, Key, Life, Record, Store, Stored};
+use crate::store::{Batch, Index, Key, Life, Record, Store, Stored};
 
 /// A role that every organization has.
 #[derive(
@@ -240,11 +240,30 @@ pub async fn grants_of_roles<'a>(
 /// with the person in hand they would act as somebody who may do more.
 /// Errors: `grant_exceeds_caller`; `invalid_input` when there is no such role.
 pub async fn may_give(cx: &Context, organization: OrganizationId, role: &RoleName) -> Result<()> {
-    let grants = grants_of_role(&cx.store, organization, role).await?.ok_or_else(|| {
-        Error::says(&codes::INVALID_INPUT, format!("The organization has no role `{role}`."))
-            .help("The roles are: owner, admin, member, viewer, and those of `authd role list`.")
-    })?;
-    match cx.caller.grants().lacks(&grants) {
+    let grants = grants_of_role(&cx.store, organization, role).await?.ok_or_else(|| unknown(role))?;
+    within(cx, role, &grants)
+}
+
+/// The same, and the batch holds only while the role is what it was judged to be: it could be widened, or deleted and
+/// made anew, before somebody has it. Errors: as `may_give`.
+pub async fn give(cx: &Context, organization: OrganizationId, role: &RoleName, batch: &mut Batch) -> Result<()> {
+    if role.builtin().is_some() {
+        return may_give(cx, organization, role).await;
+    }
+    let key = CustomRole::key_of(organization, role);
+    let found: Stored<CustomRole> = cx.store.get(key.clone()).await?.ok_or_else(|| unknown(role))?;
+    within(cx, role, &found.value.grants)?;
+    batch.require::<CustomRole>(key, found.revision);
+    Ok(())
+}
+
+fn unknown(role: &RoleName) -> Error {
+    Error::says(&codes::INVALID_INPUT, format!("The organization has no role `{role}`."))
+        .help("The roles are: owner, admin, member, viewer, and those of `authd role list`.")
+}
+
+fn within(cx: &Context, role: &RoleName, grants: &Grants) -> Result<()> {
+    match cx.caller.grants().lacks(grants) {
         None => Ok(()),
         Some(grant) => Err(Error::says(
             &codes::GRANT_EXCEEDS_CALLER,

@@ -11,6 +11,7 @@ use super::examples;
 use super::show::Show;
 use crate::access::{AnyOperation, Field, Fill, Form, Method};
 use crate::config::Environment;
+use crate::crypto::json;
 use crate::error::{Error, Result, codes};
 
 /// A file on the command line is read up to here; the server takes 64 KiB.
@@ -288,7 +289,7 @@ fn read(path: &str) -> Result<String> {
 
 fn merge_file(input: &mut Map<String, Value>, path: &str) -> Result<()> {
     let text = read(path)?;
-    match serde_json::from_str(&text) {
+    match json::value(text.as_bytes()) {
         Ok(Value::Object(object)) => {
             input.extend(object);
             Ok(())

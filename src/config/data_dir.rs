@@ -51,6 +51,12 @@ impl DataDir {
         self.database().exists() || self.master_key().exists()
     }
 
+    /// Whether nobody else has put a key or a database there, to be taken for ours.
+    fn is_all_ours(&self) -> bool {
+        let foreign = |file: PathBuf| std::fs::symlink_metadata(file).is_ok_and(|facts| facts.uid() != own_uid());
+        ![self.database(), self.master_key()].into_iter().any(foreign)
+    }
+
     /// Makes it, mode 0700, or makes sure that nobody else writes to it. Errors: `config_invalid`.
     pub fn create(&self) -> Result<()> {
         let wrong = |why: String| {
@@ -71,7 +77,7 @@ impl DataDir {
         // An empty directory, or one of ours, is closed to others. One that also holds other things is not ours to
         // close (`/tmp`, a home): there, what we make is 0600 by itself, but nobody else may swap it.
         let empty = std::fs::read_dir(&self.0).is_ok_and(|mut entries| entries.next().is_none());
-        if facts.uid() == own_uid() && (empty || self.is_in_use()) {
+        if facts.uid() == own_uid() && (empty || self.is_in_use() && self.is_all_ours()) {
             return std::fs::set_permissions(&self.0, std::fs::Permissions::from_mode(0o700))
                 .map_err(|e| wrong(plain(&e)).because(e));
         }

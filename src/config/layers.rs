@@ -1,6 +1,8 @@
 //! The three layers, merged: file, environment, flags; each value remembers where it came from.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::data_dir::DataDir;
@@ -8,6 +10,9 @@ use super::environment::Environment;
 use super::key::{self, KEYS, Shape};
 use super::plain;
 use crate::error::{Error, Result, codes};
+
+/// No configuration is longer; a device or a log that was named by mistake is.
+const LONGEST_FILE: u64 = 1 << 20;
 
 /// The data directory unless another is named.
 pub(super) const DATA_DIR: &str = "authd-data";
@@ -153,7 +158,12 @@ fn read_file(path: &Path, values: &mut BTreeMap<&'static str, Vec<Given>>) -> Re
     let wrong = |why: String| {
         Error::says(&codes::CONFIG_INVALID, format!("{}: {}.", path.display(), why.trim_end_matches('.')))
     };
-    let text = std::fs::read_to_string(path).map_err(|e| wrong(plain(&e)).because(e))?;
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| file.take(LONGEST_FILE + 1).read_to_string(&mut text));
+    read.map_err(|e| wrong(plain(&e)).because(e))?;
+    if text.len() as u64 > LONGEST_FILE {
+        return Err(wrong("it is larger than 1 MiB".to_owned()));
+    }
     let table: toml::Table = text.parse().map_err(|e: toml::de::Error| {
         let line = e.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
         wrong(format!("line {line}: {}", e.message().lines().next().unwrap_or("not TOML")))

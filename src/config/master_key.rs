@@ -68,18 +68,21 @@ pub fn keep_master_key(env: &Env, data_dir: &DataDir, key: &MasterKey) -> Result
 fn read(path: &Path) -> Result<Vec<MasterKey>> {
     let wrong =
         |why: &str| Error::says(&codes::MASTER_KEY_INVALID, format!("The master key {}: {why}.", path.display()));
+    let unread = |e: std::io::Error| match e.kind() {
+        ErrorKind::PermissionDenied => wrong(&plain(&e)).help("Run `authd` as the user that owns it.").because(e),
+        _ => wrong(&plain(&e)).because(e),
+    };
     let facts = match std::fs::symlink_metadata(path) {
         Ok(facts) => facts,
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(wrong(&plain(&e)).because(e)),
+        Err(e) => return Err(unread(e)),
     };
     // A link is fine (secrets are often mounted that way); what counts is the file behind it.
-    let facts =
-        if facts.is_symlink() { std::fs::metadata(path).map_err(|e| wrong(&plain(&e)).because(e))? } else { facts };
+    let facts = if facts.is_symlink() { std::fs::metadata(path).map_err(unread)? } else { facts };
     if facts.mode() & 0o077 != 0 {
         return Err(wrong("others can read it").help(format!("Close it: `chmod 600 {}`.", path.display())));
     }
-    let text = Zeroizing::new(std::fs::read_to_string(path).map_err(|e| wrong(&plain(&e)).because(e))?);
+    let text = Zeroizing::new(std::fs::read_to_string(path).map_err(unread)?);
     let keys: Vec<MasterKey> = text
         .lines()
         .filter(|line| !line.trim().is_empty())

@@ -238,14 +238,18 @@ fn readable(given: Given) -> Result<PathBuf> {
 fn log(layers: &Layers) -> Result<Log> {
     let level = layers.text("log.level").map_or_else(
         || Ok(Config::LOG_LEVEL.to_owned()),
-        |given| match tracing_subscriber::EnvFilter::try_new(&given.value) {
-            Ok(_) => Ok(given.value),
-            Err(e) => Err(given
-                .wrong(format!(
-                    "`{}` is not a level (error, warn, info, debug, trace) nor a list of directives",
-                    given.shown()
+        |given| {
+            let wrong = || {
+                let shown = given.shown();
+                given.wrong(format!(
+                    "`{shown}` is not a level (error, warn, info, debug, trace) nor a list of directives"
                 ))
-                .because(e)),
+            };
+            match tracing_subscriber::EnvFilter::try_new(&given.value) {
+                Ok(_) if silences(&given.value) => Err(wrong()),
+                Ok(_) => Ok(given.value.clone()),
+                Err(e) => Err(wrong().because(e)),
+            }
         },
     )?;
     let format = match layers.text("log.format") {
@@ -266,6 +270,17 @@ fn log(layers: &Layers) -> Result<Log> {
         },
     };
     Ok(Log { level, format, to_stdout })
+}
+
+/// Whether a word stands where a level is meant: as a directive it would be the name of a part, and the log of every
+/// other part would be off. `part=trace` says the same in so many words.
+fn silences(directives: &str) -> bool {
+    let bare = |part: &&str| !part.is_empty() && !part.contains(['=', '[', ']', '{', '}']);
+    directives
+        .split(',')
+        .map(str::trim)
+        .filter(bare)
+        .any(|part| part.parse::<tracing::level_filters::LevelFilter>().is_err())
 }
 
 /// `64 MiB`, `64MiB`, `67108864`.

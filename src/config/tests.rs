@@ -85,6 +85,8 @@ fn a_wrong_value_names_its_source() {
         ("outbound.ca_file", "/nowhere/ca.pem", "`--outbound-ca-file`"),
         ("tls.cert", "/etc/hostname", "`--tls-cert`"),
         ("log.level", "=loud=", "`--log-level`"),
+        ("log.level", "loud", "`--log-level`"),
+        ("log.level", "info,authd::store", "`--log-level`"),
         ("log.format", "xml", "`--log-format`"),
         ("store.cache", "many", "`--store-cache`"),
     ] {
@@ -93,6 +95,25 @@ fn a_wrong_value_names_its_source() {
     }
     let dir = with_file("listen = \n");
     assert!(error(&[], &[], dir.path()).contains("line 1"), "{}", error(&[], &[], dir.path()));
+}
+
+#[test]
+fn a_level_is_one_or_names_its_part() {
+    let dir = tempfile::tempdir().unwrap();
+    for level in ["INFO", "off", "warn,authd::store=debug", "authd[request]=trace,error"] {
+        let loaded = Config::load(&environment(&[]), &flags(dir.path(), &[("log.level", level)]));
+        assert_eq!(loaded.unwrap().log.level, level);
+    }
+}
+
+#[test]
+fn a_file_without_end_is_no_configuration() {
+    let refused = |text: &str| {
+        let dir = with_file(text);
+        Config::load(&environment(&[]), &flags(dir.path(), &[])).unwrap_err().message().to_owned()
+    };
+    assert!(refused(&format!("# {}\n", "x".repeat(1 << 20))).contains("larger than 1 MiB"));
+    assert!(refused(&format!("listen = {}", "[".repeat(500_000))).contains("line 1"));
 }
 
 #[test]
@@ -124,6 +145,17 @@ fn the_data_directory_is_closed_to_others() {
     assert_eq!(mode(new.path()), 0o755, "somebody's things are in it");
     open(new.path(), 0o777);
     assert_eq!(new.create().unwrap_err().code(), "config_invalid");
+    // Where others could write, a key may have been put for us to take: only root can make such a file here.
+    let planted = DataDir::new(dir.path().join("c"));
+    planted.create().unwrap();
+    std::fs::write(planted.master_key(), "x").unwrap();
+    open(planted.path(), 0o777);
+    if std::os::unix::fs::lchown(planted.master_key(), Some(own_uid() + 1), None).is_ok() {
+        assert_eq!(planted.create().unwrap_err().code(), "config_invalid");
+        std::os::unix::fs::lchown(planted.master_key(), Some(own_uid()), None).unwrap();
+    }
+    planted.create().unwrap();
+    assert_eq!(mode(planted.path()), 0o700, "ours, so it is closed");
 }
 
 #[test]

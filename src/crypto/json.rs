@@ -1,5 +1,5 @@
-//! JSON as signed things must be: no member twice, no endless nesting (RFC 8259 §4 leaves both to the reader,
-//! and two readers that choose differently are an attack).
+//! JSON as signed things and requests must be: no member twice, no endless nesting (RFC 8259 §4 leaves both to the
+//! reader, and two readers that choose differently are an attack).
 
 use std::fmt;
 
@@ -12,13 +12,24 @@ pub const MAX_DEPTH: usize = 32;
 /// Reads one JSON object: no member twice on any level, at most [`MAX_DEPTH`] levels, nothing behind it.
 /// `None` for everything else.
 pub fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = reader.deserialize_map(Strict { depth: MAX_DEPTH }).ok()?;
-    reader.end().ok()?;
-    match value {
-        Value::Object(members) => Some(members),
+    match value(bytes) {
+        Ok(Value::Object(members)) => Some(members),
         _ => None,
     }
+}
+
+/// Reads any JSON as strictly. Errors: where it cannot be read, and why; of the text no more than the name of a member
+/// that stands twice.
+pub fn value(bytes: &[u8]) -> Result<Value, serde_json::Error> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value = Strict { depth: MAX_DEPTH }.deserialize(&mut reader)?;
+    reader.end()?;
+    Ok(value)
+}
+
+/// A name as a message can have it.
+fn shown(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(64).collect()
 }
 
 #[derive(Clone, Copy)]
@@ -79,10 +90,10 @@ impl<'de> Visitor<'de> for Strict {
         let inner = self.deeper()?;
         let mut members = Map::new();
         while let Some(name) = entries.next_key::<String>()? {
-            let value = entries.next_value_seed(inner)?;
-            if members.insert(name, value).is_some() {
-                return Err(A::Error::custom("a member stands twice"));
+            if members.contains_key(&name) {
+                return Err(A::Error::custom(format_args!("the member `{}` stands twice", shown(&name))));
             }
+            members.insert(name, entries.next_value_seed(inner)?);
         }
         Ok(Value::Object(members))
     }
@@ -103,6 +114,16 @@ mod tests {
             let wanted: Value = serde_json::from_str(text).unwrap();
             assert_eq!(object(text.as_bytes()).map(Value::Object), Some(wanted), "{text}");
         }
+    }
+
+    #[test]
+    fn any_value_is_read_as_strictly_and_a_member_that_stands_twice_is_named() {
+        for text in ["1", "null", "[{\"a\":[]}]", " \"x\" "] {
+            assert_eq!(value(text.as_bytes()).unwrap(), serde_json::from_str::<Value>(text).unwrap(), "{text}");
+        }
+        let refused = value(br#"[{"a":1,"b\u001b":1,"b\u001b":2}]"#).unwrap_err().to_string();
+        assert!(refused.starts_with("the member `b` stands twice at line 1"), "{refused}");
+        assert!(value(b"1 1").is_err() && value(b"").is_err());
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::guard::Site;
 use super::request::{identify, shown};
 use super::{class, headers, limits, reply};
 use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, codes};
 
 /// What stands before every route of a listener.
 #[derive(Clone)]
@@ -49,8 +49,34 @@ impl Door {
         if let Some(site) = &self.site {
             site.serves(request.uri(), request.headers())?;
         }
+        if !is_text(request.uri().path()) {
+            // No route reads it, and axum would say so in words of its own.
+            return Err(Error::says(&codes::NOT_FOUND, "There is nothing at this address."));
+        }
         limits::plain_body(request.headers())
     }
+}
+
+/// Whether a path is text once its percent signs are read (RFC 3986 §2.5).
+fn is_text(path: &str) -> bool {
+    if !path.contains('%') {
+        return true;
+    }
+    let digit =
+        |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16)).and_then(|d| u8::try_from(d).ok());
+    let mut bytes = path.bytes();
+    let mut read = Vec::with_capacity(path.len());
+    while let Some(byte) = bytes.next() {
+        let mut ahead = bytes.clone();
+        match (byte, digit(ahead.next()), digit(ahead.next())) {
+            (b'%', Some(high), Some(low)) => {
+                read.push((high << 4) | low);
+                bytes = ahead;
+            }
+            _ => read.push(byte),
+        }
+    }
+    std::str::from_utf8(&read).is_ok()
 }
 
 /// One layer for all that concerns every request: a layer each would cost an allocation each.
@@ -167,6 +193,23 @@ mod tests {
         assert_eq!(ask(&door, to("/nowhere"), "").await.0, 404);
         let (status, headers, body) = ask(&door, to("/panic"), "").await;
         assert!(status == 500 && headers.contains_key("x-request-id") && !body.contains("on purpose"));
+    }
+
+    #[tokio::test]
+    async fn an_address_that_is_no_text_is_refused_in_our_own_words() {
+        let door = Door::public(Env::frozen(), site());
+        for path in ["/%ff", "/x%c3", "/%e2%82/raw", "/%C0%AF"] {
+            let (status, headers, body) = ask(&door, to(path), "").await;
+            assert_eq!(
+                (status, headers["content-type"].to_str().unwrap()),
+                (404, "application/problem+json"),
+                "{path}"
+            );
+            assert!(body.contains("not_found"), "{path}: {body}");
+        }
+        for text in ["/a", "/%E2%82%AC", "/%zz", "/%", "/%f", "/%25ff"] {
+            assert!(is_text(text), "{text}");
+        }
     }
 
     #[tokio::test]

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::request::RequestInfo;
 use super::{limits, reply};
+use crate::crypto::json;
 use crate::error::{Error, Result, codes};
 
 /// JSON nested deeper is refused.
@@ -104,12 +105,13 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     }
 }
 
-/// Reads JSON nested at most 32 deep. Errors: `invalid_input`, `unknown_field`, saying where.
+/// Reads JSON nested at most 32 deep, with no member twice: of two values of one name a proxy may have judged the other.
+/// Errors: `invalid_input`, `unknown_field`, saying where.
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     if too_deep(bytes) {
         return Err(Error::says(&codes::INVALID_INPUT, format!("The JSON is nested deeper than {DEPTH}.")));
     }
-    serde_json::from_slice(bytes).map_err(|error| {
+    json::value(bytes).and_then(serde_json::from_value).map_err(|error| {
         let text = error.to_string();
         let code = if text.starts_with("unknown field") { &codes::UNKNOWN_FIELD } else { &codes::INVALID_INPUT };
         Error::says(code, format!("The JSON cannot be read: {text}."))
@@ -168,6 +170,15 @@ mod tests {
         assert!(parse_json::<serde_json::Value>(nested(32).as_bytes()).is_ok());
         assert!(parse_json::<serde_json::Value>(nested(33).as_bytes()).is_err());
         assert!(parse_json::<serde_json::Value>(br#"{"a":"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"["}"#).is_ok());
+    }
+
+    #[test]
+    fn a_member_stands_once_on_every_level() {
+        for text in [r#"{"a":1,"a":1}"#, r#"{"a":{"b":[{"c":1,"\u0063":2}]}}"#] {
+            let refused = parse_json::<serde_json::Value>(text.as_bytes()).unwrap_err();
+            assert!(refused.is(&codes::INVALID_INPUT) && refused.message().contains("stands twice"), "{text}");
+        }
+        assert!(parse_json::<serde_json::Value>(br#"[{"a":1},{"a":{"a":2}}]"#).is_ok());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::update::{named, pictured};
-use crate::access::{Access, Context, Grant, Method, Operation, Owner, RoleName, Route, may_give};
+use crate::access::{Access, Context, Grant, Method, Operation, Owner, RoleName, Route, give};
 use crate::connection::Connection;
 use crate::directory::{Field, Fields, Orders, PersonProposal, Source, UserView, provision_person};
 use crate::error::{Error, Result, codes};
@@ -60,7 +60,7 @@ impl Operation for CreateUser {
         let organization = cx.organization(self.organization)?;
         crate::directory::Organization::load(&cx.store, organization).await?;
         for role in &self.roles {
-            may_give(cx, organization, role).await?;
+            give(cx, organization, role, batch).await?;
         }
         if let Some(connection) = self.connection {
             own_connection(cx, organization, connection).await?;

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::target::{member, order, owner};
-use crate::access::{Access, Context, Grant, Method, Operation, Owner, RoleName, Route, may_give};
+use crate::access::{Access, Context, Grant, Method, Operation, Owner, RoleName, Route, give};
 use crate::directory::{Ending, Orders, PersonProposal, UserView};
 use crate::error::{Error, Result, codes};
 use crate::id::{OrganizationId, UserId};
@@ -44,7 +44,7 @@ impl Operation for SetMemberRole {
         }
         let member = member(cx, self.user, self.organization).await?;
         for role in &self.roles {
-            may_give(cx, member.organization, role).await?;
+            give(cx, member.organization, role, batch).await?;
         }
         let orders = Orders { roles: Some(self.roles.iter().cloned().collect()), ..Orders::default() };
         let proposal = PersonProposal { orders, ..PersonProposal::about(self.user) };

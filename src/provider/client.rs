@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::redirect_uri;
-use crate::crypto::{Opaque, Secret, TokenHash};
+use crate::crypto::{Opaque, Secret, TokenHash, sha256};
 use crate::env::{Env, Timestamp};
 use crate::error::{Error, Result, codes};
 use crate::id::{AppId, OrganizationId};
@@ -16,6 +16,9 @@ use crate::token::{self, Algorithm};
 
 /// What every client secret begins with, so that scanners of repositories know it.
 const SECRET_PREFIX: &str = "cs_";
+
+/// The index by the hash of the API that an app's access tokens are for.
+pub(super) const AUDIENCE: &str = "audience";
 
 /// What an app is built as; decides what it can be trusted to keep.
 #[derive(
@@ -246,6 +249,7 @@ impl Record for App {
     fn indexes(&self) -> Vec<Index> {
         let mut indexes = vec![Index::many("organization", self.organization.bytes())];
         indexes.extend(self.browser_origins().iter().map(|origin| Index::many("origin", origin)));
+        indexes.extend(self.audience.iter().map(|audience| Index::many(AUDIENCE, sha256(&[audience.as_bytes()]))));
         indexes
     }
 }

@@ -1,8 +1,8 @@
 //! The pull feed: events behind a cursor, waited for, or as a stream (Server-Sent Events) that goes on where it ended.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -27,20 +27,59 @@ use crate::id::OrganizationId;
 const MOST: u64 = 1_000;
 /// A question is waited with no longer than this.
 const PATIENCE: u64 = 30;
-/// Streams at the same time: each holds a socket.
-const STREAMS: usize = 256;
-/// How often who reads is asked again whether they still may.
-const AGAIN: Duration = Duration::from_secs(30);
+/// Who stream or wait at the same time: each holds a socket, and is woken by whatever happens …
+const READERS: usize = 256;
+/// … and no organization takes every place.
+const OF_ONE: usize = 64;
 
 #[derive(Clone)]
 struct Feed {
     app: App,
-    streams: Arc<AtomicUsize>,
+    readers: Readers,
+}
+
+/// Those who stream or wait now, by the organization that they read of; `None` is the whole log.
+#[derive(Clone, Default)]
+struct Readers(Arc<Mutex<BTreeMap<Option<OrganizationId>, usize>>>);
+
+impl Readers {
+    fn now(&self) -> MutexGuard<'_, BTreeMap<Option<OrganizationId>, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place among them. Errors: `rate_limited`.
+    fn place(&self, organization: Option<OrganizationId>) -> Result<Place> {
+        let mut now = self.now();
+        let own = now.get(&organization).copied().unwrap_or_default();
+        if now.values().sum::<usize>() >= READERS || (organization.is_some() && own >= OF_ONE) {
+            return Err(Error::new(&codes::RATE_LIMITED)
+                .help("Too many read the feed at the same time; let one of them read for the others."));
+        }
+        now.insert(organization, own + 1);
+        drop(now);
+        Ok(Place { readers: self.clone(), organization })
+    }
+}
+
+/// A place among the readers, given back when the reading ends, however it ends.
+struct Place {
+    readers: Readers,
+    organization: Option<OrganizationId>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut now = self.readers.now();
+        match now.remove(&self.organization) {
+            None | Some(0 | 1) => {}
+            Some(own) => drop(now.insert(self.organization, own - 1)),
+        }
+    }
 }
 
 /// `GET /v1/events?after=N&limit=100&wait=30`, and with `Accept: text/event-stream` the same as a stream.
 pub fn router(app: &App) -> Router {
-    let feed = Feed { app: app.clone(), streams: Arc::default() };
+    let feed = Feed { app: app.clone(), readers: Readers::default() };
     Router::new().route("/v1/events", get(events)).with_state(feed)
 }
 
@@ -79,11 +118,34 @@ async fn answer(
     let stream = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).is_some_and(streams);
     let wish = wish(&feed.app, &caller, &headers, &params, stream)?;
     if stream {
-        return flow(feed, peer, headers, origin, wish);
+        return flow(&feed, Asker { peer, headers, origin }, wish);
     }
+    let place = if wish.wait > 0 { Some(feed.readers.place(wish.organization)?) } else { None };
     let events = read(&feed.app, &wish, true).await?;
+    if place.is_some() {
+        Asker { peer, headers, origin }.may_still(&feed.app, &wish).await?;
+    }
     let next = events.1;
     reply::json(StatusCode::OK, &json!({"events": events.0, "next": next}))
+}
+
+/// Who asked, to be asked again: access may end while somebody waits.
+#[derive(Clone)]
+struct Asker {
+    peer: Option<Peer>,
+    headers: HeaderMap,
+    origin: Origin,
+}
+
+impl Asker {
+    /// Whether they may read still: a key that was revoked, or a person who left, is told nothing more.
+    /// Errors: `not_signed_in`, `sso_required`, `missing_grant`.
+    async fn may_still(&self, app: &App, wish: &Wish) -> Result<()> {
+        let caller = api::caller(app, self.peer, &self.headers, self.origin.clone()).await?;
+        let grant = Grant::ConnectionAuditRead;
+        let may = caller.is_operator() || wish.organization.is_some_and(|own| caller.holds(grant, own));
+        if may { Ok(()) } else { Err(Error::new(&codes::MISSING_GRANT).help(format!("It takes the grant `{grant}`."))) }
+    }
 }
 
 fn streams(accept: &str) -> bool {
@@ -160,39 +222,13 @@ async fn read(app: &App, wish: &Wish, wait: bool) -> Result<(Vec<EventView>, u64
     }
 }
 
-/// A place among the streams, given back when the stream ends, however it ends.
-struct Place(Arc<AtomicUsize>);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-fn flow(feed: Feed, peer: Option<Peer>, headers: HeaderMap, origin: Origin, wish: Wish) -> Result<Response> {
-    if feed.streams.fetch_add(1, Ordering::Relaxed) >= STREAMS {
-        feed.streams.fetch_sub(1, Ordering::Relaxed);
-        return Err(Error::new(&codes::RATE_LIMITED).help("Too many streams are open; ask with `wait=30` instead."));
-    }
-    let place = Place(Arc::clone(&feed.streams));
-    let begun = tokio::time::Instant::now();
-    let state = (feed.app, wish, place, begun);
-    let frames = stream::unfold(state, move |(app, mut wish, place, mut asked)| {
-        let (headers, origin) = (headers.clone(), origin.clone());
+fn flow(feed: &Feed, asker: Asker, wish: Wish) -> Result<Response> {
+    let place = feed.readers.place(wish.organization)?;
+    let frames = stream::unfold((feed.app.clone(), wish, place), move |(app, mut wish, place)| {
+        let asker = asker.clone();
         async move {
-            // A key that was revoked, or a person who left, reads no further.
-            if asked.elapsed() >= AGAIN {
-                let caller = api::caller(&app, peer, &headers, origin).await.ok()?;
-                let may = wish.organization.map_or_else(
-                    || caller.is_operator(),
-                    |organization| caller.holds(Grant::ConnectionAuditRead, organization),
-                );
-                if !may {
-                    return None;
-                }
-                asked = tokio::time::Instant::now();
-            }
             let (events, after) = read(&app, &wish, true).await.ok()?;
+            asker.may_still(&app, &wish).await.ok()?;
             wish.after = after;
             let mut frames: Vec<std::result::Result<Frame, Infallible>> = Vec::with_capacity(events.len() + 1);
             for event in &events {
@@ -203,7 +239,7 @@ fn flow(feed: Feed, peer: Option<Peer>, headers: HeaderMap, origin: Origin, wish
                 // The cursor moves on though nothing is for this reader.
                 frames.push(Ok(Frame::default().id(after.to_string()).comment("nothing new")));
             }
-            Some((stream::iter(frames), (app, wish, place, asked)))
+            Some((stream::iter(frames), (app, wish, place)))
         }
     });
     let frames = futures_util::StreamExt::flatten(frames);

@@ -215,6 +215,8 @@ pub enum Nature {
     Full,
     /// Reading or writing failed.
     Io,
+    /// The file may not be written: its disk is mounted read-only, or it is another user's.
+    Barred,
     /// What lies there is not what was written.
     Corrupt,
     /// Another process has it.
@@ -225,6 +227,13 @@ pub enum Nature {
     Older,
     /// The store was closed.
     Closed,
+}
+
+impl Nature {
+    /// Whether it may be over at the next try, on a database that was opened anew.
+    pub fn may_pass(self) -> bool {
+        matches!(self, Self::Io | Self::Full | Self::Barred)
+    }
 }
 
 impl Fault {
@@ -243,6 +252,11 @@ impl From<Fault> for Error {
     #[track_caller]
     fn from(fault: Fault) -> Self {
         let code = match fault.nature {
+            Nature::Barred => {
+                return Self::says(&codes::STORAGE_ERROR, "The database may not be written.")
+                    .help("Its disk is mounted read-only, or it belongs to another user: `authd doctor` tells.")
+                    .because(fault.cause);
+            }
             Nature::Full => &codes::STORAGE_FULL,
             Nature::Io => &codes::STORAGE_ERROR,
             Nature::Corrupt | Nature::Older => &codes::STORAGE_CORRUPT,

@@ -349,3 +349,61 @@ async fn the_stream_resumes_by_the_last_id() {
         assert!(text.contains(&format!("id: {}", begin + 3)));
     }
 }
+
+async fn reader(authd: &Authd, organization: &str) -> (String, String) {
+    let wish = json!({"organization": organization, "name": "feed", "grants": ["connection.audit.read"]});
+    let made = authd.operate("api_key.create", wish).await;
+    (made["id"].as_str().unwrap().to_owned(), made["key"].as_str().unwrap().to_owned())
+}
+
+/// Opens a stream that begins behind all that was.
+async fn stream(authd: &Authd, key: &str) -> axum::response::Response {
+    let request = Request::get("/v1/events")
+        .header("host", "127.0.0.1:8080")
+        .header("authorization", format!("Bearer {key}"))
+        .header("accept", "text/event-stream");
+    authd.router.clone().oneshot(peer(request.body(Body::empty()).unwrap())).await.unwrap()
+}
+
+#[tokio::test]
+async fn r_20_who_waits_for_events_is_told_none_once_their_access_has_ended() {
+    use futures_util::StreamExt as _;
+    let authd = Authd::start().await;
+    let acme = organization(&authd, "Acme").await;
+    let (id, key) = reader(&authd, &acme).await;
+    let cursor = authd.app.world.store.log_seq();
+    let waiting = {
+        let (authd, key) = (authd.clone(), key.clone());
+        tokio::spawn(async move { fetch(&authd, &format!("/v1/events?after={cursor}&wait=30"), &key).await })
+    };
+    let mut streaming = stream(&authd, &key).await.into_body().into_data_stream();
+    let streaming = tokio::spawn(async move { streaming.next().await });
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    authd.operate("api_key.revoke", json!({"id": id})).await;
+    authd.operate("user.create", json!({"organization": acme, "email": "new@acme.test"})).await;
+    let (status, page) = tokio::time::timeout(Duration::from_secs(10), waiting).await.unwrap().unwrap();
+    assert_eq!((status, &page["code"]), (StatusCode::UNAUTHORIZED, &json!("not_signed_in")), "{page}");
+    let told = tokio::time::timeout(Duration::from_secs(10), streaming).await.unwrap().unwrap();
+    assert!(told.is_none(), "{told:?}");
+}
+
+#[tokio::test]
+async fn no_organization_takes_every_place_at_the_feed() {
+    let authd = Authd::start().await;
+    let (acme, other) = (organization(&authd, "Acme").await, organization(&authd, "Other").await);
+    let ((_, key), (_, others)) = (reader(&authd, &acme).await, reader(&authd, &other).await);
+    let mut open = Vec::new();
+    for _ in 0..64 {
+        let response = stream(&authd, &key).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        open.push(response);
+    }
+    assert_eq!(stream(&authd, &key).await.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(fetch(&authd, "/v1/events?wait=1", &key).await.0, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(fetch(&authd, "/v1/events", &key).await.0, StatusCode::OK, "who does not wait takes no place");
+    assert_eq!(stream(&authd, &others).await.status(), StatusCode::OK);
+    open.pop();
+    assert_eq!(stream(&authd, &key).await.status(), StatusCode::OK, "a place is given back");
+}

@@ -100,7 +100,7 @@ async fn closed(stream: &mut (impl AsyncRead + Unpin)) -> Duration {
 fn the_defaults_are_those_of_the_table() {
     let limits = Limits::default();
     assert_eq!((limits.head_time.as_secs(), limits.head_bytes, limits.headers), (10, 16 * 1024, 64));
-    assert_eq!((limits.body_time.as_secs(), limits.idle.as_secs(), limits.grace.as_secs()), (15, 60, 10));
+    assert_eq!((limits.body_time.as_secs(), limits.idle.as_secs(), limits.grace.as_secs()), (15, 60, 9));
     assert_eq!((limits.connections, limits.per_address, limits.streams), (4096, 128, 100));
 }
 

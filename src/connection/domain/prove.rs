@@ -73,6 +73,11 @@ impl Operation for RequestVerification {
     }
 }
 
+/// Takes a look that somebody asked for: each asks name servers that somebody else pays for. Errors: `rate_limited`.
+pub(super) async fn bounded(cx: &Context, connection: ConnectionId) -> Result<()> {
+    throttle::take(cx, &[(Rule::DomainProof, Subject::new().and(connection.bytes()))]).await
+}
+
 /// What DNS said of which record.
 #[derive(Debug, Default)]
 pub struct Shown(Option<(String, Sight)>);
@@ -83,6 +88,7 @@ impl Shown {
         let claim = claim(cx, connection, domain).await?;
         let open = claim.open(cx.env.now()).map(|challenge| challenge.value.as_str());
         let Some(value) = open.or_else(|| claim.kept_record()) else { return Ok(Self::default()) };
+        bounded(cx, connection).await?;
         Ok(Self(Some((value.to_owned(), look(&cx.env, &claim.name, value).await))))
     }
 
@@ -147,8 +153,6 @@ impl Operation for VerifyDomain {
         if self.force {
             return Ok(Shown::default());
         }
-        // Each look asks name servers that somebody else pays for.
-        throttle::take(cx, &[(Rule::DomainProof, Subject::new().and(self.connection.bytes()))]).await?;
         Shown::see(cx, self.connection, &self.domain).await
     }
 

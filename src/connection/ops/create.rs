@@ -30,6 +30,8 @@ use crate::store::Batch;
 /// not ready. Register the answer's `callbackUrl` at the provider.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+// Metadata of a provider has often more than 64 KiB, and is read up to 1 MiB; as JSON it is longer.
+#[schemars(extend("x-max-body" = 2_097_152))]
 pub struct CreateConnection {
     /// The organization whose people sign in through it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -24,6 +24,8 @@ use crate::store::{Batch, Stored};
 /// answer, a draft is changed that is not ready, and an active connection is not.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+// Metadata of a provider has often more than 64 KiB, and is read up to 1 MiB; as JSON it is longer.
+#[schemars(extend("x-max-body" = 2_097_152))]
 pub struct SetSaml {
     /// The connection.
     pub id: ConnectionId,

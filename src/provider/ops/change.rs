@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::client::{App, AuthMethod, GrantType, Organizations};
+use super::audience::own_audience;
 use super::create::CreatedApp;
 use super::{AppView, allowed, event, owner, sound};
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, Route};
@@ -156,6 +157,9 @@ impl Operation for UpdateApp {
         }
         app.updated_at = cx.env.now();
         sound(&app)?;
+        if self.audience.is_some() {
+            own_audience(cx, &app).await?;
+        }
         SigningKey::keep(cx, seen.as_ref(), batch);
         batch.update(&app, revision).log(event(cx, EventKind::AppUpdated, &app));
         Ok(app.into())

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::client::{App, AuthMethod, GrantType, Kind, Organizations};
+use super::audience::own_audience;
 use super::{allowed, event, sound};
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, Route};
 use crate::crypto::Secret;
@@ -162,6 +163,7 @@ impl Operation for CreateApp {
             claims: self.claims.clone(),
         };
         sound(&app)?;
+        own_audience(cx, &app).await?;
         let client_secret = app.keeps_secret().then(|| app.new_secret(&cx.env, None));
         SigningKey::keep(cx, seen.as_ref(), batch);
         batch.create(&app).log(event(cx, EventKind::AppCreated, &app));

@@ -4,6 +4,7 @@
 //! *Gives* `app.create`, `app.get`, `app.list`, `app.update`, `app.rotate_secret`, `app.delete`, `app.convex_config`.
 //! *Needs* organizations, epochs, signing keys. *Never* shows a secret but in the answer that made it.
 
+mod audience;
 mod change;
 mod convex;
 mod create;

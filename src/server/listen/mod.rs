@@ -73,7 +73,8 @@ impl Default for Limits {
             connections: 4096,
             per_address: 128,
             streams: 100,
-            grace: Duration::from_secs(10),
+            // The whole stop takes ten seconds at most; what follows on the last request needs a little.
+            grace: Duration::from_secs(9),
             certificate_check: Duration::from_secs(30),
             proxies: Vec::new(),
         }

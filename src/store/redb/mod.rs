@@ -99,7 +99,7 @@ impl Redb {
     fn snapshot(&self) -> Result<ReadTransaction, Fault> {
         let attempt = || self.with(|database| Ok(database.begin_read()?));
         match attempt() {
-            Err((fault, opened)) if matches!(fault.nature, Nature::Io | Nature::Full) => {
+            Err((fault, opened)) if fault.nature.may_pass() => {
                 self.reopen(opened)?;
                 attempt().map_err(|(fault, _)| fault)
             }
@@ -122,7 +122,7 @@ impl Redb {
     fn read<T>(&self, what: impl Fn(&ReadTransaction) -> Result<T, Fault>) -> Result<T, Fault> {
         let attempt = || self.with(|database| what(&database.begin_read()?));
         match attempt() {
-            Err((fault, opened)) if matches!(fault.nature, Nature::Io | Nature::Full) => {
+            Err((fault, opened)) if fault.nature.may_pass() => {
                 self.reopen(opened)?;
                 attempt().map_err(|(fault, _)| fault)
             }
@@ -151,7 +151,8 @@ impl Redb {
         let mut done = attempt();
         // Something failed earlier and left redb unusable. Nothing of this transaction was tried yet, so it may be
         // tried on a database opened anew. Once it has begun, it is never tried twice.
-        if let Err((Fault { nature: Nature::Io | Nature::Full, .. }, opened)) = &done
+        if let Err((fault, opened)) = &done
+            && fault.nature.may_pass()
             && !begun.get()
             && self.reopen(*opened).is_ok()
         {

@@ -1,11 +1,12 @@
 //! Roles of an organization's own.
 
-use authd::access::{Caller, Grant, Role};
+use authd::access::{Caller, Grant, Operation as _, Role};
 use authd::directory::{Membership, Statement};
 use authd::env::Timestamp;
 use authd::event::{EventKind, Origin};
 use authd::id::{OrganizationId, UserId};
-use authd::store::{Batch, Key, Life, Record, Stored};
+use authd::people::{CreateUser, SetMemberRole};
+use authd::store::{Batch, Key, Life, Record, Refused, Stored};
 use serde_json::{Value, json};
 
 use super::{Tenant, grants, text};
@@ -145,6 +146,32 @@ async fn adm_02_nobody_makes_widens_or_takes_a_role_beyond_what_they_hold() {
     let own = json!({"name": "steward", "grants": ["role.manage", "role.read", "user.manage"]});
     assert_eq!(tenant.refused(&steward, "role.update", own).await, "grant_exceeds_caller");
     assert_eq!(tenant.told("operation.refused").await["errorCode"], "grant_exceeds_caller");
+}
+
+#[tokio::test]
+async fn adm_02_a_role_that_is_widened_or_deleted_while_it_is_given_is_looked_at_again() {
+    let tenant = Tenant::new().await;
+    let user = tenant.authd.person(tenant.id, "mia", &["member"]).await;
+    let world = &tenant.authd.app.world;
+    let cx = world.context(Caller::Operator { uid: 0 }, Origin::internal(&world.env));
+    for (role, change) in [("wider", "role.update"), ("gone", "role.delete")] {
+        tenant.role(role, &["user.read"]).await;
+        let roles = vec![role.parse().unwrap()];
+        let give = SetMemberRole { organization: Some(tenant.id), user, roles: roles.clone() };
+        let create = json!({"organization": tenant.id, "email": format!("{role}@acme.test"), "roles": roles});
+        let create: CreateUser = serde_json::from_value(create).unwrap();
+        let (mut given, mut created) = (Batch::new(), Batch::new());
+        give.apply(&cx, &(), &mut given).await.unwrap();
+        create.apply(&cx, &(), &mut created).await.unwrap();
+        let mut wish = json!({"organization": tenant.id, "name": role});
+        if change == "role.update" {
+            wish["grants"] = json!(["*"]);
+        }
+        tenant.authd.operate(change, wish).await;
+        for batch in [given, created] {
+            assert!(matches!(world.store.commit(batch).await, Err(Refused::Stale { .. })), "{change}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -110,6 +110,29 @@ async fn a_confirmation_reports_what_was_seen_and_proves_when_all_of_it_holds() 
 }
 
 #[tokio::test]
+async fn name_servers_are_asked_so_often_and_no_more_however_they_are_asked() {
+    let scene = Scene::new().await;
+    let (connection, other) =
+        (scene.connect(&scene.acme, &["acme.example"]).await, scene.connect(&scene.acme, &["more.example"]).await);
+    let this = json!({"connection": connection, "domain": "acme.example"});
+    scene.publish(&connection, "acme.example").await;
+    scene.operate("domain.verify", this.clone()).await;
+    let ways = ["domain.confirm", "domain.recheck"];
+    for way in ways.iter().cycle().take(59) {
+        scene.operate(way, this.clone()).await;
+    }
+    for way in ways {
+        assert_eq!(scene.refused(way, this.clone()).await, "rate_limited", "{way}");
+    }
+    scene.operate("domain.request", this.clone()).await;
+    assert_eq!(scene.refused("domain.verify", this).await, "rate_limited");
+    // Another connection has looks of its own, and the weekly one goes on.
+    scene.operate("domain.confirm", json!({"connection": other, "domain": "more.example"})).await;
+    scene.env.advance(DAY * 8);
+    assert_eq!(scene.chore().await, 1);
+}
+
+#[tokio::test]
 async fn a_confirmation_of_what_another_owns_is_a_failed_check_and_of_what_was_vouched_for_a_held_one() {
     let scene = Scene::new().await;
     let (owner, _) = scene.proved(&scene.acme, "acme.example").await;

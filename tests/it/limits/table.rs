@@ -79,9 +79,24 @@ fn nested(n: usize) -> Vec<u8> {
 #[tokio::test]
 async fn limits_of_requests_hold_at_their_edge() {
     let scene = Scene::new().await;
-    let wish = json!({"organization": scene.organization, "name": "ci", "grants": ["app.manage"]});
+    let grants = ["app.manage", "connection.create", "connection.protocol.manage"];
+    let wish = json!({"organization": scene.organization, "name": "ci", "grants": grants});
     let key = scene.authd.operate("api_key.create", wish).await["key"].as_str().unwrap().to_owned();
     let bearer = format!("Authorization: Bearer {key}\r\n");
+    let wish = json!({"organization": scene.organization, "protocol": "saml", "name": "Big"});
+    let saml = scene.authd.operate("connection.create", wish).await["id"].as_str().unwrap().to_owned();
+    let metadata = |path: &str, body: &Value, n: usize| {
+        let mut body = body.to_string().into_bytes();
+        body.resize(n, b' ');
+        post(path, JSON, &bearer, &body)
+    };
+    let create = |n: usize| metadata("/v1/connections", &json!({"protocol": "saml", "name": "Bigger"}), n);
+    // A provider's own file, longer than other bodies may be: it is read, and found wanting for what it says.
+    let file = |n: usize| {
+        let xml = format!("<EntityDescriptor><!--{}--></EntityDescriptor>", "x".repeat(900_000));
+        let sent = metadata(&format!("/v1/connections/{saml}/saml"), &json!({"metadataXml": xml}), n);
+        [b"PATCH".as_slice(), &sent[b"POST".len()..]].concat()
+    };
     let api = |n: usize| {
         let mut body =
             json!({"name": "Big", "redirectUris": ["https://app.example/callback"]}).to_string().into_bytes();
@@ -103,6 +118,10 @@ async fn limits_of_requests_hold_at_their_edge() {
         ("a target of 70 KiB", target(70 * 1024), 431),
         ("a body of 64 KiB", api(64 * 1024), 201),
         ("a body of 64 KiB and a byte", api(64 * 1024 + 1), 413),
+        ("a connection with a provider's metadata: 2 MiB", create(2 << 20), 201),
+        ("and a byte", create((2 << 20) + 1), 413),
+        ("metadata of 900 KB", file(2 << 20), 422),
+        ("2 MiB and a byte of it", file((2 << 20) + 1), 413),
         ("8 KiB where people sign in", post("/oauth2/token", FORM, "", &form(8 * 1024)), 401),
         ("8 KiB and a byte", post("/oauth2/token", FORM, "", &form(8 * 1024 + 1)), 413),
         ("8 KiB in a form of a page", post("/signin", FORM, "", &form(8 * 1024)), 400),

@@ -57,6 +57,44 @@ async fn an_app_reaches_no_further_than_its_maker_sees() {
 }
 
 #[tokio::test]
+async fn jwt_02_no_tenant_has_tokens_made_for_the_api_of_another_or_of_authd() {
+    let lab = Lab::new().await;
+    let (own, other) = (lab.organization("Own").await, lab.organization("Other").await);
+    let api = "https://api.own.example";
+    let theirs = lab.app(own, json!({"audience": api})).await;
+    let cx = lab.context(tenant(other));
+    let mine = perform(&cx, &create(other, json!({}))).await.unwrap().client_id;
+    let issuer = cx.deployment.public_url.issuer().to_owned();
+    let unknown = "app_00000000000000000000000000";
+    let refused = [
+        (api.to_owned(), "taken"),
+        (theirs.id.to_string(), "invalid_input"),
+        (unknown.to_owned(), "invalid_input"),
+        (issuer.clone(), "invalid_input"),
+        (format!("{issuer}/"), "invalid_input"),
+        (format!("{issuer}/API"), "invalid_input"),
+    ];
+    let mut said = Vec::new();
+    for (audience, code) in refused {
+        let new = perform(&cx, &create(other, json!({"audience": audience}))).await.unwrap_err();
+        let change: UpdateApp = serde_json::from_value(json!({"id": mine, "audience": audience})).unwrap();
+        let changed = perform(&cx, &change).await.unwrap_err();
+        assert_eq!((new.code(), changed.code()), (code, code), "{audience}");
+        said.push(new.message().to_owned());
+    }
+    assert_eq!(said[1], said[2], "whose client id it is, or nobody's, is not told");
+    // What is one's own may be shared among one's own apps, and the operator shares what is the deployment's.
+    for audience in ["https://api.other.example".to_owned(), "https://api.other.example".to_owned(), mine.to_string()] {
+        perform(&cx, &create(other, json!({"audience": audience}))).await.unwrap();
+    }
+    perform(&lab.operator(), &create(other, json!({"audience": api}))).await.unwrap();
+    // An app keeps what it has, whatever else of it is changed.
+    let shared = lab.app(other, json!({"audience": theirs.id.to_string()})).await;
+    let rename: UpdateApp = serde_json::from_value(json!({"id": shared.id, "name": "New"})).unwrap();
+    perform(&cx, &rename).await.unwrap();
+}
+
+#[tokio::test]
 async fn every_operation_on_apps_needs_its_grant_and_another_tenants_app_does_not_exist() {
     let lab = Lab::new().await;
     let (own, other) = (lab.organization("Own").await, lab.organization("Other").await);
