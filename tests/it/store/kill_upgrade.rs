@@ -2,7 +2,7 @@
 //! there, and what the killed ones left does not stay.
 //!
 //! The test starts this same test binary again as its victim, which runs only `victim` below. It is killed while it copies
-//! the file, while it writes rows anew, and at any time. `AUTHD_KILLS` sets how often (16 unless set).
+//! the file, while it writes rows anew, and at any time. `AUTHD_KILLS` sets how often (9 unless set).
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use super::happened;
 
 const FOLDER: &str = "AUTHD_KILL_UPGRADE";
-const MEMBERS: u32 = 6_000;
+const MEMBERS: u32 = 3_000;
 
 /// A record of the layout before: the number of a role.
 #[derive(Clone, Debug, minicbor::Encode, minicbor::Decode)]
@@ -146,7 +146,7 @@ fn wait(what: impl Fn() -> bool) {
 #[tokio::test]
 async fn r_13_no_kill_in_an_upgrade_loses_anything() {
     #[expect(clippy::disallowed_methods, reason = "how a test is told what to do")]
-    let kills: u32 = std::env::var("AUTHD_KILLS").map_or(16, |n| n.parse().unwrap());
+    let kills: u32 = std::env::var("AUTHD_KILLS").map_or(9, |n| n.parse().unwrap());
     let origin = TempDir::new().unwrap();
     of_the_first_layout(&origin.path().join("db")).await;
     let old = std::fs::read(origin.path().join("db")).unwrap();
