@@ -457,6 +457,45 @@ async fn tls_speaks_http2_and_http1_and_takes_a_new_certificate_without_a_restar
     );
 }
 
+/// What clients are shown is on the list of what ends: the operator's, and as it was last read.
+#[tokio::test]
+async fn the_certificate_that_is_shown_is_among_what_ends() {
+    let authd = crate::world::authd::Authd::start().await;
+    let shown = async |more: serde_json::Value| -> Vec<serde_json::Value> {
+        let all = authd.operate("expiry.list", more).await["items"].as_array().unwrap().clone();
+        all.into_iter().filter(|item| item["kind"] == "tls_certificate").collect()
+    };
+    assert!(shown(serde_json::json!({})).await.is_empty(), "without TLS there is none");
+    let directory = tempfile::tempdir().unwrap();
+    let (certificate, key) = (directory.path().join("tls.pem"), directory.path().join("tls.key"));
+    // The clock stands at 2026-01-01.
+    let write = |month: u8, day: u8| {
+        let mut wish = rcgen::CertificateParams::new(vec!["id.test".to_owned()]).unwrap();
+        wish.not_after = rcgen::date_time_ymd(2026, month, day);
+        let pair = rcgen::KeyPair::generate().unwrap();
+        std::fs::write(&certificate, wish.self_signed(&pair).unwrap().pem()).unwrap();
+        std::fs::write(&key, pair.serialize_pem()).unwrap();
+    };
+    write(1, 4);
+    let tls = Tls::load(&certificate, &key).unwrap();
+    tls.tell(authd.env());
+    let items = shown(serde_json::json!({})).await;
+    assert_eq!(items.len(), 1);
+    assert_eq!(items[0]["daysLeft"], 3);
+    assert_eq!(items[0]["urgency"], "urgent");
+    assert!(items[0]["next"].as_str().unwrap().contains(certificate.to_str().unwrap()), "{}", items[0]);
+    let organization = authd.operate("organization.create", serde_json::json!({"name": "Acme"})).await;
+    assert!(shown(serde_json::json!({"organization": organization["id"]})).await.is_empty(), "it is no tenant's");
+    // Renewed, and read again.
+    write(3, 2);
+    tls.reload().unwrap();
+    assert_eq!(shown(serde_json::json!({})).await[0]["daysLeft"], 60);
+    // One that cannot be used is not shown, so it does not count.
+    std::fs::write(&certificate, "nothing").unwrap();
+    assert!(tls.reload().is_err());
+    assert_eq!(shown(serde_json::json!({})).await[0]["daysLeft"], 60);
+}
+
 #[tokio::test]
 async fn a_handshake_that_does_not_come_is_cut_off() {
     let directory = tempfile::tempdir().unwrap();

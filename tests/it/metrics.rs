@@ -246,6 +246,21 @@ async fn sign_ins_are_counted_once_each_by_connection_and_outcome() {
     assert!(grown("authd_upstream_duration_seconds_count", &[("step", "complete"), ("outcome", "ok")]) >= 3.0);
     assert_eq!(grown("authd_events_total", &[("kind", "connection.login.succeeded"), ("code", "")]), 3.0);
     assert_eq!(after.sum("authd_sessions", &[]), 3.0);
+    // The same in short, for people: what the control socket is asked, is no answer that anybody waits for.
+    let timings = async || scene.authd.operate("timings.show", json!({})).await["items"].clone();
+    let of_what = |items: &Value, what: &str| {
+        let items = items.as_array().unwrap();
+        items.iter().find(|item| item["what"] == what).unwrap_or_else(|| panic!("no {what}")).clone()
+    };
+    let told = timings().await;
+    assert_eq!(of_what(&told, "sign_in")["count"], 3);
+    assert!(of_what(&told, "sign_in")["p50Ms"].as_f64() <= of_what(&told, "sign_in")["p99Ms"].as_f64());
+    for what in ["answer", "provider", "write"] {
+        let one = of_what(&told, what);
+        assert!(one["count"].as_u64().unwrap() >= 3 && one["buckets"].as_array().unwrap().len() > 8, "{one}");
+    }
+    page(&scene.authd.control).await;
+    assert_eq!(of_what(&timings().await, "answer"), of_what(&told, "answer"));
     assert!(grown("authd_store_commit_duration_seconds_count", &[]) >= 6.0);
     assert!(grown("authd_store_batch_size_sum", &[]) >= 6.0);
     assert_eq!(grown("authd_http_request_duration_seconds_count", &[("route", "callback"), ("status", "3xx")]), 3.0);

@@ -13,7 +13,7 @@ use crate::scim::simulate::Step;
 const SHOWN: usize = 400;
 
 /// The walk, to be read.
-pub fn shown(played: &Played, play: &Play<'_>, left: Option<&str>, paint: Paint) -> String {
+pub(super) fn shown(played: &Played, play: &Play<'_>, left: Option<&str>, paint: Paint) -> String {
     let (walked, url) = (&played.walk, &played.url);
     let mut out = String::new();
     let title = format!("{} provisions {}", play.vendor.title(), escaped(&play.connection));

@@ -36,9 +36,7 @@ impl Http {
         let host = host_of.map(|url| HeaderValue::try_from(authority(url))).transpose().map_err(Error::bug)?;
         Ok(Self { env: console::env(&config)?, base: at.as_str().trim_end_matches('/').to_owned(), host, bearer })
     }
-}
 
-impl Http {
     /// Errors: nobody answers there.
     pub async fn answers(&self) -> Result<()> {
         self.send(&Sent { method: "GET", path: "/ServiceProviderConfig".to_owned(), body: None }).await.map(drop)
