@@ -183,6 +183,7 @@ async fn an_age_that_was_asked_for_is_proved() {
             Err(error) => assert!(!holds && error.code() == "token_claims", "{what}: {error:?}"),
         }
     }
+    with(&scene, "auth_time", None).await;
     let begun = scene.begin_with(young()).await.unwrap();
     let (outcome, _) = scene.finish(scene.op.approve(&begun.url), &begun.kept).await;
     let help = outcome.unwrap_err().next_step().unwrap().to_owned();
