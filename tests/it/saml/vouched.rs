@@ -181,7 +181,7 @@ async fn metadata_that_was_asked_for_under_another_configuration_is_not_taken_ov
             assert_eq!(now["entityId"], expected.0, "{by}, {change}");
             let prints: Vec<&str> =
                 now["certificates"].as_array().unwrap().iter().filter_map(|one| one["thumbprint"].as_str()).collect();
-            assert_eq!(prints, [expected.1.clone()], "{by}, {change}");
+            assert_eq!(prints, std::slice::from_ref(&expected.1), "{by}, {change}");
         }
     }
 }
@@ -281,8 +281,8 @@ fn a_provider_has_at_most_sixteen_signing_certificates() {
     };
     let all: Vec<&Key> = keys.iter().collect();
     let repeated: Vec<&Key> = keys.iter().take(16).chain(&keys[..16]).collect();
-    let ways: [&dyn Fn(&[&Key]) -> Result<usize, &'static str>; 2] = [&read, &typed];
-    for count in ways {
+    type Counts<'a> = &'a dyn Fn(&[&Key]) -> Result<usize, &'static str>;
+    for count in [&read as Counts<'_>, &typed] {
         assert_eq!(count(&all[..16]), Ok(16));
         assert_eq!(count(&repeated), Ok(16), "the same one twice is one");
         assert_eq!(count(&all), Err("metadata_invalid"));
