@@ -219,7 +219,7 @@ fn status(name: &str) -> f64 {
 fn posts(idp: &Idp) -> Vec<(&'static str, String)> {
     const ROOM: usize = 190 * 1024;
     let good = idp.answer("ada@corp.example").mode(Mode::Both).xml();
-    let in_status = |inside: String| posted(&good.replacen(":Status>", &format!(":Status>{inside}"), 1));
+    let in_status = |inside: String| posted(&good.replacen("Status>", &format!("Status>{inside}"), 1));
     let response = |attributes: &str, inside: &str| {
         posted(&format!(
             r#"<samlp:Response xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" ID="_r" Version="2.0"{attributes}>{inside}</samlp:Response>"#

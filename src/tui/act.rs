@@ -249,9 +249,9 @@ pub fn plan(state: &State, step: &'static Step) -> Option<Plan> {
         None => state.table(step.view).targets(),
     };
     let input = |row: &Row| {
-        let raw = row.raw.as_deref();
+        let raw = row.raw();
         let fields = step.fields.iter().filter_map(|(field, from)| {
-            let value = raw.map_or("", |raw| text(raw, from));
+            let value = raw.as_ref().map_or("", |raw| text(raw, from));
             let value = if value.is_empty() && *field == "id" { row.id() } else { value };
             (!value.is_empty()).then(|| ((*field).to_owned(), Value::from(value)))
         });

@@ -231,10 +231,8 @@ impl State {
     fn refresh_opened(&mut self, view: View) {
         let Some(table) = self.tables.get(view as usize) else { return };
         for open in [&mut self.open, &mut self.peek].into_iter().flatten().filter(|open| open.view == Some(view)) {
-            if let Some(raw) = table.find(&open.id).and_then(|row| row.raw.as_deref())
-                && open.raw != *raw
-            {
-                open.raw = raw.clone();
+            if let Some(raw) = table.find(&open.id).and_then(Row::raw) {
+                open.raw = raw;
             }
         }
     }

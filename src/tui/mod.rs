@@ -27,6 +27,7 @@ pub mod overlay;
 pub mod panels;
 pub mod perform;
 mod pulse;
+mod row;
 mod run;
 pub mod shown;
 mod source;

@@ -274,7 +274,7 @@ impl State {
             view: Some(view),
             id: row.id().to_owned(),
             name: self.name_of_row(view, row),
-            raw: row.raw.as_deref().cloned().unwrap_or(Value::Null),
+            raw: row.raw().unwrap_or(Value::Null),
             parts: asks.iter().map(|(key, _)| (*key, None)).collect(),
             scroll: 0,
         };
@@ -299,8 +299,7 @@ impl State {
 
     /// Joins what is known now into the rows of the connections.
     pub fn join_connections(&mut self) {
-        let items: Vec<Value> =
-            self.table(View::Connections).rows().filter_map(|row| row.raw.as_deref().cloned()).collect();
+        let items: Vec<Value> = self.table(View::Connections).rows().filter_map(Row::raw).collect();
         for item in items {
             let row = View::Connections.row(&self.join_connection(item), &self.names);
             self.table_mut(View::Connections).put(row);

@@ -1,6 +1,6 @@
 //! A list that can be walked, filtered, sorted and marked, of a hundred thousand rows as of ten.
 //!
-//! A row is one text with the ends of its cells, so that it costs one allocation. Rows stand in the order of their ids,
+//! Rows stand in the order of their ids,
 //! which is the order they were made in; `order` says which of them are shown, and where.
 
 use std::cmp::Ordering;
@@ -9,63 +9,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 pub use super::column::{Column, Kind, column, layout, written};
-use super::theme::Tone;
-
-/// At most so many cells a row.
-pub const CELLS: usize = 10;
-
-/// A row.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Row {
-    text: Box<str>,
-    ends: [u16; CELLS],
-    /// How it stands.
-    pub tone: Tone,
-    /// In which pass over the list it was seen last.
-    pub pass: u8,
-    /// What the server said of it, where that is little.
-    pub raw: Option<Box<Value>>,
-}
-
-impl Row {
-    /// Of its id and its cells.
-    pub fn new(id: &str, cells: &[&str], tone: Tone) -> Self {
-        let mut text = String::with_capacity(id.len() + cells.iter().map(|cell| cell.len()).sum::<usize>());
-        let mut ends = [0; CELLS];
-        for (end, part) in ends.iter_mut().zip(std::iter::once(&id).chain(cells)) {
-            // A cell is never longer than any screen is wide.
-            let part = part.get(..part.len().min(2_000)).unwrap_or_default();
-            text.push_str(part);
-            *end = u16::try_from(text.len()).unwrap_or(u16::MAX);
-            // No word is found across two cells.
-            text.push('\n');
-        }
-        let last = u16::try_from(text.len()).unwrap_or(u16::MAX);
-        for end in ends.iter_mut().skip(cells.len() + 1) {
-            *end = last;
-        }
-        Self { text: text.into(), ends, tone, pass: 0, raw: None }
-    }
-
-    /// With what the server said of it.
-    #[must_use]
-    pub fn with(mut self, raw: &Value) -> Self {
-        self.raw = Some(Box::new(raw.clone()));
-        self
-    }
-
-    /// Its id.
-    pub fn id(&self) -> &str {
-        let end = self.ends.first().copied().unwrap_or(0);
-        self.text.get(..usize::from(end)).unwrap_or_default()
-    }
-
-    /// The cell of that column.
-    pub fn cell(&self, column: usize) -> &str {
-        let end = |at: usize| self.ends.get(at).copied().map_or(self.text.len(), usize::from);
-        self.text.get(end(column) + 1..end(column + 1)).unwrap_or_default()
-    }
-}
+pub use super::row::{CELLS, Row, contains};
 
 /// Where a list comes from stands so.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -208,7 +152,7 @@ impl Table {
 
     /// One row has come: it is put to its place, so that a hundred thousand others are not sorted anew for it.
     fn bring_in(&mut self, at: usize) {
-        let fits = self.rows.get(at).is_some_and(|row| matches(row, &self.filter, self.columns));
+        let fits = self.rows.get(at).is_some_and(|row| row.fits(&self.filter, self.columns));
         let (false, true, Ok(at)) = (self.stale, fits, u32::try_from(at)) else { return };
         if let Err(place) = self.search(at) {
             self.order.insert(place, at);
@@ -242,8 +186,9 @@ impl Table {
     /// Makes rows anew, of which it is known what the server said.
     pub fn redo(&mut self, make: impl Fn(&Value) -> Row) {
         for row in &mut self.rows {
-            if let Some(raw) = row.raw.as_deref() {
-                *row = Row { pass: row.pass, ..make(raw) };
+            if let Some(raw) = row.raw() {
+                let pass = std::mem::replace(row, make(&raw)).pass;
+                row.pass = pass;
                 self.stale = true;
             }
         }
@@ -410,7 +355,7 @@ impl Table {
         if self.stale {
             self.stale = false;
             let (filter, columns) = (&self.filter, self.columns);
-            let fitting = self.rows.iter().enumerate().filter(|(_, row)| matches(row, filter, columns));
+            let fitting = self.rows.iter().enumerate().filter(|(_, row)| row.fits(filter, columns));
             let mut order: Vec<u32> = fitting.filter_map(|(at, _)| u32::try_from(at).ok()).collect();
             if let Some(sort) = self.sort {
                 order.sort_unstable_by(|one, other| self.compare(sort, *one, *other));
@@ -443,40 +388,9 @@ fn fold(text: &str) -> impl Iterator<Item = u8> + '_ {
     text.bytes().map(|byte| byte.to_ascii_lowercase()).take(64)
 }
 
-fn matches(row: &Row, filter: &str, columns: &[Column]) -> bool {
-    filter.split_whitespace().all(|word| {
-        let (wanted, word) = match word.strip_prefix('!') {
-            Some(rest) if !rest.is_empty() => (false, rest),
-            _ => (true, word),
-        };
-        let named = word.split_once(':').and_then(|(name, rest)| {
-            let starts =
-                |column: &Column| column.title.get(..name.len()).is_some_and(|title| title.eq_ignore_ascii_case(name));
-            (!name.is_empty()).then(|| columns.iter().position(starts)).flatten().map(|column| (column, rest))
-        });
-        let found = match named {
-            Some((column, rest)) => contains(row.cell(column), rest),
-            None => contains(&row.text, word),
-        };
-        found == wanted
-    })
-}
-
-/// Whether the word is in the text, whatever its case.
-pub fn contains(text: &str, word: &str) -> bool {
-    let Some((first, _)) = word.as_bytes().split_first() else { return true };
-    if !word.is_ascii() {
-        return text.to_lowercase().contains(&word.to_lowercase());
-    }
-    let first = first.to_ascii_lowercase();
-    text.as_bytes().windows(word.len()).any(|window| {
-        window.first().is_some_and(|byte| byte.to_ascii_lowercase() == first)
-            && window.eq_ignore_ascii_case(word.as_bytes())
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::theme::Tone;
     use super::*;
 
     const COLUMNS: &[Column] = &[

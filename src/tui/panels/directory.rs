@@ -86,7 +86,7 @@ pub fn role(item: &Value, names: &Names) -> Row {
 
 /// The identities, the sessions and the story of a person.
 pub fn asks_person(row: &Row) -> Vec<(&'static str, What)> {
-    let raw = row.raw.as_deref().unwrap_or(&Value::Null);
+    let raw = &row.raw().unwrap_or(Value::Null);
     let (id, organization) = (text(raw, "id"), text(raw, "organization"));
     vec![
         ("identities", What::of("identity.list", json!({"user": id, "organization": organization}))),

@@ -101,7 +101,7 @@ fn tiles(frame: &mut Frame<'_>, area: Rect, state: &State) {
 /// Deliveries that are still to be made.
 fn waiting(state: &State) -> u64 {
     let rows = state.table(View::Endpoints).rows();
-    rows.filter_map(|row| row.raw.as_deref()?["waiting"].as_u64()).sum()
+    rows.filter_map(|row| row.raw()?["waiting"].as_u64()).sum()
 }
 
 /// Sign-ins by the minute: who came in, and beneath who was refused.

@@ -46,7 +46,7 @@ pub fn row(item: &Value, names: &Names) -> Row {
 
 /// The facts of the attempt, its events, and how the policy weighs it.
 pub fn asks(row: &Row) -> Vec<(&'static str, What)> {
-    let raw = row.raw.as_deref().unwrap_or(&Value::Null);
+    let raw = &row.raw().unwrap_or(Value::Null);
     let mut asks = Vec::new();
     if let Some(request) = list(raw, "requests").last().and_then(Value::as_str) {
         asks.push(("events", What::of("audit.list", json!({"request": request, "limit": 20, "oldestFirst": true}))));

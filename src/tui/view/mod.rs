@@ -298,8 +298,8 @@ pub fn sheet_end(state: &State) -> usize {
 /// What can be copied here: the id first.
 pub fn copies(state: &State) -> Vec<(String, String)> {
     let Some(row) = state.current() else { return Vec::new() };
-    let id = row.raw.as_deref().map(|raw| ["id", "clientId", "eventId"].map(|field| text(raw, field)));
-    let id = id.and_then(|ids| ids.into_iter().find(|id| !id.is_empty())).unwrap_or(row.id()).to_owned();
+    let id = row.raw().map(|raw| ["id", "clientId", "eventId"].map(|field| text(&raw, field).to_owned()));
+    let id = id.and_then(|ids| ids.into_iter().find(|id| !id.is_empty())).unwrap_or_else(|| row.id().to_owned());
     let mut copies = vec![("Id".to_owned(), id)];
     let open = state.open.as_ref().or(state.peek.as_ref());
     let more = match (open, state.view()) {
@@ -320,7 +320,7 @@ pub fn copies(state: &State) -> Vec<(String, String)> {
 
 /// The request behind a row of the log, if it belongs to a sign-in.
 pub fn request_of(state: &State) -> Option<String> {
-    let raw = state.current()?.raw.as_deref()?;
+    let raw = &state.current()?.raw()?;
     let signin = ["connection.login.", "signin.", "session.signed_in", "oauth.code.created", "account."];
     let request = text(raw, "requestId");
     (signin.iter().any(|kind| text(raw, "kind").starts_with(kind)) && !request.is_empty()).then(|| request.to_owned())

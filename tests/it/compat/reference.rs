@@ -89,7 +89,7 @@ fn every_method_of_grantex_stands_in_the_reference() {
          (`redirectUri` in a request adds one), and `scopes`, what an OpenID provider is asked for. Status: `active`, `inactive` (disabled), `testing` (draft).\n\
          A connection is made and changed whether or not its provider answers now; `test_connection` tells. `enforce` is what the\n\
          connection says itself, else what `set_enforcement` says for all. `attributeMapping` names claims or attributes; a field that\n\
-         authd has no word for is kept with the person. A session lasts until its `expiresAt`, used or not, unless it is revoked.\n",
+         has no name here is kept with the person. A session lasts until its `expiresAt`, used or not, unless it is revoked.\n",
     );
     held("grantex.md", &page);
 }
