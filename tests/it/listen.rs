@@ -142,6 +142,35 @@ async fn an_idle_connection_lives_longer_than_a_head_may_take() {
 }
 
 #[tokio::test]
+async fn a_body_that_nobody_wants_does_not_cost_the_next_request_its_connection() {
+    let server = Server::start(Limits::default(), None);
+    let mut stream = server.connect().await;
+    let head = |more: &str| format!("POST /nowhere HTTP/1.1\r\nHost: x\r\n{more}\r\n");
+    for chunked in [false, true] {
+        let (length, body) = match chunked {
+            true => ("Transfer-Encoding: chunked\r\n", "2\r\n{}\r\n0\r\n\r\n"),
+            false => ("Content-Length: 2\r\n", "{}"),
+        };
+        // As many clients send it: the head first, and the body a moment after the answer could have been there.
+        stream.write_all(head(length).as_bytes()).await.unwrap();
+        sleep(100 * MS).await;
+        stream.write_all(body.as_bytes()).await.unwrap();
+        assert!(answer(&mut stream).await.unwrap().0.contains("404"));
+        assert!(ask(&mut stream, "/").await.unwrap().0.contains("200"), "the next request, chunked {chunked}");
+    }
+    // What is long, what does not come, and what waits to be invited is not waited for; and it is said that this was the end.
+    for more in ["Content-Length: 100000\r\n", "Content-Length: 2\r\n", "Content-Length: 2\r\nExpect: 100-continue\r\n"]
+    {
+        let mut stream = server.connect().await;
+        stream.write_all(head(more).as_bytes()).await.unwrap();
+        let mut told = String::new();
+        timeout(Duration::from_secs(5), stream.read_to_string(&mut told)).await.unwrap().unwrap();
+        let told = told.to_ascii_lowercase();
+        assert!(told.starts_with("http/1.1 404") && told.contains("connection: close"), "{more} {told}");
+    }
+}
+
+#[tokio::test]
 async fn a_slow_answer_is_not_idleness() {
     let server = Server::start(Limits { idle: 200 * MS, head_time: 200 * MS, ..short() }, None);
     assert!(ask(&mut server.connect().await, "/slow").await.unwrap().0.contains("200"));

@@ -79,9 +79,7 @@ pub(super) async fn person(
     let changed = changed(before, &plan.after);
     // Whatever is written is told: what has no name above is told without one.
     let told_already = plan.ends || plan.revives() || plan.links;
-    let written =
-        plan.after != *before || plan.identity.is_some() || plan.old_external.is_some() || !plan.places.is_empty();
-    if !changed.is_empty() || plan.external.is_some() || (written && !told_already) {
+    if !changed.is_empty() || plan.external.is_some() || !(told_already || plan.changes_nothing()) {
         let mut told = roles(before, &plan.after, tell(EventKind::UserUpdated).with("changed", changed));
         if plan.last_owner_kept {
             told = told.with("note", "last_owner_kept");

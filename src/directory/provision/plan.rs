@@ -56,6 +56,7 @@ impl Plan {
             && self.identity.is_none()
             && self.external.is_none()
             && self.old_external.is_none()
+            && self.places.is_empty()
             && self.leaving.is_none()
             && !self.ends
     }

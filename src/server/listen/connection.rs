@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::http::{Request, Response, StatusCode};
+use axum::http::{HeaderValue, Request, Response, StatusCode, Version, header};
+use http_body_util::BodyExt as _;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::oneshot;
 use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
@@ -25,6 +27,10 @@ use crate::http::Peer;
 
 /// HTTP/2 only: streams that a client opened and reset before we came to them.
 const PENDING_RESETS: usize = RESETS as usize;
+
+/// So much of a body that nobody wanted is still read, and for so long, so that the connection stays in order.
+const UNWANTED_BYTES: u64 = 64 * 1024;
+const UNWANTED_TIME: Duration = Duration::from_secs(1);
 
 /// What all connections of a listener share.
 pub(super) struct Context {
@@ -109,11 +115,40 @@ async fn answer(
         return Ok(refused.map(|body| Tracked::new(body, running)));
     }
     let time = context.limits.body_time;
-    let mut request = request
-        .map(|body| if body.is_end_stream() { Body::empty() } else { Body::new(Timed { body, time, end: None }) });
+    // HTTP/2 gives up one stream; on HTTP/1 what is left of a body stands before the next request.
+    let in_turn = request.version() < Version::HTTP_2;
+    let invited = !request.headers().contains_key(header::EXPECT);
+    let (back, mut unread) = oneshot::channel();
+    let mut request = request.map(|body| match body.is_end_stream() {
+        true => Body::empty(),
+        false => Body::new(Timed { body: Some(body), time, end: None, back: Some(back) }),
+    });
     request.extensions_mut().insert(peer);
-    let response = context.router.clone().oneshot(request).await?;
+    let mut response = context.router.clone().oneshot(request).await?;
+    if in_turn && let Ok(rest) = unread.try_recv() {
+        // To read it would ask a client that waits for `100 Continue` to send it.
+        let read = invited && tokio::time::timeout(UNWANTED_TIME, discard(rest)).await.unwrap_or(false);
+        if !read {
+            // Closed with bytes unread, the answer itself may be lost; without a word, the next request is (RFC 9112, 9.6).
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+    }
     Ok(response.map(|body| Tracked::new(body, running)))
+}
+
+/// Reads to the end of a body that is not too long. Whether that was reached.
+async fn discard(mut rest: Incoming) -> bool {
+    let mut left = UNWANTED_BYTES;
+    if rest.size_hint().lower() > left {
+        return false;
+    }
+    while let Some(frame) = rest.frame().await {
+        let Ok(frame) = frame else { return false };
+        let length = frame.data_ref().map_or(0, |data| u64::try_from(data.len()).unwrap_or(u64::MAX));
+        let Some(fewer) = left.checked_sub(length) else { return false };
+        left = fewer;
+    }
+    true
 }
 
 /// A stream that tells what passes.
@@ -165,11 +200,22 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
     }
 }
 
-/// A request's body that must arrive within a time, counted from when it is first waited for.
+/// A request's body that must arrive within a time, counted from when it is first waited for. What nobody reads to its end
+/// goes back.
 struct Timed {
-    body: Incoming,
+    body: Option<Incoming>,
     time: Duration,
     end: Option<Pin<Box<Sleep>>>,
+    back: Option<oneshot::Sender<Incoming>>,
+}
+
+impl Drop for Timed {
+    fn drop(&mut self) {
+        if let (Some(body), Some(back)) = (self.body.take_if(|body| !body.is_end_stream()), self.back.take()) {
+            // Whoever gave up waiting for the answer wants none of it.
+            let _ = back.send(body);
+        }
+    }
 }
 
 impl HttpBody for Timed {
@@ -178,20 +224,26 @@ impl HttpBody for Timed {
 
     fn poll_frame(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = &mut *self;
-        if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(task) {
+        let Some(body) = &mut this.body else { return Poll::Ready(None) };
+        if let Poll::Ready(frame) = Pin::new(body).poll_frame(task) {
+            if frame.as_ref().is_none_or(Result::is_err) {
+                this.body = None;
+            }
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
         let end = this.end.get_or_insert_with(|| Box::pin(tokio::time::sleep(this.time)));
         ready!(end.as_mut().poll(task));
+        // Nobody waits for it any longer.
+        this.body = None;
         Poll::Ready(Some(Err("the body took too long".into())))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), HttpBody::size_hint)
     }
 }
 

@@ -80,6 +80,7 @@ async fn scim_08_only_who_ended_an_access_gives_it_back() {
 async fn an_ending_and_a_return_are_each_told_once() {
     let own = Tenant::new().await;
     let ada = own.propose(own.scim("ada")).await.unwrap().membership.user;
+    assert_eq!(own.last(EventKind::UserCreated).await.data["status"], "active");
     own.group(own.group_of("crew", Members::Set(vec![ada]))).await.unwrap();
     let word = |active| PersonProposal { active, ..own.scim_about(ada) };
     let gone = || PersonProposal { gone: true, ..own.scim_about(ada) };
@@ -95,6 +96,7 @@ async fn an_ending_and_a_return_are_each_told_once() {
         let told: Vec<_> = own.events().await.split_off(before).into_iter().map(|event| event.kind).collect();
         assert_eq!(told, [kind]);
     }
+    assert_eq!(own.last(EventKind::UserReactivated).await.data["was"], "deprovisioned");
 }
 
 #[tokio::test]
