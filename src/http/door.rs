@@ -59,24 +59,7 @@ impl Door {
 
 /// Whether a path is text once its percent signs are read (RFC 3986 §2.5).
 fn is_text(path: &str) -> bool {
-    if !path.contains('%') {
-        return true;
-    }
-    let digit =
-        |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16)).and_then(|d| u8::try_from(d).ok());
-    let mut bytes = path.bytes();
-    let mut read = Vec::with_capacity(path.len());
-    while let Some(byte) = bytes.next() {
-        let mut ahead = bytes.clone();
-        match (byte, digit(ahead.next()), digit(ahead.next())) {
-            (b'%', Some(high), Some(low)) => {
-                read.push((high << 4) | low);
-                bytes = ahead;
-            }
-            _ => read.push(byte),
-        }
-    }
-    std::str::from_utf8(&read).is_ok()
+    percent_encoding::percent_decode_str(path).decode_utf8().is_ok()
 }
 
 /// One layer for all that concerns every request: a layer each would cost an allocation each.
