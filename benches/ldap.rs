@@ -162,7 +162,7 @@ async fn main() {
         Env::new(Arc::new(SystemClock::new()), Arc::new(SystemRng), Arc::new(outbound), Arc::new(SystemDns::new()));
     let store = Store::open(&dir.path().join("authd.redb"), env.clone(), Options::new([7; 32])).unwrap();
     let public_url = PublicUrl::parse("http://127.0.0.1:8080").unwrap();
-    let deployment = Deployment { public_url, master_key: MasterKey::generate(&env) };
+    let deployment = Deployment { public_url, master_key: MasterKey::generate(&env), rotate_every: None };
     let app = App::on(store, deployment, env.clone()).await.unwrap();
     let config = Config::load(&Environment::default(), &Flags::default()).unwrap();
     let router = Server::new(&app, &config, &["127.0.0.1:8080".parse().unwrap()]).public;

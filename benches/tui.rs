@@ -73,6 +73,7 @@ fn main() {
     let reading = Instant::now();
     fill(&mut state);
     let reading = reading.elapsed();
+    let read = memory();
 
     let mut report =
         Report::new("tui", &format!("{} processors, {SESSIONS} sessions, {EVENTS} events a second", processors()));
@@ -111,6 +112,7 @@ fn main() {
     report.figure("idle_cpu_percent", "one processor, when nothing happens", idle, " %", Aim::AtMost(1.0));
     report.figure("memory_mib", "memory (RSS)", memory(), " MiB", Aim::AtMost(60.0));
     report.figure("memory_peak_mib", "  at most, at any time", peak(), " MiB", Aim::None);
+    report.figure("memory_read_mib", "  of this when all sessions were read", read, " MiB", Aim::None);
     report.figure("memory_before_mib", "  of this before anything was read", before, " MiB", Aim::None);
     report.figure("reading_ms", "taking in 100,000 sessions", reading.as_secs_f64() * 1e3, " ms", Aim::None);
     report.print(&plan);
@@ -165,6 +167,8 @@ fn page(page: usize) -> Vec<u8> {
 /// Every session, a page of 1,000 at a time; the newest first.
 fn fill(state: &mut State) {
     update(state, Msg::Reached);
+    let acme = json!({"items": [{"id": "org_01kv0000000000000000000001", "name": "Acme Corporation"}]});
+    update(state, Msg::Answer(Ask::Poll(Poll::Organizations), Ok(acme)));
     for page in (0..SESSIONS / 1_000).rev() {
         let answer = serde_json::from_slice(&self::page(page)).unwrap();
         let ask = if page + 1 == SESSIONS / 1_000 {
@@ -187,14 +191,18 @@ fn session(number: usize) -> Value {
     })
 }
 
-fn event(seq: usize, now: i64) -> Value {
-    let kinds = [
+fn kinds() -> [&'static str; 5] {
+    [
         "connection.login.succeeded",
         "session.signed_in",
         "oauth.code.created",
         "oauth.token.exchanged",
         "connection.login.failed",
-    ];
+    ]
+}
+
+fn event(seq: usize, now: i64) -> Value {
+    let kinds = kinds();
     json!({
         "eventId": format!("evt_01kv{seq:022}"), "seq": seq, "kind": kinds[seq % kinds.len()], "category": "session",
         "occurredAt": stamp(now), "organizationId": "org_01kv0000000000000000000001", "actorType": "user",
@@ -215,7 +223,8 @@ fn flood(state: &mut State, screen: &mut Screen, seconds: usize) -> Vec<Duration
         let events: Vec<Value> = (seq + 1..=seq + come).map(|seq| event(seq, now)).collect();
         let events = Value::from(events).to_string();
         seq += come;
-        let fresh: Vec<Value> = (0..200).map(|at| session(SESSIONS + seq - at)).collect();
+        // A sign-in is five events.
+        let fresh: Vec<Value> = (0..200).map(|at| session(SESSIONS + seq / kinds().len() - at)).collect();
         let fresh = json!({"items": fresh}).to_string();
         let begun = Instant::now();
         let events: Vec<Value> = serde_json::from_str(&events).unwrap();

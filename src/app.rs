@@ -106,7 +106,8 @@ impl App {
     pub async fn open(settings: Settings) -> Result<Self> {
         let Settings { config, public_url, master_key, env } = settings;
         let store = Store::open(&config.data_dir.database(), env.clone(), options(&config, &master_key))?;
-        Self::on(store, Deployment { public_url, master_key }, env).await
+        let rotate_every = config.keys.rotate_every;
+        Self::on(store, Deployment { public_url, master_key, rotate_every }, env).await
     }
 
     /// On a store that is open already. Errors: as `open`.

@@ -48,14 +48,8 @@ const ERASE: Duration = Duration::from_secs(2);
 /// Between two looks at which signing keys have a step to take.
 const KEYS: Duration = Duration::from_secs(60);
 
-/// Does the chores until `stop` is ready. A signing key hands over after `rotate_every`; none does by itself without one.
-/// What has to go to `targets` besides stays in the log until they have it.
-pub async fn run(
-    world: World,
-    rotate_every: Option<Duration>,
-    targets: Vec<&'static str>,
-    stop: impl Future<Output = ()>,
-) {
+/// Does the chores until `stop` is ready. What has to go to `targets` besides stays in the log until they have it.
+pub async fn run(world: World, targets: Vec<&'static str>, stop: impl Future<Output = ()>) {
     let ticks = |every: Duration| {
         // Not at once: a start is busy enough.
         let mut ticks = interval_at(tokio::time::Instant::now() + every, every);
@@ -92,7 +86,7 @@ pub async fn run(
                 tracing::warn!(code = error.code(), "traces were not trimmed: {}", error.log_line());
             },
             _ = checkpoint.tick() => signed(&world).await,
-            _ = keys.tick() => turned(&world, rotate_every).await,
+            _ = keys.tick() => turned(&world).await,
         }
     }
 }
@@ -155,9 +149,9 @@ async fn signed(world: &World) {
     }
 }
 
-async fn turned(world: &World, every: Option<Duration>) {
+async fn turned(world: &World) {
     let cx = world.context(Caller::System, Origin::internal(&world.env));
-    match rotation::due(&cx, every).await {
+    match rotation::due(&cx, world.deployment.rotate_every).await {
         Ok(false) => {}
         Ok(true) => tracing::info!("the signing keys took a step: `authd key list`"),
         Err(error) => tracing::warn!(code = error.code(), "the signing keys were not turned: {}", error.log_line()),

@@ -145,5 +145,5 @@ async fn open(dir: &Path, master_key: &MasterKey) -> App {
     let options = Options::new(*master_key.derive("checkpoint"));
     let store = Store::open(&DataDir::new(dir).database(), env.clone(), options).unwrap();
     let public_url = PublicUrl::parse("https://id.example.test").unwrap();
-    App::on(store, Deployment { public_url, master_key: master_key.clone() }, env).await.unwrap()
+    App::on(store, Deployment { public_url, master_key: master_key.clone(), rotate_every: None }, env).await.unwrap()
 }

@@ -1,6 +1,7 @@
 //! What an operation or a flow is given: who asks, and the world.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::caller::Caller;
 use crate::config::PublicUrl;
@@ -18,6 +19,8 @@ pub struct Deployment {
     pub public_url: PublicUrl,
     /// Opens what is sealed.
     pub master_key: MasterKey,
+    /// How long a signing key signs before it hands over by itself; never without.
+    pub rotate_every: Option<Duration>,
 }
 
 /// What every door holds: the world, before anybody has asked. Cheap to clone.

@@ -162,7 +162,11 @@ impl Restore<'_> {
     }
 
     async fn end(&self, store: &Store, key: &MasterKey, header: &Header) -> Result<Option<u64>> {
-        let deployment = Deployment { public_url: self.public_url.clone(), master_key: key.clone() };
+        let deployment = Deployment {
+            public_url: self.public_url.clone(),
+            master_key: key.clone(),
+            rotate_every: self.config.keys.rotate_every,
+        };
         let mut batch = Batch::new();
         check_master_key(&self.env, store, &deployment, &mut batch).await?;
         let world = World { env: self.env.clone(), store: store.clone(), deployment: deployment.into() };

@@ -2,6 +2,7 @@
 //! radar (`expiry.list`) tells all of it, health, metrics and the doctor what keeps somebody out when nobody looks after it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -102,7 +103,7 @@ pub(super) async fn ends(cx: &Context, sees: Sees<'_>) -> Result<Vec<End>> {
     each::<Endpoint>(cx, |endpoint| found.webhook_secret(&endpoint)).await?;
     let mut keys = Vec::new();
     each::<SigningKey>(cx, |key| keys.push(key)).await?;
-    found.signing_keys(&keys);
+    found.signing_keys(&keys, cx.deployment.rotate_every);
     found.listener(cx);
     Ok(found.items)
 }
@@ -293,7 +294,7 @@ impl Found<'_> {
     }
 
     /// They are the deployment's, so the operator's to see.
-    fn signing_keys(&mut self, keys: &[SigningKey]) {
+    fn signing_keys(&mut self, keys: &[SigningKey], every: Option<Duration>) {
         if !(self.sees)(None) {
             return;
         }
@@ -302,7 +303,14 @@ impl Found<'_> {
                 keys.iter().filter(|other| other.algorithm == key.algorithm).find_map(|next| next.activates_at);
             let (at, next) = match key.state() {
                 State::Active => {
-                    (following, "It hands over by itself (`keys.rotate_days`); at once: `authd key rotate`.")
+                    let by_itself = every.and_then(|every| Some(key.activated_at? + every));
+                    let next = match by_itself {
+                        Some(_) => {
+                            "Nothing: it hands over by itself (`keys.rotate_days`). At once: `authd key rotate`."
+                        }
+                        None => "`authd key rotate`: it never hands over by itself, as `keys.rotate_days` says.",
+                    };
+                    (following.or(by_itself), next)
                 }
                 State::Retiring => {
                     (key.gone_at(), "Nothing: it is published until the last token it signed has ended.")

@@ -169,12 +169,7 @@ impl Start<'_> {
         };
         let chores = {
             let stop = shutdown.clone();
-            tokio::spawn(jobs::run(
-                world.clone(),
-                config.keys.rotate_every,
-                Shipping::names(&config.ship),
-                async move { stop.begun().await },
-            ))
+            tokio::spawn(jobs::run(world.clone(), Shipping::names(&config.ship), async move { stop.begun().await }))
         };
         let calls = {
             let stop = shutdown.clone();

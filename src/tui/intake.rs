@@ -15,7 +15,7 @@ use super::theme::Tone;
 use crate::console::escaped;
 
 /// So many events are kept; older ones are fetched again when somebody goes there.
-pub const EVENTS: usize = 20_000;
+pub const EVENTS: usize = 10_000;
 
 /// What was refused because it is not this reader's is left alone for so long, in milliseconds.
 const FOREIGN: i64 = 300_000;
@@ -216,13 +216,12 @@ impl State {
             View::Sessions if self.table(View::Sessions).len() < 5_000 => self.learn(items, "user", "email"),
             _ => {}
         }
-        for item in items {
-            let row = match view {
-                View::Connections => view.row(&self.join_connection(item.clone()), &self.names),
-                _ => view.row(item, &self.names),
-            };
-            self.table_mut(view).put(row);
-        }
+        let row = |item: &Value| match view {
+            View::Connections => view.row(&self.join_connection(item.clone()), &self.names),
+            _ => view.row(item, &self.names),
+        };
+        let rows = items.iter().map(row).collect();
+        self.table_mut(view).put_all(rows);
         self.refresh_opened(view);
         self.table_mut(view).load = Load::Ready;
     }

@@ -11,6 +11,9 @@ use serde_json::Value;
 pub use super::column::{Column, Kind, column, layout, written};
 pub use super::row::{CELLS, Row, contains};
 
+/// Up to so many new rows are put to their places one by one.
+const FEW: usize = 64;
+
 /// Where a list comes from stands so.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Load {
@@ -115,6 +118,28 @@ impl Table {
         self.rows.binary_search_by(|row| row.id().cmp(id)).ok().and_then(|at| self.rows.get(at))
     }
 
+    /// Puts rows in: a page at once, so that a hundred thousand others are not moved for each of its rows.
+    pub fn put_all(&mut self, rows: Vec<Row>) {
+        let (known, mut fresh): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| self.find(row.id()).is_some());
+        let one_by_one = if fresh.len() > FEW { known } else { known.into_iter().chain(fresh.drain(..)).collect() };
+        one_by_one.into_iter().for_each(|row| self.put(row));
+        if fresh.is_empty() {
+            return;
+        }
+        fresh.iter_mut().for_each(|row| row.pass = self.pass);
+        self.rows.append(&mut fresh);
+        // Two runs that are in order already, mostly: the stable sort joins them in one go.
+        self.rows.sort_by(|one, other| one.id().cmp(other.id()));
+        self.rows.dedup_by(|next, kept| {
+            let same = next.id() == kept.id();
+            if same {
+                std::mem::swap(next, kept);
+            }
+            same
+        });
+        self.stale = true;
+    }
+
     /// Puts a row in, in place of the one with its id.
     pub fn put(&mut self, mut row: Row) {
         row.pass = self.pass;
@@ -197,9 +222,7 @@ impl Table {
     /// Puts all of them in, and takes away what is not among them.
     pub fn replace(&mut self, rows: Vec<Row>) {
         self.begin();
-        for row in rows {
-            self.put(row);
-        }
+        self.put_all(rows);
         self.end();
     }
 
@@ -410,6 +433,33 @@ mod tests {
 
     fn ids(table: &Table) -> String {
         table.screen(100).map(|(_, row)| row.id()).collect()
+    }
+
+    #[test]
+    fn a_page_at_once_is_the_same_as_row_by_row() {
+        let page = |from: usize, count: usize, name: &str| -> Vec<Row> {
+            let id = |at: usize| format!("{:05}", (from + at * 37) % 1_000);
+            (0..count).map(|at| Row::new(&id(at), &[name, "1", "x"], Tone::Plain)).collect()
+        };
+        // Few and many, new and known, older and newer, the same twice in one page.
+        for pages in [[(500, 10), (480, 300), (0, 999)], [(0, 2_500), (3, 64), (700, 65)]] {
+            let (mut at_once, mut one_by_one) = (sample(), sample());
+            for (turn, (from, count)) in pages.into_iter().enumerate() {
+                let name = format!("n{turn}");
+                at_once.begin();
+                at_once.put_all(page(from, count, &name));
+                one_by_one.begin();
+                page(from, count, &name).into_iter().for_each(|row| one_by_one.put(row));
+                for table in [&mut at_once, &mut one_by_one] {
+                    table.settle(10);
+                }
+                assert!(at_once.rows().eq(one_by_one.rows()));
+                assert_eq!(at_once.order, one_by_one.order);
+            }
+            at_once.end();
+            one_by_one.end();
+            assert!(at_once.rows().eq(one_by_one.rows()));
+        }
     }
 
     #[test]

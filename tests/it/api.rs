@@ -42,6 +42,7 @@ impl World {
         let deployment = Deployment {
             public_url: PublicUrl::parse(&format!("http://{LISTEN}")).unwrap(),
             master_key: MasterKey::generate(&env),
+            rotate_every: None,
         };
         let app = App::on(store, deployment, env).await.unwrap();
         let config = Config::load(&Environment::default(), &Flags::default()).unwrap();
@@ -178,7 +179,7 @@ async fn a_public_url_with_a_path_serves_both_ways() {
     let env = Env::frozen();
     let store = Store::in_memory(env.clone()).unwrap();
     let public_url = PublicUrl::parse("http://127.0.0.1:8080/sso").unwrap();
-    let deployment = Deployment { public_url, master_key: MasterKey::generate(&env) };
+    let deployment = Deployment { public_url, master_key: MasterKey::generate(&env), rotate_every: None };
     let app = App::on(store, deployment, env).await.unwrap();
     let config = Config::load(&Environment::default(), &Flags::default()).unwrap();
     let server = Server::new(&app, &config, &[LISTEN.parse().unwrap()]);

@@ -113,6 +113,7 @@ impl Scene {
         let deployment = Arc::new(Deployment {
             public_url: PublicUrl::parse("https://id.example.com").unwrap(),
             master_key: MasterKey::generate(&env),
+            rotate_every: None,
         });
         let world = World { env: env.clone(), store: store(env.clone()).unwrap(), deployment };
         let operator = world.context(Caller::Operator { uid: 0 }, Origin::internal(&env));

@@ -36,6 +36,7 @@ impl Place {
         let deployment = Deployment {
             public_url: PublicUrl::parse("https://id.example.test").unwrap(),
             master_key: MasterKey::generate(&env),
+            rotate_every: None,
         };
         let app = App::on(store, deployment, env).await.unwrap();
         let place = Self { app, organization: "org_00000000000000000000000000".parse().unwrap(), folder };

@@ -79,6 +79,7 @@ impl Scene {
         let deployment = Arc::new(Deployment {
             public_url: PublicUrl::parse("https://id.example.com").unwrap(),
             master_key: MasterKey::generate(&env),
+            rotate_every: None,
         });
         let id = ConnectionId::new(&env);
         let mut config = oidc::Config::default();

@@ -55,6 +55,17 @@ export class Terminal {
     await sleep(40);
   }
 
+  /** A click in the middle of that text, or a turn of the wheel over it, as a terminal reports it (SGR, xterm's mode 1006). */
+  async point(what, { button = 'left' } = {}) {
+    const lines = (await this.sees(what)).split('\n');
+    const row = lines.findIndex((line) => line.includes(what));
+    // columns are counted from 1, in characters: nothing that is pointed at stands behind a wide one
+    const column = [...lines[row].slice(0, lines[row].indexOf(what))].length + Math.ceil(what.length / 2);
+    const code = { left: 0, right: 2, up: 64, down: 65 }[button];
+    const pressed = `\x1b[<${code};${column};${row + 1}M`;
+    await this.type(code < 64 ? `${pressed}\x1b[<${code};${column};${row + 1}m` : pressed);
+  }
+
   resize(width, height) {
     return this.tmux('resize-window', '-x', `${width}`, '-y', `${height}`);
   }

@@ -88,7 +88,8 @@ async fn secrets(app: &App) -> BTreeMap<String, String> {
 /// Of everything that is sealed: how much opens with `key` alone, and how much does not.
 async fn opened_by(app: &App, key: &MasterKey) -> (u64, u64) {
     let alone = MasterKey::generate(&app.world.env).at(Home::Memory, std::slice::from_ref(key));
-    let deployment = Deployment { public_url: app.world.deployment.public_url.clone(), master_key: alone };
+    let deployment =
+        Deployment { public_url: app.world.deployment.public_url.clone(), master_key: alone, rotate_every: None };
     let cx = Context { deployment: Arc::new(deployment), ..operator(app) };
     let mut counts = (0, 0);
     for kind in sealed() {

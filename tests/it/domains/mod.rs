@@ -69,6 +69,7 @@ impl Scene {
         let deployment = Deployment {
             public_url: PublicUrl::parse("https://id.example.com").unwrap(),
             master_key: MasterKey::generate(&env),
+            rotate_every: None,
         };
         let app = App::on(open(env.clone()).unwrap(), deployment, env.clone()).await.unwrap();
         let mut scene = Self { app, env, zone, clock, acme: String::new(), other: String::new() };

@@ -168,7 +168,7 @@ impl Scene {
         let zone = Arc::new(Zone::default());
         let env = Env::frozen().with_outbound(Arc::new(Outside)).with_dns(zone.clone());
         let public_url = PublicUrl::parse(PUBLIC_URL).unwrap();
-        let deployment = Deployment { public_url, master_key: MasterKey::generate(&env) };
+        let deployment = Deployment { public_url, master_key: MasterKey::generate(&env), rotate_every: None };
         let authd = Authd::of(Store::in_memory(env.clone()).unwrap(), deployment, env).await;
         let make = async |name: &str| -> OrganizationId {
             let made = authd.operate("organization.create", json!({"name": name})).await;

@@ -34,6 +34,7 @@ pub fn context(env: &Env) -> Context {
     let deployment = Deployment {
         public_url: PublicUrl::parse("https://id.example.com").unwrap(),
         master_key: MasterKey::generate(env),
+        rotate_every: None,
     };
     let world =
         World { env: env.clone(), store: Store::in_memory(env.clone()).unwrap(), deployment: Arc::new(deployment) };

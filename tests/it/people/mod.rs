@@ -36,6 +36,7 @@ fn world() -> World {
     let deployment = Deployment {
         public_url: PublicUrl::parse("http://127.0.0.1:8080").unwrap(),
         master_key: MasterKey::generate(&env),
+        rotate_every: None,
     };
     let store = Store::in_memory(env.clone()).unwrap();
     World { env, store, deployment: Arc::new(deployment) }

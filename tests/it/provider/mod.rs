@@ -105,8 +105,11 @@ impl Lab {
 
     /// In a world of one's own.
     pub async fn within(env: Env) -> Self {
-        let deployment =
-            Deployment { public_url: PublicUrl::parse(ISSUER).unwrap(), master_key: MasterKey::generate(&env) };
+        let deployment = Deployment {
+            public_url: PublicUrl::parse(ISSUER).unwrap(),
+            master_key: MasterKey::generate(&env),
+            rotate_every: None,
+        };
         let store = Store::in_memory(env.clone()).unwrap();
         let world = World { env, store, deployment: Arc::new(deployment) };
         let keyring = Keyring::new();

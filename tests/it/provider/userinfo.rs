@@ -111,6 +111,7 @@ async fn op_14_a_token_of_another_deployment_or_with_another_word_is_refused() {
     let moved = authd::access::Deployment {
         public_url: authd::config::PublicUrl::parse("https://id.example.com/elsewhere").unwrap(),
         master_key: lab.world.deployment.master_key.clone(),
+        rotate_every: None,
     };
     let moved = authd::access::World { deployment: std::sync::Arc::new(moved), ..lab.world.clone() };
     let cx = moved.context(authd::access::Caller::Anonymous, authd::event::Origin::internal(lab.env()));

@@ -61,7 +61,12 @@ async fn everything_that_ends_one_day_is_listed_with_the_days_that_are_left_and_
     );
     assert!(text(&soon, "next").contains("authd api-key revoke key_"), "{soon}");
     assert_eq!(text(&of(&all, "later").unwrap(), "urgency"), "later");
-    assert!(items(&all).iter().any(|item| item["kind"] == "signing_key"), "{all:#}");
+    let key = items(&all).iter().find(|item| item["kind"] == "signing_key").unwrap();
+    assert_eq!(
+        (key["daysLeft"].as_i64(), text(key, "urgency")),
+        (Some(90), "later".into()),
+        "when it hands over by itself"
+    );
     let ends: Vec<_> = items(&all).iter().filter_map(|item| item["at"].as_str()).collect();
     assert!(ends.is_sorted(), "what ends first comes first: {ends:?}");
     assert!(items(&all).last().unwrap()["at"].is_null(), "what has no known end comes last");

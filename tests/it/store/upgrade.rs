@@ -182,7 +182,7 @@ async fn the_key_of_another_database_upgrades_and_then_opens_nothing() {
     let env = world();
     let store = Store::open(&folder.path().join("authd.redb"), env.clone(), super::options()).unwrap();
     let public_url = PublicUrl::parse("http://127.0.0.1:18411").unwrap();
-    let deployment = Deployment { public_url, master_key: MasterKey::generate(&env) };
+    let deployment = Deployment { public_url, master_key: MasterKey::generate(&env), rotate_every: None };
     let refused = App::on(store, deployment, env).await.err().unwrap();
     assert!(refused.is(&authd::error::codes::MASTER_KEY_WRONG));
 }

@@ -104,6 +104,7 @@ impl Scene {
         let deployment = Deployment {
             public_url: PublicUrl::parse("http://127.0.0.1:8080").unwrap(),
             master_key: MasterKey::generate(&env),
+            rotate_every: None,
         };
         let authd = Authd::of(store, deployment, env).await;
         let acme = authd.operate("organization.create", json!({"name": "Acme"})).await;

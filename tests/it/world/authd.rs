@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use authd::access::{Caller, Deployment};
 use authd::app::App;
@@ -64,7 +65,8 @@ impl Authd {
     /// On a store of one's own, in the same world.
     pub async fn start_on(store: Store, env: Env) -> Self {
         let public_url = PublicUrl::parse(PUBLIC_URL).unwrap();
-        let deployment = Deployment { public_url, master_key: MasterKey::generate(&env) };
+        let rotate_every = Some(Duration::from_secs(90 * 24 * 3600));
+        let deployment = Deployment { public_url, master_key: MasterKey::generate(&env), rotate_every };
         Self::of(store, deployment, outside(env)).await
     }
 

@@ -47,6 +47,30 @@ shows('a session appears when somebody signs in, is ended by a key after a quest
   assert.equal(items[0].actorType, 'operator');
 });
 
+shows('the mouse chooses panels and rows, opens, goes back, sorts, and turns pages', { skip: noTmux }, async () => {
+  await Promise.all(['hedy@acme.test', 'barbara@acme.test', 'margaret@acme.test'].map(signIn));
+  const terminal = await dashboard({ width: 120, height: 30 });
+  const rows = async () => (await terminal.screen()).match(/\w+@acme\.test/g);
+  await terminal.point('Sessions');
+  await terminal.sees('margaret@acme.test');
+  await terminal.point('Person');
+  await terminal.sees(/barbara@acme\.test[^]*hedy@acme\.test[^]*margaret@acme\.test/);
+  await terminal.point('Person');
+  await terminal.sees(/margaret@acme\.test[^]*hedy@acme\.test[^]*barbara@acme\.test/);
+  assert.deepEqual(await rows(), [...(await rows())].sort().reverse());
+  // the first click chooses a row, the second opens it, the other button goes back
+  await terminal.point('hedy@acme.test');
+  await terminal.point('hedy@acme.test');
+  await terminal.sees(/User agent|userAgent|Agent/i);
+  await terminal.losesSight('barbara@acme.test');
+  await terminal.point('hedy@acme.test', { button: 'right' });
+  await terminal.sees('barbara@acme.test');
+  await terminal.press('?');
+  const help = await terminal.screen();
+  await terminal.point('─', { button: 'down' });
+  await terminal.losesSight(help);
+});
+
 shows('any size is drawn, and the smallest says so', { skip: noTmux }, async () => {
   const terminal = await dashboard();
   await terminal.press('4');
