@@ -373,6 +373,109 @@ async fn an_event_names_what_changed_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn who_comes_back_with_another_name_is_told_as_both() {
+    let own = Tenant::new().await;
+    let ada = own.propose(own.scim("ada")).await.unwrap().membership.user;
+    let word = |active| PersonProposal { active: Some(active), ..own.scim_about(ada) };
+    own.propose(word(false)).await.unwrap();
+    let named = Fields::none().set(Field::Name, "Ada L");
+    own.propose(PersonProposal { fields: named, ..word(true) }).await.unwrap();
+    let told = own.events().await.split_off(own.events().await.len() - 2);
+    assert_eq!(
+        told.iter().map(|event| event.kind).collect::<Vec<_>>(),
+        [EventKind::UserReactivated, EventKind::UserUpdated]
+    );
+    assert_eq!(told[1].data["changed"], json!(["name"]));
+}
+
+#[tokio::test]
+async fn a_member_carries_when_they_were_changed_last() {
+    let own = Tenant::new().await;
+    let ada = own.propose(own.scim("ada")).await.unwrap().membership;
+    own.world.env.advance(std::time::Duration::from_secs(60));
+    own.propose(own.scim("ada")).await.unwrap();
+    assert_eq!(own.member(ada.user).await.unwrap().updated_at, ada.updated_at, "said again, it is no change");
+    let named = PersonProposal { fields: Fields::none().set(Field::Name, "Ada L"), ..own.scim_about(ada.user) };
+    own.propose(named).await.unwrap();
+    assert_eq!(own.member(ada.user).await.unwrap().updated_at, own.world.env.now());
+}
+
+#[tokio::test]
+async fn who_is_known_to_a_connection_and_no_member_is_not_made_one_by_signing_in() {
+    let own = Tenant::new().await;
+    let ada = own.propose(own.sign_in("ada")).await.unwrap().membership.user;
+    let key = Membership::key_of(own.id, ada);
+    let kept = own.store().get::<Membership>(key.clone()).await.unwrap().unwrap();
+    let mut batch = Batch::new();
+    batch.delete::<Membership>(key, kept.revision);
+    batch.log(own.context(authd::access::Caller::System).event(EventKind::UserDeleted));
+    own.store().commit(batch).await.unwrap();
+    assert_eq!(own.propose(own.sign_in("ada")).await.unwrap_err(), "person_disabled");
+    assert!(own.members().await.is_empty());
+}
+
+#[tokio::test]
+async fn who_is_refused_a_field_hears_whose_it_is() {
+    for (authority, name) in [(Authority::App, "app"), (Authority::Connection, "connection"), (Authority::Scim, "scim")]
+    {
+        let mut own = Tenant::new().await;
+        own.policy.provisioning.user.authority = authority;
+        let ada = own.propose(own.sign_in("ada")).await.unwrap().membership.user;
+        let said = |proposal: PersonProposal, name: &str| PersonProposal {
+            fields: Fields::none().set(Field::Name, name),
+            ..proposal
+        };
+        let owner = match authority {
+            Authority::App => PersonProposal { user: Some(ada), ..PersonProposal::of(Source::Admin) },
+            Authority::Connection => own.sign_in("ada"),
+            Authority::Scim => own.scim_about(ada),
+        };
+        own.policy.provisioning.user.update_profile_on_login = UpdateProfile::Always;
+        own.propose(said(owner, "Owned")).await.unwrap();
+        let cx = own.context(authd::access::Caller::System);
+        let admin = PersonProposal { user: Some(ada), ..PersonProposal::of(Source::Admin) };
+        let (mut batch, facts) = (Batch::new(), own.facts());
+        let refused = authd::directory::provision_person(&cx, said(admin, "Other"), &facts, &mut batch).await.map(drop);
+        match refused {
+            Ok(()) => assert_eq!(authority, Authority::App),
+            Err(refused) => {
+                let help = refused.next_step().unwrap_or_default().to_owned();
+                assert!(help.contains(&format!("`provisioning.user.authority: {name}`")), "{help}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_inbound_word_on_an_address_proves_it_only_in_a_domain_of_its_own_and_only_as_verified() {
+    for (domain, verified, trusted) in [
+        ("own.test", true, true),
+        ("own.test", false, false),
+        ("other.test", true, false),
+        ("other.test", false, false),
+    ] {
+        let own = Tenant::new().await;
+        let source = Source::Inbound(own.connection);
+        let stated = |email: String, verified| PersonProposal {
+            external_id: Some("ada".into()),
+            fields: Fields::none().set(Field::Email, email),
+            email_verified: verified,
+            ..PersonProposal::of(source)
+        };
+        let mut facts = own.facts();
+        facts.domains.push("old.test".into());
+        let first = authd::directory::Proposal::Person(Box::new(stated("ada@old.test".into(), false)));
+        let authd::directory::Provisioned::Person(ada) = own.propose_with(&first, &facts).await.unwrap() else {
+            panic!("a person")
+        };
+        let next = authd::directory::Proposal::Person(Box::new(stated(format!("ada@{domain}"), verified)));
+        let came = own.propose_with(&next, &own.facts()).await;
+        let member = own.member(ada.membership.user).await.unwrap();
+        assert_eq!(member.email_verified, trusted, "{domain}, verified {verified}: {:?}", came.err());
+    }
+}
+
+#[tokio::test]
 async fn a_handle_has_a_length_and_a_person_may_be_disabled_everywhere() {
     let own = Tenant::new().await;
     for (handle, fits) in [(String::new(), false), ("x".repeat(1_000), true), ("y".repeat(1_001), false)] {
@@ -421,4 +524,5 @@ async fn who_was_linked_by_hand_is_not_waited_for() {
     let through = connection.as_str().unwrap().parse().unwrap();
     let arrived = own.propose(PersonProposal::sign_in(through, "ada", &profile("ada"))).await.unwrap();
     assert_eq!(json!(arrived.membership.user), created["id"]);
+    assert_eq!(arrived.membership.source, None, "an administrator linked them: they are the administrator's still");
 }
