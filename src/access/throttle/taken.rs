@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::OwnedMutexGuard;
 
-use super::{Rule, Subject, Throttle, load, refused, settle};
+use super::{Rule, Subject, load, refused, settle};
 use crate::access::context::Context;
 use crate::error::Result;
 use crate::store::{Batch, Key};
