@@ -166,9 +166,9 @@ impl Way {
 
     /// One bind on a connection of its own, in as few bytes as it takes (RFC 4511 §4.2).
     async fn bind(&self, name: &str, password: &str) {
-        let part = |tag: u8, content: &[u8]| [&[tag, u8::try_from(content.len()).unwrap()], content].concat();
-        let asked = [&[2, 1, 3][..], &part(4, name.as_bytes()), &part(0x80, password.as_bytes())].concat();
-        let message = part(0x30, &[&[2, 1, 1][..], &part(0x60, &asked)].concat());
+        let part = |tag: u8, content: &[u8]| [&[tag, u8::try_from(content.len()).unwrap()][..], content].concat();
+        let asked = [&[2_u8, 1, 3][..], &part(4, name.as_bytes()), &part(0x80, password.as_bytes())].concat();
+        let message = part(0x30, &[&[2_u8, 1, 1][..], &part(0x60, &asked)].concat());
         let mut stream = self.open().await;
         stream.write_all(&message).await.unwrap();
         stream.flush().await.unwrap();
@@ -218,7 +218,7 @@ async fn turn<F: Future<Output = ()> + Send + 'static>(
 
 /// How many commits the store has seen: what is empty is not written, and tells the last.
 async fn commits(store: &Store) -> f64 {
-    store.commit(Batch::new()).await.unwrap().0 as f64
+    as_f64(usize::try_from(store.commit(Batch::new()).await.unwrap().0).unwrap())
 }
 
 /// authd, an organization's key, and its connections.
@@ -258,7 +258,7 @@ impl World {
         let made = self
             .operate(
                 "connection.create",
-                json!({"organization": self.organization, "protocol": "ldap", "name": way.url(), "activate": true, "ldap": {
+                json!({"organization": self.organization, "protocol": "ldap", "name": "Directory", "activate": true, "ldap": {
                     "servers": {"urls": [way.url()], "caCertificates": way.trust.as_ref().map(|_| authority)},
                     "bind": {"dn": "cn=svc,dc=x", "password": "svc"},
                     "users": {"base": "dc=x", "filter": "(uid={{username}})"},
