@@ -7,11 +7,15 @@
 //! Two ways to use it. What costs little to verify and cannot be guessed (a token, a client secret) is verified
 //! first: a right one is always good, whatever strangers do, and only failures are counted ([`count`]) and, when
 //! there were too many, told as `rate_limited` ([`check`]). What is costly or can be guessed (a password) is
-//! [`take`]n before it is looked at, and the take is given back when it was right ([`give_back`]): of many guesses at
-//! the same time no more than the rule says are looked at.
+//! [`take`]n before it is looked at, and the take is given back when it was right ([`Taken::give_back`]): of many guesses at
+//! the same time no more than the rule says are looked at. What was right costs no write (`taken`).
 //!
 //! Time is the monotonic one while the process runs; a clock that is set forward or back changes nothing. Across a
 //! restart it is the wall clock's, and what lies in its future is taken to be of this moment, once.
+
+mod taken;
+
+pub use taken::{Taken, take};
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -27,8 +31,6 @@ use crate::store::{Batch, Key, Life, Record, Stored};
 const SLOTS: usize = 12;
 /// A row is kept so much longer than its window, so that a clock that is set forward for a while takes no count away.
 const MARGIN: Duration = Duration::from_secs(3600);
-/// How often a take is tried again when others take at the same time. Each time somebody succeeds, and soon nobody may.
-const RETRIES: usize = 64;
 
 /// What is limited, how often, and within which time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -273,10 +275,10 @@ impl Throttle {
         rule.window()
     }
 
-    fn add(&mut self) {
+    fn add(&mut self, more: u32) {
         match self.slots.first_mut() {
-            Some(newest) => *newest = newest.saturating_add(1),
-            None => self.slots.push(1),
+            Some(newest) => *newest = newest.saturating_add(more),
+            None => self.slots.push(more),
         }
     }
 }
@@ -285,16 +287,10 @@ fn earlier(at: Timestamp, by: u64) -> Timestamp {
     Timestamp::from_millis(at.millis().saturating_sub(i64::try_from(by).unwrap_or(i64::MAX)))
 }
 
-/// The count as of now, with the revision of its row.
-async fn load(cx: &Context, rule: Rule, key: &Key) -> Result<(Throttle, Option<Stored<Throttle>>, bool)> {
+/// The count as of now. The second part: its row came from the future.
+async fn load(cx: &Context, rule: Rule, key: &Key) -> Result<(Throttle, bool)> {
     let kept: Option<Stored<Throttle>> = cx.store.get(key.clone()).await?;
-    Ok(match kept {
-        Some(kept) => {
-            let (now, ahead) = kept.value.clone().now(cx, rule);
-            (now, Some(kept), ahead)
-        }
-        None => (Throttle::empty(cx, rule, key), None, false),
-    })
+    Ok(kept.map_or_else(|| (Throttle::empty(cx, rule, key), false), |kept| kept.value.now(cx, rule)))
 }
 
 /// Keeps a count that lay in the future, because the clock was set back while authd was down: its window runs from here.
@@ -312,7 +308,7 @@ fn refused(cx: &Context, rule: Rule, wait: Duration) -> Error {
 /// Whether there is room for one more failure. Errors: `rate_limited`, with the time to wait.
 pub async fn check(cx: &Context, rule: Rule, subject: Subject) -> Result<()> {
     let key = subject.key(rule);
-    let (now, _, ahead) = load(cx, rule, &key).await?;
+    let (now, ahead) = load(cx, rule, &key).await?;
     if ahead {
         settle(cx, &now).await?;
     }
@@ -324,58 +320,9 @@ pub async fn check(cx: &Context, rule: Rule, subject: Subject) -> Result<()> {
 
 /// Adds one failure to the batch. Of failures at the very same moment some may count as one.
 pub async fn count(cx: &Context, rule: Rule, subject: Subject, batch: &mut Batch) -> Result<()> {
-    let (mut now, _, _) = load(cx, rule, &subject.key(rule)).await?;
-    now.add();
+    let (mut now, _) = load(cx, rule, &subject.key(rule)).await?;
+    now.add(1);
     batch.put(&now);
-    Ok(())
-}
-
-/// Takes one try of each, all or none, before what is tried is looked at: one commit of its own.
-/// Errors: `rate_limited`, with the longest time to wait.
-pub async fn take(cx: &Context, tries: &[(Rule, Subject)]) -> Result<()> {
-    'again: for _ in 0..RETRIES {
-        let (mut batch, mut longest) = (Batch::new(), (Duration::ZERO, None));
-        for (rule, subject) in tries {
-            let key = subject.key(*rule);
-            let (mut now, kept, ahead) = load(cx, *rule, &key).await?;
-            if ahead {
-                settle(cx, &now).await?;
-                continue 'again;
-            }
-            let wait = now.wait(cx, *rule);
-            if wait > longest.0 {
-                longest = (wait, Some(*rule));
-            }
-            now.add();
-            match kept {
-                Some(kept) => batch.update(&now, kept.revision),
-                None => batch.create(&now),
-            };
-        }
-        if let (wait, Some(rule)) = longest {
-            return Err(refused(cx, rule, wait));
-        }
-        match cx.store.commit(batch).await {
-            Ok(_) => return Ok(()),
-            Err(race) if race.is_race() => {}
-            Err(other) => return Err(other.into()),
-        }
-    }
-    // Sixty-four tries of others in a row at the same moment: that is too many in itself.
-    Err(tries
-        .first()
-        .map_or_else(|| Error::new(&codes::RATE_LIMITED), |(rule, _)| refused(cx, *rule, Duration::from_secs(1))))
-}
-
-/// Adds to the batch that a take was right, and does not count.
-pub async fn give_back(cx: &Context, tries: &[(Rule, Subject)], batch: &mut Batch) -> Result<()> {
-    for (rule, subject) in tries {
-        let (mut now, kept, _) = load(cx, *rule, &subject.key(*rule)).await?;
-        if let (Some(kept), Some(place)) = (kept, now.slots.iter_mut().find(|count| **count > 0)) {
-            *place -= 1;
-            batch.update(&now, kept.revision);
-        }
-    }
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::report::Report;
 use super::saml::Aside;
 use crate::access::Context;
+use crate::access::throttle::Taken;
 use crate::crypto::{MasterKey, Sealed, Secret};
 use crate::directory::Profile;
 use crate::env::{Env, Timestamp};
@@ -185,7 +186,7 @@ impl Credentials {
 }
 
 /// What came back: the parameters of the callback, each at most once.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Answer {
     /// By name.
     pub parameters: BTreeMap<String, String>,
@@ -194,6 +195,8 @@ pub struct Answer {
     /// An app hands it over, which may not know every parameter that it was sent (RFC 9207 `iss`); the attempt names the
     /// connection, and with it the provider.
     pub by_app: bool,
+    /// What was taken before the credentials are looked at; a protocol that learns whose they are takes that, too.
+    pub tries: Taken,
 }
 
 /// A word that counts once.
@@ -226,8 +229,6 @@ pub struct Authenticated {
     /// What SAML says besides.
     #[serde(default)]
     pub saml: Option<Box<Aside>>,
-    /// The account's own name, as tries at it are counted, where the person may type it in several ways.
-    pub account: Option<String>,
     /// The scopes that the connection gives for the person's groups.
     pub scopes: Vec<String>,
     /// What the provider has said may not be used a second time; `None` where the protocol sees to that by itself.

@@ -296,7 +296,7 @@ async fn finish(
     landing.checks = all;
     let earlier = signin.session(cx, headers).await?;
     let person = landing.person.insert(person);
-    let vouched = Vouched { connection: &connection, person, earlier: earlier.as_ref(), tries: Vec::new() };
+    let vouched = Vouched { connection: &connection, person, earlier: earlier.as_ref() };
     let used = (&attempt.value, Some(attempt.revision));
     signin.bounds.returned(cx, attempt.id).await?;
     match finish::finish(signin, cx, used, &vouched, &mut landing.checks, &mut landing.made).await {

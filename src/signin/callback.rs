@@ -90,7 +90,7 @@ async fn arrive(
     let person = protocol.complete(cx, &answer, &claimed.kept, &mut landing.checks).await?;
     let earlier = signin.session(cx, headers).await?;
     let person = landing.person.insert(person);
-    let vouched = Vouched { connection: &connection, person, earlier: earlier.as_ref(), tries: Vec::new() };
+    let vouched = Vouched { connection: &connection, person, earlier: earlier.as_ref() };
     let used = (&claimed.value, Some(claimed.revision));
     finish::finish(signin, cx, used, &vouched, &mut landing.checks, &mut landing.made).await?.response(signin, cx).await
 }

@@ -58,23 +58,20 @@ pub(super) async fn enter(signin: &Signin, cx: &Context, headers: &HeaderMap, pa
     let Some(code) = user_code::read(typed) else { return Ok(again(&unknown)) };
     // Codes are short enough to be guessed: a try is taken before it is looked at, and given back when it was right.
     let tries = [(Rule::UserCodeFromAddress, throttle::address(cx)), (Rule::UserCode, Subject::new())];
-    if let Err(error) = throttle::take(cx, &tries).await {
-        return Ok(reply::retry_after(again(&error), &error));
-    }
+    let mut taken = match throttle::take(cx, &tries).await {
+        Ok(taken) => taken,
+        Err(error) => return Ok(reply::retry_after(again(&error), &error)),
+    };
     let Some(waiting) = DeviceCode::with_user_code(cx, &code).await? else {
         let mut batch = Batch::new();
         let event = cx.event(EventKind::DeviceRefused).failed(unknown.code());
         refusal::tell(cx, event, &mut batch).await?;
+        taken.count(&mut batch).await?;
         cx.store.commit(batch).await?;
+        taken.written();
         return Ok(again(&unknown));
     };
-    let mut batch = Batch::new();
-    throttle::give_back(cx, &tries, &mut batch).await?;
-    match cx.store.commit(batch).await {
-        // Others type at the same time: one try more counts than was wrong.
-        Err(refused) if refused.is_race() => {}
-        done => drop(done?),
-    }
+    taken.give_back();
     let request = waiting.request(None);
     if fitting(signin, cx, headers, &request).await?.is_none() {
         return authorize::go(signin, cx, headers, Intent::Device(request), &Wish::default()).await;

@@ -8,7 +8,6 @@ use super::standing;
 use super::trace::Trace;
 use super::used::UsedAssertion;
 use crate::access::Context;
-use crate::access::throttle::{self, Rule, Subject};
 use crate::connection::protocol::{Authenticated, Checks};
 use crate::connection::{Connection, LastSignIn, enforcement};
 use crate::crypto::Secret;
@@ -96,8 +95,6 @@ pub(super) struct Vouched<'a> {
     pub person: &'a Authenticated,
     /// The live session that the browser brought.
     pub earlier: Option<&'a Session>,
-    /// Tries that were taken before the password was looked at, and do not count now that it was right.
-    pub tries: Vec<(Rule, Subject)>,
 }
 
 /// Who is in.
@@ -129,8 +126,7 @@ pub(super) async fn finish(
     checks: &mut Checks,
     made: &mut Batch,
 ) -> Result<Finished> {
-    let Vouched { connection, person, earlier, ref tries } = *vouched;
-    let taken = tries;
+    let Vouched { connection, person, earlier } = *vouched;
     let facts = governance::facts_of(cx, connection, person.profile.email.as_deref()).await?;
     let proposal = PersonProposal::sign_in(connection.id, &person.subject, &person.profile);
     let mut tries = 0;
@@ -178,7 +174,6 @@ pub(super) async fn finish(
             aside.keep(connection.id, (session.id, session.expires_at), cx.env.now(), &mut batch);
         }
         session.replace(cx, earlier, &mut batch).await?;
-        throttle::give_back(cx, taken, &mut batch).await?;
         LastSignIn::note(member.organization, member.user, connection.id, cx.env.now(), &mut batch);
         for held in enforcement::take_hold(cx, member, connection.id, &mut batch).await? {
             let event = cx.event(EventKind::EnforcementEnabled).within(member.organization);

@@ -7,7 +7,7 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::http::Signin;
-use super::relayed::{handed_password, of_key};
+use super::relayed::{handed_password_to, of_key};
 use crate::access::throttle::{self, Rule};
 use crate::access::{Caller, Context};
 use crate::connection::protocol::Credentials;
@@ -48,7 +48,7 @@ pub(super) async fn answer(
     }
     of_key(&cx.caller)?;
     let given = read(request).await?;
-    reply::json(StatusCode::OK, &handed_password(signin, cx, id, given).await?.view())
+    reply::json(StatusCode::OK, &handed_password_to(signin, cx, connection, given).await?.view())
 }
 
 /// Only a key of an organization. Errors: `not_signed_in`, `rate_limited`.

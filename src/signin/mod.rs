@@ -22,9 +22,9 @@
 //!        │ or, by SAML: POST acs ► verified ► commit Attempt{Returned} ► 303 /signin/continue ► browser ► … one commit ─┤
 //!        │ or, where the provider is a directory:                                         │
 //!        ▼ page for name and password (sealed ticket) ► POST /signin/password             │
-//!  try taken (commit) ► protocol.complete ► provision ► session ► code ► one commit ──────┘
+//!  try taken (in memory) ► protocol.complete ► provision ► session ► code ► one commit ───┘
 //!        │ refused at any point
-//!        ▼ commit {attempt gone, trace, one event} ► page with code and request id
+//!        ▼ commit {attempt gone, try counted, trace, one event} ► page with code and request id
 //! ```
 
 mod account;

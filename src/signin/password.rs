@@ -1,8 +1,8 @@
 //! Name and password, for connections whose provider is a directory: the page that asks, and what comes of the answer.
 //!
 //! The page carries a sealed ticket, as the page for the address does, and writes nothing. A password is held by the request
-//! that brings it, handed to the protocol, and gone. One try is taken before anything is looked at; it is given back when it
-//! was right.
+//! that brings it, handed to the protocol, and gone. One try is taken before anything is looked at; when it was right it is
+//! given back, and any other is written with the refusal.
 
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
@@ -15,7 +15,7 @@ use super::http::{Signin, with_cookie};
 use super::route::{Routed, Wish, route};
 use super::ticket::Ticket;
 use super::trace::Trace;
-use crate::access::throttle::{self, Rule, Subject};
+use crate::access::throttle::{self, Rule, Subject, Taken};
 use crate::access::{Context, refusal};
 use crate::connection::Connection;
 use crate::connection::protocol::{Answer, Authenticated, Checks, Credentials};
@@ -26,7 +26,7 @@ use crate::event::EventKind;
 use crate::http::extract::Params;
 use crate::http::page::{Failure, Notice, Password, field};
 use crate::http::reply;
-use crate::id::{AttemptId, ConnectionId};
+use crate::id::AttemptId;
 use crate::session::{Epochs, Scope};
 use crate::store::Batch;
 
@@ -88,12 +88,16 @@ pub(super) async fn answer(signin: &Signin, cx: &Context, headers: &HeaderMap, p
     let password = Secret::new(params.one(field::PASSWORD)?.unwrap_or_default());
     let earlier = signin.session(cx, headers).await?;
     let given = Credentials { username: username.clone(), password };
-    let mut try_ = match Try::begin(signin, cx, intent.clone(), Some(browser), id).await {
+    let begun = match Connection::load(&cx.store, id).await {
+        Ok(known) => Try::begin(signin, cx, intent.clone(), Some(browser), &known).await,
+        Err(error) => Err(error),
+    };
+    let mut try_ = match begun {
         Ok(try_) => try_,
         Err(error) => return refuse(signin, cx, Some(&intent), None, error).await,
     };
     let tries = throttle::password(cx, Credentials::account(id, &Credentials::counted(&username)), None);
-    match try_.pass(given, tries, earlier.as_ref()).await {
+    match try_.pass(given, &tries, earlier.as_ref()).await {
         Ok(finished) => finished.response(signin, cx).await,
         Err(error) => {
             reply::log(&error, cx.origin.request);
@@ -125,21 +129,24 @@ pub(super) struct Try<'a> {
     /// Who arrived, once the directory has said it.
     pub person: Option<Authenticated>,
     checks: Checks,
+    /// What was taken before the password was looked at.
+    tries: Taken,
     /// What is to be kept of a person who does not get in.
     made: Batch,
 }
 
 impl<'a> Try<'a> {
-    /// Through a connection that the intent may use. Errors: those of `route`.
+    /// Through a connection that the intent may use, read before: whose it is never changes, all else is read anew.
+    /// Errors: those of `route`.
     pub async fn begin(
         signin: &'a Signin,
         cx: &'a Context,
         intent: Intent,
         browser: Option<TokenHash>,
-        id: ConnectionId,
+        known: &Connection,
     ) -> Result<Self> {
-        let found = Connection::load(&cx.store, id).await?;
-        let mut scopes = vec![Scope::Organization(found.organization), Scope::Connection(id)];
+        let id = known.id;
+        let mut scopes = vec![Scope::Organization(known.organization), Scope::Connection(id)];
         scopes.extend(intent.app().map(Scope::App));
         // Captured before the status is read: what is disabled from here on is dead when the session is opened.
         let epochs = Epochs::capture(&cx.store, &scopes).await?;
@@ -164,41 +171,39 @@ impl<'a> Try<'a> {
             request: cx.origin.request,
             client: bounds::client(cx).map(Attempt::client_bytes),
         };
-        let (checks, made) = (Checks::new(), Batch::new());
-        Ok(Self { signin, cx, attempt, connection: *connection, person: None, checks, made })
+        let (checks, tries, made) = (Checks::new(), Taken::default(), Batch::new());
+        Ok(Self { signin, cx, attempt, connection: *connection, person: None, checks, tries, made })
     }
 
     /// Asks the directory, and lets the person in. Errors: those of the protocol and of the policy; `rate_limited`.
     pub async fn pass(
         &mut self,
         given: Credentials,
-        tries: Vec<(Rule, Subject)>,
+        tries: &[(Rule, Subject)],
         earlier: Option<&crate::session::Session>,
     ) -> Result<Finished> {
         let protocol = self.signin.registry.protocol(self.cx, &self.connection)?;
-        let typed = Credentials::counted(&given.username);
-        let answer = Answer { credentials: Some(given), ..Answer::default() };
-        throttle::take(self.cx, &tries).await?;
-        protocol.screen(&answer, &mut self.checks)?;
-        let person = protocol.complete(self.cx, &answer, &[], &mut self.checks).await?;
-        drop(answer);
-        let mut tries = tries;
-        // The same account by another of its names: the protocol has taken a try of the account itself.
-        if let Some(account) = person.account.as_ref().filter(|account| **account != typed) {
-            let subject = Subject::new().and(Credentials::account(self.connection.id, account));
-            tries.push((Rule::PasswordOfAccount, subject));
-        }
-        let person = self.person.insert(person);
-        let vouched = Vouched { connection: &self.connection, person, earlier, tries };
+        let tries = throttle::take(self.cx, tries).await?;
+        let answer = Answer { credentials: Some(given), tries, ..Answer::default() };
+        let person = match protocol.screen(&answer, &mut self.checks) {
+            Ok(()) => protocol.complete(self.cx, &answer, &[], &mut self.checks).await,
+            Err(error) => Err(error),
+        };
+        self.tries = answer.tries;
+        drop(answer.credentials);
+        let person = self.person.insert(person?);
+        let vouched = Vouched { connection: &self.connection, person, earlier };
         let used = (&self.attempt, None);
-        finish::finish(self.signin, self.cx, used, &vouched, &mut self.checks, &mut self.made).await
+        let finished = finish::finish(self.signin, self.cx, used, &vouched, &mut self.checks, &mut self.made).await?;
+        std::mem::take(&mut self.tries).give_back();
+        Ok(finished)
     }
 
-    /// One event and the trace: one commit. What is refused for its number leaves nothing behind, or the refusals would be
-    /// the flood.
+    /// One event, the trace, and the try that it was: one commit. What is refused for its number leaves nothing behind but
+    /// what it took, or the refusals would be the flood.
     pub async fn note(&mut self, error: &Error) -> Result<()> {
         if matches!(error.kind(), Kind::Bug | Kind::TooMany) {
-            return Ok(());
+            return std::mem::take(&mut self.tries).spend().await;
         }
         let cx = self.cx;
         let checks = std::mem::take(&mut self.checks);
@@ -228,10 +233,15 @@ impl<'a> Try<'a> {
             if refusal::tell(cx, event.clone(), &mut batch).await? {
                 self.signin.bounds.trace(cx, &trace, &mut batch).await?;
             }
+            self.tries.count(&mut batch).await?;
             match cx.store.commit(batch).await {
+                Ok(_) => {
+                    std::mem::take(&mut self.tries).written();
+                    return Ok(());
+                }
                 // Somebody became known at the same moment, or a trace that had to make room went by itself.
                 Err(refused) if refused.is_race() && tries < 3 => tries += 1,
-                done => return done.map(drop).map_err(Into::into),
+                Err(refused) => return Err(refused.into()),
             }
         }
     }

@@ -67,7 +67,7 @@ pub struct Handed {
 /// `redirect_uri_mismatch`, those of a sign-in's beginning.
 pub async fn relay(signin: &Signin, cx: &Context, wish: &RelayWish) -> Result<Relay> {
     if cx.caller == Caller::Anonymous {
-        throttle::take(cx, &[(Rule::RelayFromAddress, throttle::address(cx))]).await?;
+        throttle::take(cx, &[(Rule::RelayFromAddress, throttle::address(cx))]).await?.spend().await?;
     }
     let connection = meant(cx, wish).await?;
     let (id, protocol) = (connection.id, connection.protocol);
@@ -165,14 +165,14 @@ pub async fn handed_code(
     callback: Option<&str>,
 ) -> Result<Handed> {
     let state = parameters.get("state").cloned().unwrap_or_default();
-    let answer = Answer { parameters, credentials: None, by_app: true };
+    let answer = Answer { parameters, by_app: true, ..Answer::default() };
     handed(signin, cx, ProtocolKind::Oidc, &state, answer, callback).await
 }
 
 /// The answer of a SAML provider, which was posted to the app. Errors: as `handed_code`.
 pub async fn handed_saml(signin: &Signin, cx: &Context, response: String, relay_state: &str) -> Result<Handed> {
     let parameters = [("SAMLResponse".to_owned(), response), ("RelayState".to_owned(), relay_state.to_owned())];
-    let answer = Answer { parameters: parameters.into(), credentials: None, by_app: true };
+    let answer = Answer { parameters: parameters.into(), by_app: true, ..Answer::default() };
     handed(signin, cx, ProtocolKind::Saml, relay_state, answer, None).await
 }
 
@@ -274,7 +274,7 @@ async fn arrive(
     }
     signin.bounds.returned(cx, attempt.id).await?;
     let person = landing.person.insert(person).clone();
-    let vouched = Vouched { connection: &connection, person: &person, earlier: None, tries: Vec::new() };
+    let vouched = Vouched { connection: &connection, person: &person, earlier: None };
     let used = (&attempt.value, Some(attempt.revision));
     let finished = finish::finish(signin, cx, used, &vouched, &mut landing.checks, &mut landing.made).await;
     match finished {
@@ -291,12 +291,23 @@ async fn arrive(
 /// Name and password, which somebody typed into the app. Errors: `not_found` for a connection of somebody else, or that
 /// is no directory; those of a sign-in.
 pub async fn handed_password(signin: &Signin, cx: &Context, id: ConnectionId, given: Credentials) -> Result<Handed> {
+    of_key(&cx.caller)?;
+    handed_password_to(signin, cx, Connection::load(&cx.store, id).await?.value, given).await
+}
+
+/// The same to a connection that was read before.
+pub(super) async fn handed_password_to(
+    signin: &Signin,
+    cx: &Context,
+    connection: Connection,
+    given: Credentials,
+) -> Result<Handed> {
     let organization = of_key(&cx.caller)?;
-    let connection = Connection::load(&cx.store, id).await?.value;
+    let id = connection.id;
     if connection.organization != organization || connection.protocol != ProtocolKind::Ldap {
         return Err(Error::new(&codes::NOT_FOUND));
     }
-    let mut try_ = match Try::begin(signin, cx, Intent::Relayed(None), None, id).await {
+    let mut try_ = match Try::begin(signin, cx, Intent::Relayed(None), None, &connection).await {
         Ok(try_) => try_,
         Err(error) => {
             let event = cx.event(EventKind::ConnectionLoginFailed).within(connection.organization);
@@ -308,8 +319,8 @@ pub async fn handed_password(signin: &Signin, cx: &Context, id: ConnectionId, gi
     };
     // By account alone: all of an app's people come from the app's one address.
     let account = Credentials::account(id, &Credentials::counted(&given.username));
-    let tries = vec![(Rule::PasswordOfAccount, Subject::new().and(account))];
-    match try_.pass(given, tries, None).await {
+    let tries = [(Rule::PasswordOfAccount, Subject::new().and(account))];
+    match try_.pass(given, &tries, None).await {
         Ok(finished) => {
             let person = try_.person.take().ok_or_else(|| Error::bug("nobody has signed in"))?;
             Ok(Handed::of(connection, person, finished))

@@ -8,6 +8,7 @@
 //! written in one durable transaction together with its log entries. Many batches share one transaction
 //! (`writer`: group commit), and a refused batch leaves no trace in it.
 
+mod aside;
 mod backend;
 pub mod backup;
 mod batch;
@@ -54,6 +55,7 @@ struct Inner {
     writer: Writer,
     signer: RwLock<Arc<Signer>>,
     tallies: Mutex<HashMap<&'static str, (i64, u64)>>,
+    asides: aside::Asides,
 }
 
 impl Store {
@@ -78,7 +80,7 @@ impl Store {
     fn on(backend: Arc<dyn Backend>, env: Env, seed: &[u8; 32]) -> Result<Self> {
         let (writer, signer) =
             (Writer::start(Arc::clone(&backend), env.clone())?, RwLock::new(Arc::new(Signer::new(seed)?)));
-        let inner = Inner { env, backend, writer, signer, tallies: Mutex::default() };
+        let inner = Inner { env, backend, writer, signer, tallies: Mutex::default(), asides: aside::Asides::default() };
         Ok(Self { inner: Arc::new(inner), upgraded: None })
     }
 

@@ -49,10 +49,8 @@ const COMMITS: &[(&str, &str)] = &[
         "what metadata says that is read again by itself, and that it is about to be asked for",
     ),
     ("care/", "the rotation of the master key, and the erasing of a person: each chunk, and its end"),
-    (
-        "access/throttle.rs",
-        "a try that is taken before what it tries is looked at; a count from before the clock was set back",
-    ),
+    ("access/throttle.rs", "a count from before the clock was set back"),
+    ("access/throttle/", "a try that counts whatever comes of it, and one that nobody else ends"),
     ("access/bearer.rs", "the refusal of a bearer, and its count"),
     ("app.rs", "what a first start needs"),
     ("outbox/", "the cursor with its calls, and how each call ended"),

@@ -75,7 +75,7 @@ impl Operation for RequestVerification {
 
 /// Takes a look that somebody asked for: each asks name servers that somebody else pays for. Errors: `rate_limited`.
 pub(super) async fn bounded(cx: &Context, connection: ConnectionId) -> Result<()> {
-    throttle::take(cx, &[(Rule::DomainProof, Subject::new().and(connection.bytes()))]).await
+    throttle::take(cx, &[(Rule::DomainProof, Subject::new().and(connection.bytes()))]).await?.spend().await
 }
 
 /// What DNS said of which record.

@@ -113,22 +113,35 @@ async fn pass(
             Ok(read) => read,
         };
         buffer.extend_from_slice(chunk.get(..read).unwrap_or_default());
-        let mut done = 0;
-        while let Some(rest) = buffer.get(done..)
-            && let Some(length) = frame(rest)?
-            && let Some(message) = rest.get(..length)
+        let (good, ended) = seen(&buffer, &mut note);
+        // Together, as they came: each write wakes whoever reads. What was good before a fault is still heard.
+        if let Some(good) = buffer.get(..good).filter(|good| !good.is_empty())
+            && (to.write_all(good).await.is_err() || to.flush().await.is_err())
         {
-            note(screen(message)?, length)?;
-            if to.write_all(message).await.is_err() {
-                return Ok(());
-            }
-            done += length;
-        }
-        buffer.drain(..done);
-        if done > 0 && to.flush().await.is_err() {
             return Ok(());
         }
+        ended?;
+        buffer.drain(..good);
     }
+}
+
+/// How many bytes are whole messages that may pass, and what comes behind them if it may not.
+fn seen(buffer: &[u8], note: &mut impl FnMut(Message, usize) -> Result<(), Fault>) -> (usize, Result<(), Fault>) {
+    let mut good = 0;
+    while let Some(rest) = buffer.get(good..) {
+        let next = frame(rest).and_then(|length| {
+            let Some((length, message)) = length.and_then(|length| Some((length, rest.get(..length)?))) else {
+                return Ok(None);
+            };
+            note(screen(message)?, length).map(|()| Some(length))
+        });
+        match next {
+            Ok(Some(length)) => good += length,
+            Ok(None) => break,
+            Err(fault) => return (good, Err(fault)),
+        }
+    }
+    (good, Ok(()))
 }
 
 #[cfg(test)]

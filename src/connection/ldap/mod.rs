@@ -132,8 +132,7 @@ impl Protocol for Ldap {
         self.config.ready()?;
         // Whoever calls may not have asked: without a password that is one, nothing is ever sent.
         self.screen(answer, checks)?;
-        let given = answer.credentials.as_ref().ok_or_else(|| Error::new(&codes::INVALID_CREDENTIALS))?;
-        sign_in::sign_in(cx, self, given, checks).await
+        sign_in::sign_in(cx, self, answer, checks).await
     }
 
     async fn test(&self, cx: &Context) -> Report {

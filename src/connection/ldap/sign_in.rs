@@ -27,8 +27,8 @@ use super::session::{Bound, Found, Search, Session};
 use super::trouble::{Step, Trouble};
 use super::{Ldap, groups, person};
 use crate::access::Context;
-use crate::access::throttle::{self, Rule, Subject};
-use crate::connection::protocol::{Authenticated, Checks, Credentials};
+use crate::access::throttle::{Rule, Subject, Taken};
+use crate::connection::protocol::{Answer, Authenticated, Checks, Credentials};
 use crate::crypto::Secret;
 use crate::error::{Error, Result, codes};
 
@@ -88,10 +88,12 @@ impl Stand {
 
 /// Who it is that knows this password. Errors: `invalid_credentials`, `ldap_unavailable`, `ldap_tls_required`,
 /// `ldap_referral`, `rate_limited`.
-pub async fn sign_in(cx: &Context, ldap: &Ldap, given: &Credentials, checks: &mut Checks) -> Result<Authenticated> {
+pub async fn sign_in(cx: &Context, ldap: &Ldap, answer: &Answer, checks: &mut Checks) -> Result<Authenticated> {
+    let given = answer.credentials.as_ref().ok_or_else(|| Error::new(&codes::INVALID_CREDENTIALS))?;
     let until = Instant::now() + BEAT;
     let stand = Stand(AtomicUsize::new(0));
-    let talk = Talk { cx, ldap, config: &ldap.config, directory: &ldap.directory(cx), until, stand: &stand };
+    let (directory, tries) = (&ldap.directory(cx), &answer.tries);
+    let talk = Talk { cx, ldap, config: &ldap.config, directory, tries, until, stand: &stand };
     let ended = timeout_at(until, talk.converse(given, checks)).await;
     if let Some(answered) = answered(&ended, &stand) {
         cx.env.outbound().heard(answered);
@@ -122,6 +124,7 @@ pub struct Talk<'a> {
     ldap: &'a Ldap,
     config: &'a Config,
     directory: &'a Directory,
+    tries: &'a Taken,
     until: Instant,
     stand: &'a Stand,
 }
@@ -135,7 +138,7 @@ impl Talk<'_> {
             BindMode::Direct => self.bind_first(&typed, &given.password, checks).await?,
             BindMode::Service | BindMode::Anonymous => {
                 let (entry, session) = self.search_first(&typed, checks).await?;
-                self.may_try(&typed, &entry).await?;
+                self.may_try(&entry).await?;
                 self.bind_as(&entry.dn, &session.url, &given.password, checks).await?;
                 (entry, session)
             }
@@ -155,7 +158,6 @@ impl Talk<'_> {
             Trouble { error: Box::new(error), ..Trouble::unavailable(Step::Person, detail) }
         })?;
         checks.pass("subject", &subject);
-        let account = entry.text(self.config.attribute(Attribute::Username)).map(Credentials::counted);
         Ok(Authenticated {
             subject,
             profile: person::profile(self.config, &entry, told, checks),
@@ -165,7 +167,6 @@ impl Talk<'_> {
             upstream_session: None,
             upstream_subject: None,
             saml: None,
-            account,
             scopes: groups::scopes(&self.ldap.scopes.0, &self.ldap.scopes.1, &found.groups),
             once: None,
             until: None,
@@ -227,15 +228,11 @@ impl Talk<'_> {
     }
 
     /// An account that goes by several names has the tries of one.
-    async fn may_try(&self, typed: &Typed<'_>, entry: &Entry) -> Result<(), Denied> {
-        let account = entry.text(self.config.attribute(Attribute::Username)).map(Credentials::counted);
-        match account {
-            Some(account) if account != Credentials::counted(typed.account()) => {
-                let subject = Subject::new().and(Credentials::account(self.ldap.connection, &account));
-                throttle::take(self.cx, &[(Rule::PasswordOfAccount, subject)]).await.map_err(Denied::Error)
-            }
-            _ => Ok(()),
-        }
+    async fn may_try(&self, entry: &Entry) -> Result<(), Denied> {
+        let Some(account) = entry.text(self.config.attribute(Attribute::Username)) else { return Ok(()) };
+        let account = Credentials::account(self.ldap.connection, &Credentials::counted(account));
+        let tries = [(Rule::PasswordOfAccount, Subject::new().and(account))];
+        self.tries.also(self.cx, &tries).await.map_err(Denied::Error)
     }
 
     /// The one bind of this sign-in, on a connection that nobody else has used or will.

@@ -150,7 +150,6 @@ impl Protocol for Oidc {
             upstream_session: evidence.sid,
             upstream_subject: Some(logout::subject(&metadata.issuer, &evidence.sub)),
             saml: None,
-            account: None,
             scopes: Vec::new(),
             once: None,
             until: None,

@@ -32,7 +32,6 @@ pub(super) fn person(config: &Config, verified: &Verified, checks: &mut Checks) 
         upstream_session: verified.session_index.clone(),
         upstream_subject: Some(named(&verified.name_id, &verified.issuer)),
         saml: Some(Box::new(Aside::of(verified))),
-        account: None,
         scopes: Vec::new(),
         once: Some(Once { id: verified.assertion_id.clone(), until: verified.not_on_or_after + skew }),
         until: verified.session_not_on_or_after.map(|end| end + skew),

@@ -44,15 +44,20 @@ async fn answer(cx: &Context, door: &Door, request: Request) -> Result<Value> {
     // An app that keeps no secret is whoever says so: what strangers can make us keep is bounded.
     let named = Subject::new().and(app.id.bytes());
     let tries = [(Rule::DeviceFromAddress, named.clone().from(cx.origin.ip)), (Rule::Device, named)];
-    throttle::take(cx, &tries).await?;
+    let mut taken = throttle::take(cx, &tries).await?;
     let mut tries = 0;
     let Made { device_code, user_code, .. } = loop {
         let made = DeviceCode::make(cx, app, scope.clone()).await?;
         let mut batch = Batch::new();
         client.spend(cx, &mut batch).await?;
         batch.create(&made.record);
+        // It counts in any case: it bounds what is made.
+        taken.count(&mut batch).await?;
         match cx.store.commit(batch).await {
-            Ok(_) => break made,
+            Ok(_) => {
+                taken.written();
+                break made;
+            }
             Err(refused) if (refused.is_race() || matches!(refused, Refused::Taken { .. })) && tries < RETRIES => {
                 tries += 1
             }

@@ -1,7 +1,9 @@
 //! What is tried with names and passwords.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use authd::store::{Batch, Options, Store};
 use axum::http::StatusCode;
 use rand::Rng as _;
 use serde_json::json;
@@ -359,6 +361,109 @@ async fn ldap_09_a_try_is_one_bind_and_tries_are_few() {
     assert!(late.headers.contains_key("retry-after"));
     scene.authd.env().advance(Duration::from_secs(66));
     assert_eq!(scene.sign_in(&connection, "ada", PASSWORD).await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ldap_09_of_tries_at_the_same_time_no_more_are_bound() {
+    let directory = Directory::start(behave).await;
+    let scene = Arc::new(Scene::new().await);
+    let connection = scene.connect(settings(&directory, json!({}))).await;
+    let names = ["ada", "ADA", " ada ", "ada@example.test", ADA];
+    let tries: Vec<_> = (0..60)
+        .map(|n| {
+            let (scene, connection) = (Arc::clone(&scene), connection.clone());
+            tokio::spawn(async move {
+                let wrong = format!("wrong-{n}");
+                match n % 2 {
+                    0 => scene.relay(&connection, names[n / 2 % names.len()], &wrong).await.0,
+                    _ => scene.sign_in(&connection, names[n / 2 % names.len()], &wrong).await.status,
+                }
+            })
+        })
+        .collect();
+    let mut bound = 0;
+    for one in tries {
+        match one.await.unwrap() {
+            StatusCode::UNAUTHORIZED => bound += 1,
+            status => assert_eq!(status, StatusCode::TOO_MANY_REQUESTS),
+        }
+    }
+    let binds = directory.binds().iter().filter(|(_, name, _)| name == ADA).count();
+    assert_eq!((binds, bound), (10, 10), "by whatever door and name");
+    let (status, _) = scene.relay(&connection, "ada", PASSWORD).await;
+    assert_eq!(status, StatusCode::TOO_MANY_REQUESTS, "each of them counts");
+    scene.authd.env().advance(Duration::from_secs(66));
+    assert_eq!(scene.relay(&connection, "ada", PASSWORD).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn ldap_09_who_hangs_up_before_the_answer_has_used_up_a_try() {
+    let directory = Directory::start(|question| match &question.asked {
+        Asked::Bind { name, .. } if name == ADA => Act::Nothing,
+        _ => behave(question),
+    })
+    .await;
+    let scene = Scene::new().await;
+    let connection = scene.connect(settings(&directory, json!({}))).await;
+    let binds = || directory.binds().iter().filter(|(_, name, _)| name == ADA).count();
+    for n in 1..=10 {
+        let asked = async {
+            while binds() < n {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        tokio::select! {
+            (status, body) = scene.relay(&connection, "ada", "guess") => panic!("{status}: {body}"),
+            () = asked => {}
+        }
+    }
+    let (status, _) = scene.relay(&connection, "ada", "guess").await;
+    assert_eq!((status, binds()), (StatusCode::TOO_MANY_REQUESTS, 10));
+}
+
+#[tokio::test]
+async fn ldap_09_what_was_tried_is_known_after_a_restart() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("authd.redb");
+    let directory = Directory::start(behave).await;
+    let scene = Scene::on(Authd::start_at(&file).await).await;
+    let connection = scene.connect(settings(&directory, json!({}))).await;
+    for n in 0..10 {
+        assert_eq!(scene.relay(&connection, "ada", &format!("wrong-{n}")).await.0, StatusCode::UNAUTHORIZED);
+    }
+    let Scene { authd, organization, app, secret, key } = scene;
+    let (deployment, env) = ((*authd.app.world.deployment).clone(), authd.env().clone());
+    authd.app.world.store.close().await;
+    drop(authd);
+    let store = Store::open(&file, env.clone(), Options::new([7; 32])).unwrap();
+    let authd = Authd::of(store, deployment, env).await;
+    let scene = Scene { authd, organization, app, secret, key };
+    let binds = directory.binds().len();
+    assert_eq!(scene.relay(&connection, "ada", PASSWORD).await.0, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(directory.binds().len(), binds);
+}
+
+#[tokio::test]
+async fn a_sign_in_commits_once_whether_it_is_right_or_wrong() {
+    let directory = Directory::start(behave).await;
+    let scene = Scene::new().await;
+    let connection = scene.connect(settings(&directory, json!({}))).await;
+    scene.relay(&connection, "ada", PASSWORD).await;
+    let store = &scene.authd.app.world.store;
+    // What is not written tells the number of the last commit.
+    let commits = async || store.commit(Batch::new()).await.unwrap().0;
+    for (name, password, expected) in [
+        ("ada", PASSWORD, StatusCode::OK),
+        ("ada@example.test", PASSWORD, StatusCode::OK),
+        ("ada", "wrong", StatusCode::UNAUTHORIZED),
+        ("nobody", "wrong", StatusCode::UNAUTHORIZED),
+        ("ada", "", StatusCode::UNAUTHORIZED),
+    ] {
+        let before = commits().await;
+        assert_eq!(scene.relay(&connection, name, password).await.0, expected);
+        assert_eq!(commits().await, before + 1, "{name}, {password}");
+    }
+    assert_eq!(store.counts().await.unwrap().get("throttle"), Some(&2), "of `ada` and `nobody`, who were wrong");
 }
 
 #[tokio::test]

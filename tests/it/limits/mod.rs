@@ -9,6 +9,7 @@ mod pending;
 mod slow;
 mod table;
 mod throttle;
+mod under_way;
 
 /// How many requests a flood has: `AUTHD_FLOOD`, or else `small`.
 fn flood(small: usize) -> usize {

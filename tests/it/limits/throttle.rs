@@ -44,15 +44,18 @@ impl Clock for Jumping {
     }
 }
 
-fn from(authd: &Authd, ip: &str) -> Context {
+pub fn from(authd: &Authd, ip: &str) -> Context {
     let origin = Origin { ip: Some(ip.parse::<IpAddr>().unwrap()), ..Origin::internal(authd.env()) };
     authd.app.context(Caller::Anonymous, origin)
 }
 
-/// One guess: taken before it is looked at.
+/// One wrong guess: taken before it is looked at, and written.
 async fn guess(cx: &Context, account: &str) -> bool {
     match throttle::take(cx, &throttle::password(cx, account, None)).await {
-        Ok(()) => true,
+        Ok(taken) => {
+            taken.spend().await.unwrap();
+            true
+        }
         Err(error) => {
             assert!(error.is(&codes::RATE_LIMITED), "{error:?}");
             let wait = error.wait().unwrap();
@@ -94,12 +97,9 @@ async fn r_16_a_thousand_guesses_from_a_hundred_addresses_are_ten_a_minute_acros
     let owner = from(&authd, "203.0.113.9");
     assert!(!guess(&owner, "alice").await, "the account is under attack");
     let known = throttle::password(&owner, "alice", Some(b"her browser"));
-    throttle::take(&owner, &known).await.unwrap();
-    let mut batch = Batch::new();
-    throttle::give_back(&owner, &known, &mut batch).await.unwrap();
-    authd.app.world.store.commit(batch).await.unwrap();
+    throttle::take(&owner, &known).await.unwrap().give_back();
     for _ in 0..10 {
-        throttle::take(&owner, &known).await.unwrap();
+        throttle::take(&owner, &known).await.unwrap().spend().await.unwrap();
     }
     assert!(throttle::take(&owner, &known).await.is_err(), "a known browser guesses no more than ten times either");
 }
