@@ -1,8 +1,13 @@
 //! What a directory said of one of its resources by SCIM, as it said it: what authd has no field for comes back whole.
 
+use std::time::Duration;
+
 use crate::env::Timestamp;
 use crate::id::{ConnectionId, OrganizationId, UserId};
 use crate::store::{Index, Key, Life, Record};
+
+/// How long a group that was removed is known.
+const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 /// What the resource is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
@@ -50,7 +55,8 @@ pub struct ScimResource {
     /// When it was changed last.
     #[n(9)]
     pub updated_at: Timestamp,
-    /// When the directory removed it. It does not exist for the directory then, but is known if it comes back.
+    /// When the directory removed it. It does not exist for the directory then, but is known if it comes back: a person
+    /// as long as they are known, a group for 30 days.
     #[n(10)]
     pub deleted_at: Option<Timestamp>,
 }
@@ -62,6 +68,10 @@ impl ScimResource {
     pub const NAME: &'static str = "name";
     /// The index of the directory's own ids.
     pub const EXTERNAL: &'static str = "external";
+    /// The index of the directory's own ids of groups that it removed.
+    pub const REMOVED: &'static str = "removed";
+    /// The index of their names.
+    pub const REMOVED_NAME: &'static str = "removed_name";
 
     /// The key of a resource.
     pub fn key_of(directory: ConnectionId, kind: ScimKind, id: [u8; 16]) -> Key {
@@ -73,7 +83,7 @@ impl ScimResource {
         [&directory.bytes()[..], &[kind as u8]].concat()
     }
 
-    /// The value of the indexes `NAME` and `EXTERNAL`.
+    /// The value of the indexes of names and of the directory's own ids.
     pub fn within(directory: ConnectionId, kind: ScimKind, text: &str) -> Vec<u8> {
         [&Self::all(directory, kind)[..], text.as_bytes()].concat()
     }
@@ -100,6 +110,10 @@ impl Record for ScimResource {
                 all.push(Index::many("user", Self::person(self.organization, UserId::from_bytes(self.id))));
                 all.push(Index::unique(Self::NAME, within(&self.name)));
             }
+            ScimKind::Group if self.deleted_at.is_some() => {
+                all.push(Index::many(Self::REMOVED_NAME, within(&self.name)));
+                all.extend(self.external_id.iter().map(|id| Index::many(Self::REMOVED, within(id))));
+            }
             ScimKind::Group => all.push(Index::many(Self::NAME, within(&self.name))),
         }
         if self.deleted_at.is_none() {
@@ -109,5 +123,9 @@ impl Record for ScimResource {
             }
         }
         all
+    }
+
+    fn expires_at(&self) -> Option<Timestamp> {
+        self.deleted_at.filter(|_| self.kind == ScimKind::Group).map(|at| at + REMEMBERED)
     }
 }

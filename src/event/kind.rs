@@ -66,6 +66,8 @@ kinds! {
     ScimGroupProvisioned = "connection.scim.group.provisioned", "A directory made a group known.";
     ScimGroupUpdated = "connection.scim.group.updated", "A directory changed a group, or who is in it.";
     ScimGroupDeactivated = "connection.scim.group.deactivated", "A directory removed a group.";
+    ScimGroupReactivated = "connection.scim.group.reactivated", "A directory has a group back that it had removed within the last 30 days.";
+    ScimRead = "connection.scim.read", "A directory read people or groups; told at most once an hour for each who reads, with the number of reads since it was told last.";
     ScimRefused = "connection.scim.refused", "A request of a directory was refused.";
     PolicyUpdated = "connection.policy.updated", "The policy of an organization was changed.";
     EnforcementEnabled = "enforcement.enabled", "People of an organization, of domains or of a connection have to sign in through it.";
@@ -99,6 +101,8 @@ kinds! {
     TokenExchanged = "oauth.token.exchanged", "A code was exchanged for tokens.";
     RefreshExchanged = "session.refresh_exchanged", "A refresh token was exchanged for fresh tokens.";
     RefreshReused = "oauth.refresh.reuse_detected", "A used refresh token was presented again; what it had given was revoked.";
+    SessionRefreshReused = "session.refresh_reuse_detected", "A used refresh token that came from a session was presented again; told beside `oauth.refresh.reuse_detected`, about the session.";
+    RefreshRevoked = "oauth.refresh.revoked", "A refresh token was given back by its app, or taken back by the person; `oauth.grant.revoked` is told beside it.";
     DeviceAllowed = "oauth.device.allowed", "A person let an app in on a device.";
     DeviceDenied = "oauth.device.denied", "A person refused an app on a device.";
     DeviceRefused = "oauth.device.refused", "A code was typed that no device waits with.";

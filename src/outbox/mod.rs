@@ -11,10 +11,12 @@
 //! ```
 //!
 //! The rows of an event and the place of the cursor are one commit, so that a crash sends nothing twice but what was
-//! under way, and loses nothing. Each receiver has a queue of its own: a dead one starves nobody.
+//! under way, and loses nothing. Each receiver has a queue of its own: a dead one starves nobody. Within it calls about
+//! one subject stand in a `line`: only the first is tried, and when it is done with, however that came, the next is due.
 
 mod delivery;
 mod fill;
+mod line;
 mod run;
 
 pub use delivery::{

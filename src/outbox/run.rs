@@ -5,11 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::http::{HeaderName, HeaderValue, header};
+use futures_util::{StreamExt as _, stream};
 use tokio::task::JoinSet;
 
 use super::Composer;
 use super::delivery::{Delivery, Outcome, Queue, State, sortable};
 use super::fill::{drain, fill};
+use super::line;
 use crate::access::{Caller, Context, World};
 use crate::env::Timestamp;
 use crate::error::{Result, codes};
@@ -18,10 +20,12 @@ use crate::store::{Batch, Query, Stored};
 
 /// Receivers that are called at the same time.
 const RECEIVERS: usize = 32;
-/// Calls of one receiver at the same time.
+/// Calls of one receiver at the same time, each about something else.
 const AT_ONCE: usize = 4;
 /// Calls of one receiver in one go.
 const GO: usize = 100;
+/// Of them so many about one subject; then others have their turn.
+const TURN: usize = 20;
 /// How long nothing is looked at when there is nothing to do: a clock that jumped is noticed after this.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// An answer is read this far.
@@ -67,31 +71,46 @@ impl Outbox {
         let prefix = Delivery::prefix(&queue.kind, &queue.receiver);
         let until = [&prefix[..], &sortable(cx.env.now() + Duration::from_millis(1))].concat();
         let page = cx.store.page::<Delivery>(Query::between("due", &prefix, &until).limit(GO)).await?;
+        let lines = line::lines(page.items);
+        let share = GO.checked_div(lines.len()).unwrap_or_default();
+        let walks: Vec<_> = lines.iter().map(|due| self.walk(cx, due, due.len().max(share).min(TURN))).collect();
+        let walked: Vec<Result<usize>> = stream::iter(walks).buffer_unordered(AT_ONCE).collect().await;
         let mut tried = 0;
-        for group in page.items.chunks(AT_ONCE) {
-            let calls = group.iter().map(|delivery| self.attempt(cx, delivery));
-            for done in futures_util::future::join_all(calls).await {
-                tried += usize::from(done?);
-            }
+        for walked in walked {
+            tried += walked?;
         }
         self.reschedule(cx, queue).await?;
         Ok(tried)
     }
 
-    /// One call, unless an older one about the same thing has still to arrive.
-    async fn attempt(&self, cx: &Context, delivery: &Stored<Delivery>) -> Result<bool> {
-        let line = Delivery::line(&delivery.kind, &delivery.receiver, &delivery.subject);
-        let first = cx.store.page::<Delivery>(Query::starting("order", line).limit(1)).await?.items.into_iter().next();
-        if let Some(first) = first.filter(|first| first.id != delivery.id) {
-            let mut waiting = delivery.value.clone();
-            waiting.due_at = first.due_at.max(cx.env.now() + Duration::from_millis(100));
-            return settle(cx, Batch::new(), &waiting, delivery).await.map(|()| false);
+    /// Makes calls of one line of which some are due, the first of them first, as long as the first one is due and at most
+    /// so many. What stands behind one that has still to arrive waits for its time.
+    async fn walk(&self, cx: &Context, due: &[Stored<Delivery>], most: usize) -> Result<usize> {
+        let Some(one) = due.first() else { return Ok(0) };
+        let (mut tried, mut done) = (0, Vec::new());
+        while let Some(first) = line::first(cx, one).await? {
+            let now = cx.env.now();
+            // None is tried twice in one go, whatever somebody else does with it meanwhile.
+            if first.due_at > now || done.len() >= most || done.contains(&first.id) {
+                let rest = due.iter().filter(|call| !done.contains(&call.id));
+                line::put_off(cx, rest, first.due_at.max(now)).await?;
+                break;
+            }
+            done.push(first.id);
+            tried += usize::from(self.attempt(cx, &first).await?);
         }
+        Ok(tried)
+    }
+
+    /// One call.
+    async fn attempt(&self, cx: &Context, delivery: &Stored<Delivery>) -> Result<bool> {
         let mut after = delivery.value.clone();
         after.tries += 1;
         let Some(composer) = self.composer(&delivery.kind) else {
             after.state = State::Dropped;
-            return settle(cx, Batch::new(), &after, delivery).await.map(|()| false);
+            let mut batch = Batch::new();
+            line::wake(cx, &after, &mut batch).await?;
+            return settle(cx, batch, &after, delivery).await.map(|()| false);
         };
         let mut sent = None;
         let outcome = match composer.compose(cx, &after).await {
@@ -141,6 +160,7 @@ impl Outbox {
         }
         if after.state != State::Pending {
             composer.settled(cx, &after, &mut batch).await?;
+            line::wake(cx, &after, &mut batch).await?;
         }
         settle(cx, batch, &after, delivery).await.map(|()| true)
     }
@@ -277,11 +297,12 @@ pub async fn run(outbox: Outbox, world: World, stop: impl Future<Output = ()>) {
     tokio::pin!(stop);
     let mut working: JoinSet<()> = JoinSet::new();
     loop {
+        // Before the look: what comes during it is looked for at once.
+        let seen = world.store.log_seq();
         let wait = tokio::select! {
             () = &mut stop => break,
             wait = step(&outbox, &world, &mut working) => wait,
         };
-        let seen = world.store.log_seq();
         tokio::select! {
             () = &mut stop => break,
             _ = world.store.wait(seen) => {}
@@ -292,23 +313,22 @@ pub async fn run(outbox: Outbox, world: World, stop: impl Future<Output = ()>) {
     working.shutdown().await;
 }
 
-/// Fills the queues and starts a task for each receiver that is due and has none. Answers how long nothing will be.
+/// Puts a piece of what is to be sent into the queues, and starts a task for each receiver that is due and has none. Answers
+/// how long nothing will be. A piece at a time: however much has happened, what is queued goes out meanwhile.
 async fn step(outbox: &Outbox, world: &World, working: &mut JoinSet<()>) -> Duration {
     let cx = world.context(Caller::System, Origin::internal(&world.env));
-    loop {
-        let filled = match fill(&cx, &outbox.composers).await {
-            Ok(false) => drain(&cx, &outbox.composers).await,
-            done => done,
-        };
-        match filled {
-            Ok(true) => {}
-            Ok(false) => break,
-            Err(error) => {
-                tracing::warn!(code = error.code(), "the log was not turned into calls: {}", error.log_line());
-                return Duration::from_secs(1);
-            }
+    while working.try_join_next().is_some() {}
+    let filled = match fill(&cx, &outbox.composers).await {
+        Ok(false) => drain(&cx, &outbox.composers).await,
+        done => done,
+    };
+    let more = match filled {
+        Ok(more) => more,
+        Err(error) => {
+            tracing::warn!(code = error.code(), "the log was not turned into calls: {}", error.log_line());
+            return Duration::from_secs(1);
         }
-    }
+    };
     let receivers = match due(&cx, RECEIVERS * 4).await {
         Ok(receivers) => receivers,
         Err(error) => {
@@ -331,6 +351,9 @@ async fn step(outbox: &Outbox, world: &World, working: &mut JoinSet<()>) -> Dura
             }
             outbox.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
         });
+    }
+    if more {
+        return Duration::ZERO;
     }
     if !working.is_empty() {
         // A finished task wakes the loop; this is for whatever becomes due besides.

@@ -29,6 +29,8 @@ pub struct Held {
     /// What it was granted, each once.
     pub scope: Vec<String>,
     grants: Vec<GrantId>,
+    /// Those of them that have a refresh token.
+    renewed: Vec<GrantId>,
 }
 
 /// The apps that hold something in the person's name, by name.
@@ -42,6 +44,9 @@ pub async fn of(cx: &Context, organization: OrganizationId, user: UserId) -> Res
     for family in RefreshFamily::of_member(cx, organization, user).await? {
         let time = (family.created_at(), family.ends_at());
         note(&mut held, (family.app, family.grant), time, &family.scope, family.offline);
+        if let Some(item) = held.get_mut(&family.app) {
+            item.renewed.push(family.grant);
+        }
     }
     let mut shown = Vec::with_capacity(held.len());
     for mut item in held.into_values() {
@@ -71,6 +76,7 @@ fn note(
         until,
         scope: Vec::new(),
         grants: Vec::new(),
+        renewed: Vec::new(),
     });
     item.offline |= offline;
     item.since = item.since.min(since);
@@ -90,8 +96,11 @@ pub async fn take_back(cx: &Context, held: &Held, by: (OrganizationId, UserId), 
     let (organization, user) = by;
     for grant in &held.grants {
         bump(&cx.store, Scope::Grant(*grant), batch).await?;
-        let event = Event::new(&cx.env, EventKind::GrantRevoked, &Actor::User(user), &cx.origin);
-        batch.log(event.within(organization).about("grant", *grant).and("app", held.app).and("user", user));
+        let renewed = held.renewed.contains(grant).then_some(EventKind::RefreshRevoked);
+        for kind in renewed.into_iter().chain([EventKind::GrantRevoked]) {
+            let event = Event::new(&cx.env, kind, &Actor::User(user), &cx.origin);
+            batch.log(event.within(organization).about("grant", *grant).and("app", held.app).and("user", user));
+        }
     }
     Ok(())
 }

@@ -310,14 +310,18 @@ pub(super) async fn turn(cx: &Context, app: &App, presented: &str, batch: &mut B
     if stolen || !(current || family.in_grace(generation, now)) {
         // RFC 9700 §4.14.2: nobody can tell the thief from the app, so both lose it.
         bump(&cx.store, Scope::Grant(family.grant), batch).await?;
-        let event = Event::new(&cx.env, EventKind::RefreshReused, &Actor::App(app.id), &cx.origin)
-            .within(family.organization)
-            .about("grant", family.grant)
-            .and("app", family.app)
-            .and("user", family.user)
-            .and("session", family.session)
-            .failed("refresh_reuse");
-        batch.log(event);
+        let event = |kind| {
+            Event::new(&cx.env, kind, &Actor::App(app.id), &cx.origin)
+                .within(family.organization)
+                .and("app", family.app)
+                .and("user", family.user)
+                .failed("refresh_reuse")
+        };
+        let (grant, session) = (family.grant, family.session);
+        batch
+            .log(event(EventKind::RefreshReused).about("grant", grant).and("session", session))
+            // Whoever watches over sessions looks at what is told of them.
+            .log(event(EventKind::SessionRefreshReused).about("session", session).and("grant", grant));
         return refused(if stolen {
             "The refresh token was given to another app; what it had given is revoked."
         } else {

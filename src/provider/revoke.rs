@@ -53,14 +53,16 @@ async fn revoke(cx: &Context, door: &Door, app: &App, parameters: &Parameters, b
     let presented = parameters
         .get("token")
         .ok_or_else(|| Error::says(&codes::INVALID_REQUEST, "The parameter `token` is missing."))?;
-    let event = |organization| {
-        Event::new(&cx.env, EventKind::GrantRevoked, &Actor::App(app.id), &cx.origin).within(organization)
-    };
+    let event = |kind, organization| Event::new(&cx.env, kind, &Actor::App(app.id), &cx.origin).within(organization);
     if presented.starts_with(PREFIX) {
         let Some((family, _)) = refresh::known(cx, presented).await? else { return Ok(()) };
         if family.app == app.id && family.epochs.hold(&cx.store).await? {
             bump(&cx.store, Scope::Grant(family.grant), batch).await?;
-            batch.log(event(family.organization).about("grant", family.grant).and("user", family.user));
+            // That the token was given back, and what else that has ended.
+            for kind in [EventKind::RefreshRevoked, EventKind::GrantRevoked] {
+                let event = event(kind, family.organization).about("grant", family.grant);
+                batch.log(event.and("app", app.id).and("user", family.user).and("session", family.session));
+            }
         }
         return Ok(());
     }
@@ -73,7 +75,7 @@ async fn revoke(cx: &Context, door: &Door, app: &App, parameters: &Parameters, b
         return Ok(());
     }
     if let Some(revoked) = RevokedToken::of(&checked) {
-        let about = event(checked.grant.organization).about("grant", checked.grant.id);
+        let about = event(EventKind::GrantRevoked, checked.grant.organization).about("grant", checked.grant.id);
         batch.put(&revoked).log(about.with("token", "access"));
     }
     Ok(())

@@ -15,7 +15,7 @@ use crate::directory::{GroupProposal, Members, Proposal, Provisioned, ScimKind, 
 use crate::error::{Error, Result, codes};
 use crate::event::EventKind;
 use crate::id::{DirectoryGroupId, UserId};
-use crate::store::{Batch, Record as _, Stored};
+use crate::store::{Batch, Query, Record as _, Stored};
 
 const KIND: ResourceKind = ResourceKind::Group;
 
@@ -77,8 +77,36 @@ impl Speaker {
             updated_at: now,
             deleted_at: None,
         };
-        batch.create(&row).log(self.told(cx, EventKind::ScimGroupProvisioned, &row));
+        let event = match self.removed(cx, &row).await? {
+            // It has a new id: RFC 7643 §3.1 lets none come back.
+            Some(earlier) => {
+                batch.delete::<ScimResource>(earlier.key(), earlier.revision);
+                let event = self.told(cx, EventKind::ScimGroupReactivated, &row);
+                event.and("group", DirectoryGroupId::from_bytes(earlier.id))
+            }
+            None => self.told(cx, EventKind::ScimGroupProvisioned, &row),
+        };
+        batch.create(&row).log(event);
         Ok(Some(row))
+    }
+
+    /// The group that this directory had removed and has back with this one: of the same `externalId`, or of the same
+    /// name where one of the two has none.
+    async fn removed(&self, cx: &Context, row: &ScimResource) -> Result<Option<Stored<ScimResource>>> {
+        let mut known = Vec::with_capacity(2);
+        known.extend(row.external_id.as_deref().map(|id| (ScimResource::REMOVED, id)));
+        known.push((ScimResource::REMOVED_NAME, &*row.name));
+        for (index, text) in known {
+            let query = Query::by(index, ScimResource::within(self.directory, ScimKind::Group, text)).limit(100);
+            let found =
+                cx.store.page::<ScimResource>(query).await?.items.into_iter().rev().find(|gone| {
+                    index == ScimResource::REMOVED || gone.external_id.is_none() || row.external_id.is_none()
+                });
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
     }
 
     async fn external_id_is_free(&self, cx: &Context, id: Option<&str>, own: Option<[u8; 16]>) -> Result<()> {
@@ -213,8 +241,16 @@ impl Speaker {
         };
         let facts = self.facts(cx, None).await?;
         provision(cx, &Proposal::Group(proposal), &facts, batch).await?;
-        batch.delete::<ScimResource>(row.key(), row.revision);
-        batch.log(self.told(cx, EventKind::ScimGroupDeactivated, row));
+        // What was said of it is gone; that it was there is known for a while.
+        let now = cx.env.now();
+        let removed = ScimResource {
+            body: "{}".to_owned(),
+            version: row.version + 1,
+            updated_at: now,
+            deleted_at: Some(now),
+            ..row.value.clone()
+        };
+        batch.update(&removed, row.revision).log(self.told(cx, EventKind::ScimGroupDeactivated, row));
         Ok(None)
     }
 }

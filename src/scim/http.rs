@@ -18,6 +18,7 @@ use super::error;
 use super::page::{self, Wish};
 use super::person::Change;
 use super::read::{Counts, object};
+use super::reads::Reads;
 use super::schema::{ResourceKind, discovery, list};
 use super::shown::{Besides, GroupNames};
 use super::speaker::{self, Speaker};
@@ -48,6 +49,7 @@ pub struct Door {
     world: World,
     keyring: Keyring,
     counts: Arc<Counts>,
+    reads: Arc<Reads>,
     lanes: Arc<[Mutex<()>]>,
 }
 
@@ -57,7 +59,7 @@ pub type Row = (ResourceKind, ScimResource, String);
 /// The routes, relative to the issuer's path; `http::Door::guard` stands before them.
 pub fn http(world: World, keyring: Keyring) -> Router {
     let lanes = (0..LANES).map(|_| Mutex::default()).collect();
-    let door = Door { world, keyring, counts: Arc::default(), lanes };
+    let door = Door { world, keyring, counts: Arc::default(), reads: Arc::default(), lanes };
     Router::new()
         .route("/scim/v2", any(own_root))
         .route("/scim/v2/", any(own_root))
@@ -161,8 +163,15 @@ impl Door {
             Ok(named) => named,
             Err(error) => return Err(told(cx, None, error).await),
         };
+        let search = segments.last() == Some(&".search");
+        let reads = search || request.method() == Method::GET;
         match self.respond(&cx, &speaker, segments, request).await {
-            Ok(response) => Ok(response),
+            Ok(response) => {
+                if reads {
+                    self.reads.note(&cx, &speaker).await;
+                }
+                Ok(response)
+            }
             Err(error) => Err(told(&cx, Some(&speaker), error).await),
         }
     }

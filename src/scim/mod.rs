@@ -25,6 +25,7 @@ mod person;
 mod place;
 pub mod projection;
 mod read;
+mod reads;
 pub mod schema;
 mod shown;
 pub mod simulate;

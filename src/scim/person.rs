@@ -160,11 +160,15 @@ impl Speaker {
             updated_at: now,
             deleted_at: None,
         };
+        let kind = match (&earlier, done.member.status) {
+            (Some(_), Status::Active) => EventKind::ScimUserReactivated,
+            _ => EventKind::ScimUserProvisioned,
+        };
         match earlier {
             Some(earlier) => batch.update(&row, earlier.revision),
             None => batch.create(&row),
         };
-        batch.log(self.told(cx, EventKind::ScimUserProvisioned, &row));
+        batch.log(self.told(cx, kind, &row));
         Ok(Some(row))
     }
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use authd::event::EventKind;
+
 /// Left to right: a module imports only from those before it.
 const ORDER: &[&str] = &[
     "error",
@@ -313,5 +315,88 @@ fn only_one_place_prints_and_one_asks_the_environment() {
         );
         let environment = code.contains("env::var") && !code.contains("env::vars_os");
         assert!(!environment, "{file}: the environment is read in `config`");
+    }
+}
+
+/// Names of events that clients of other servers know, for what authd does. They are never renamed.
+const KNOWN_EVENTS: &[&str] = &[
+    "user.created",
+    "user.updated",
+    "session.signed_in",
+    "session.signed_out",
+    "session.invalidated",
+    "session.refresh_exchanged",
+    "session.refresh_reuse_detected",
+    "account.linked",
+    "account.unlinked",
+    "api_key.created",
+    "api_key.revoked",
+    "oauth.client.created",
+    "oauth.client.revoked",
+    "oauth.code.created",
+    "oauth.token.created",
+    "oauth.token.exchanged",
+    "oauth.refresh.reuse_detected",
+    "oauth.refresh.revoked",
+    "connection.created",
+    "connection.updated",
+    "connection.removed",
+    "connection.login.succeeded",
+    "connection.login.failed",
+    "connection.domain.verification_requested",
+    "connection.domain.verified",
+    "connection.policy.updated",
+    "connection.oidc.set",
+    "connection.saml.set",
+    "connection.saml.refreshed",
+    "connection.scim.set",
+    "connection.scim.read",
+    "connection.scim.user.provisioned",
+    "connection.scim.user.updated",
+    "connection.scim.user.deactivated",
+    "connection.scim.user.reactivated",
+    "connection.scim.group.provisioned",
+    "connection.scim.group.updated",
+    "connection.scim.group.deactivated",
+    "connection.scim.group.reactivated",
+    "webhook.endpoint.created",
+    "webhook.endpoint.disabled",
+    "webhook.delivery.created",
+    "webhook.delivery.attempted",
+    "webhook.delivery.succeeded",
+    "webhook.delivery.failed",
+];
+
+/// The kinds of events that code makes use of, and not merely asks for or compares with.
+fn told(code: &str) -> BTreeSet<String> {
+    let mut told = BTreeSet::new();
+    for (at, name) in code.match_indices("EventKind::") {
+        let rest = &code[at + name.len()..];
+        let kind: String = rest.chars().take_while(|c| c.is_alphanumeric()).collect();
+        let (before, behind) = (code[..at].trim_end(), rest[kind.len()..].trim_start());
+        let compared = before.ends_with("==") || before.ends_with("!=");
+        let pattern = behind.starts_with("=>") || behind.starts_with("==") || behind.starts_with("!=");
+        let one_of_many = behind.starts_with('|') || before.ends_with('|') && !before.ends_with("||");
+        if !(compared || pattern || one_of_many) {
+            told.insert(kind);
+        }
+    }
+    told
+}
+
+#[test]
+fn every_kind_of_event_is_told_somewhere() {
+    let text = "if kind == EventKind::A { log(EventKind::B) } match k { EventKind::C | EventKind::D => EventKind::E }";
+    assert_eq!(told(text).into_iter().collect::<Vec<_>>(), ["B", "E"]);
+    let mut all = BTreeSet::new();
+    for (file, text) in files() {
+        if file != "event/kind.rs" && !is_test(&file) {
+            all.extend(told(&code(without_tests(&text))));
+        }
+    }
+    let silent: Vec<_> = EventKind::ALL.iter().filter(|kind| !all.contains(&format!("{kind:?}"))).collect();
+    assert!(silent.is_empty(), "nobody tells {silent:?}");
+    for name in KNOWN_EVENTS {
+        assert!(EventKind::ALL.iter().any(|kind| kind.name() == *name), "{name} has gone");
     }
 }

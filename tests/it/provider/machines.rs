@@ -25,7 +25,7 @@ impl Lab {
         self.token(&form, Some(&basic(&client.id.to_string(), client.secret.as_deref().unwrap()))).await
     }
 
-    async fn ask(&self, path: &str, client: &Client, form: &[(&str, &str)]) -> Answer {
+    pub(super) async fn ask(&self, path: &str, client: &Client, form: &[(&str, &str)]) -> Answer {
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let request = Request::post(path)
             .header("content-type", "application/x-www-form-urlencoded")

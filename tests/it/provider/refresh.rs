@@ -124,6 +124,51 @@ async fn op_05_a_lost_answer_is_repeated_within_ten_seconds_and_after_them_the_f
             lab.events().await.into_iter().filter(|event| event.kind == EventKind::RefreshReused).collect();
         assert_eq!(reused.len(), 1);
         assert_eq!(reused[0].error_code.as_deref(), Some("refresh_reuse"));
+        // Told of the session, too, by the same request, once.
+        let mut told = lab.events().await;
+        told.retain(|event| event.kind == EventKind::SessionRefreshReused);
+        assert_eq!(told.len(), 1);
+        assert_eq!(told[0].subject.as_ref().unwrap().id, session.id.to_string());
+        assert_eq!((told[0].request_id, told[0].error_code.as_deref()), (reused[0].request_id, Some("refresh_reuse")));
+        let grant = reused[0].subject.clone().unwrap();
+        assert!(grant.kind == "grant" && told[0].targets.contains(&grant));
+    }
+}
+
+/// RFC 7009: the token that is given back is told of beside what else ends with it; one of another app, one that is none,
+/// and one that was given back before are told of by nothing.
+#[tokio::test]
+async fn a_refresh_token_that_is_given_back_is_told_once() {
+    for scope in [OFFLINE, "openid email"] {
+        let lab = Lab::new().await;
+        let (_, session) = lab.scene().await;
+        let (client, other) = (lab.refreshing(&session).await, lab.refreshing(&session).await);
+        let first = lab.tokens_for(&client, &session, scope).await;
+        let token = lab.refresh(&client, first.text("refresh_token"), &[]).await.text("refresh_token").to_owned();
+        lab.ask("/oauth2/revoke", &other, &[("token", token.as_str())]).await;
+        // The last letter of a tag has bits that mean nothing; the one before has none.
+        let (head, tail) = token.split_at(token.len() - 2);
+        let forged = format!("{head}{}{}", if tail.starts_with('A') { 'B' } else { 'A' }, &tail[1..]);
+        lab.ask("/oauth2/revoke", &client, &[("token", forged.as_str())]).await;
+        let access = [("token", first.text("access_token"))];
+        lab.ask("/oauth2/revoke", &client, &access).await;
+        assert_eq!(lab.count(EventKind::RefreshRevoked).await, 0, "of what is no refresh token of the app");
+        for hint in ["refresh_token", "access_token"] {
+            let form = [("token", token.as_str()), ("token_type_hint", hint)];
+            assert_eq!(lab.ask("/oauth2/revoke", &client, &form).await.status, 200);
+        }
+        lab.refresh(&client, &token, &[]).await.refused(400, "invalid_grant");
+        let events = lab.events().await;
+        let told: Vec<_> = events.iter().filter(|event| event.kind == EventKind::RefreshRevoked).collect();
+        let [told] = &told[..] else { panic!("{} times", told.len()) };
+        let app = told.targets.iter().find(|target| target.kind == "app").unwrap();
+        assert_eq!((&app.id, told.actor_id.as_ref()), (&client.id.to_string(), Some(&client.id.to_string())));
+        let beside = |event: &&authd::event::Event| {
+            event.kind == EventKind::GrantRevoked
+                && event.request_id == told.request_id
+                && event.subject == told.subject
+        };
+        assert!(events.iter().any(|event| beside(&event)), "{scope}");
     }
 }
 

@@ -1,5 +1,7 @@
 //! SCIM-04, SCIM-09, and what comes back: PATCH over the wire, versions, bulk, round trips.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use serde_json::json;
 
@@ -291,6 +293,83 @@ async fn a_write_is_one_commit_with_its_events() {
     assert_eq!(scene.authd.counts().await, counts);
     let row = serde_json::to_string(&scene.authd.events().await.pop().unwrap()).unwrap();
     assert!(row.contains("\"taken\"") && !row.contains("ada@corp.example"), "{row}");
+}
+
+/// A group that comes back is told to be back: by the directory's own id, or by its name where one of the two has none.
+/// It is another resource, and after a month it is a new one.
+#[tokio::test]
+async fn a_group_that_was_removed_and_comes_is_back() {
+    let scene = Scene::new().await;
+    let own = Directory::of(&scene, Some(&scene.connection)).await;
+    let other = Directory::of(&scene, None).await;
+    let group = |name: &str, id: Option<&str>| json!({"schemas": [GROUP], "displayName": name, "externalId": id});
+    let (back, new) = ("connection.scim.group.reactivated", "connection.scim.group.provisioned");
+    // What was removed, and what comes then: names, and the directory's ids.
+    let cases = [
+        (("Staff", Some("g-1")), ("Staff", Some("g-1")), back),
+        (("Before", Some("g-2")), ("After", Some("g-2")), back),
+        (("Crew", None), ("CREW", None), back),
+        (("Board", Some("g-4")), ("Board", None), back),
+        (("Guests", None), ("Guests", Some("g-5")), back),
+        (("Sales", Some("g-6")), ("Sales", Some("g-7")), new),
+        (("Ops", Some("g-8")), ("Dev", Some("G-8")), new),
+    ];
+    for ((name, id), (then, then_id), expected) in cases {
+        let first = own.post("/Groups", group(name, id)).await.done(201).id();
+        assert_eq!(scene.authd.events().await.pop().unwrap().kind.name(), new, "{name}");
+        own.delete(&format!("/Groups/{first}")).await.done(204);
+        assert_eq!(own.get(&format!("/Groups/{first}")).await.refusal().0, 404);
+        assert!(own.filter("Groups", &format!("displayName eq \"{name}\"")).await.resources().is_empty());
+        // Another directory's is nothing to it.
+        let theirs = other.post("/Groups", group(then, then_id)).await.done(201).id();
+        assert_eq!(scene.authd.events().await.pop().unwrap().kind.name(), new, "{name} of another");
+        other.delete(&format!("/Groups/{theirs}")).await.done(204);
+        let second = own.post("/Groups", group(then, then_id)).await.done(201);
+        assert_ne!(second.id(), first);
+        let told = scene.authd.events().await.pop().unwrap();
+        assert_eq!((told.kind.name(), told.subject.unwrap().id), (expected, second.id()), "{name}");
+        assert_eq!(told.targets.iter().any(|target| target.id == first), expected == back);
+        // There is one of it, and it comes back once.
+        assert_eq!(own.filter("Groups", &format!("displayName eq \"{then}\"")).await.resources().len(), 1);
+    }
+    let gone = own.post("/Groups", group("Late", Some("g-9"))).await.done(201).id();
+    own.delete(&format!("/Groups/{gone}")).await.done(204);
+    scene.authd.env().advance(Duration::from_secs(30 * 24 * 3_600));
+    own.post("/Groups", group("Late", Some("g-9"))).await.done(201);
+    assert_eq!(scene.authd.events().await.pop().unwrap().kind.name(), new, "after a month");
+}
+
+/// Reads are told, and cost no commit each: at most once an hour for each who reads, with how many there were.
+#[tokio::test]
+async fn reads_are_told_once_an_hour_with_their_number() {
+    let scene = Scene::new().await;
+    let own = Directory::of(&scene, Some(&scene.connection)).await;
+    let second = Directory::of(&scene, Some(&scene.connection)).await;
+    let told = async || -> Vec<(String, u64)> {
+        let mut events = scene.authd.events().await;
+        events.retain(|event| event.kind.name() == "connection.scim.read");
+        assert!(events.iter().all(|event| event.subject.as_ref().unwrap().id == scene.connection));
+        events.iter().map(|event| (event.actor_id.clone().unwrap(), event.data["reads"].as_u64().unwrap())).collect()
+    };
+    let id = own.person("ada@corp.example").await;
+    own.get("/ServiceProviderConfig").await.done(200);
+    own.get("/Schemas").await.done(200);
+    assert_eq!(own.get("/Users/nobody").await.status, 404);
+    assert!(told().await.is_empty(), "what the server can is no one's data, and a refusal is told as one");
+    own.get(&format!("/Users/{id}")).await.done(200);
+    assert_eq!(told().await, [(own.id.clone(), 1)]);
+    let at = scene.authd.app.world.store.log_seq();
+    for _ in 0..20 {
+        own.get("/Users").await.done(200);
+        own.filter("Groups", "displayName eq \"x\"").await.done(200);
+        own.post("/Users/.search", json!({"count": 1})).await.done(200);
+    }
+    assert_eq!(scene.authd.app.world.store.log_seq(), at, "nothing is written for each");
+    second.get("/Groups").await.done(200);
+    assert_eq!(told().await[1..], [(second.id.clone(), 1)], "who reads is told, each");
+    scene.authd.env().advance(Duration::from_secs(3_600));
+    own.get("/Users").await.done(200);
+    assert_eq!(told().await[2..], [(own.id.clone(), 61)]);
 }
 
 #[tokio::test]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use authd::event::{Actor, Event, EventKind, Origin};
+use authd::store::Batch;
 use serde_json::json;
 
 use super::Scene;
@@ -106,6 +108,110 @@ async fn wh_05_a_dead_endpoint_starves_nobody_and_keeps_its_order() {
         scene.heard("dead.test").iter().map(|heard| heard.json()["data"]["seq"].as_u64().unwrap()).collect();
     late.dedup();
     assert_eq!(late, seqs, "nothing was lost, and the order holds");
+}
+
+/// What waited behind a call that did not arrive goes out as soon as that one has, many in one go: neither one a look,
+/// nor each at the time of the first.
+#[tokio::test]
+async fn a_long_line_goes_out_in_its_order_as_soon_as_its_first_call_has_arrived() {
+    let scene = Scene::new().await;
+    let (id, _) = scene.endpoint("app.test", json!({"subscriptions": ["user.*"]})).await;
+    let (user, other) = (scene.somebody("ada").await, scene.somebody("grace").await);
+    scene.turn().await;
+    scene.forget();
+    scene.answers("app.test", None);
+    for number in 0..70 {
+        let change = json!({"organization": scene.acme, "id": user, "name": format!("Ada {number}")});
+        scene.authd.operate("user.update", change).await;
+    }
+    // Thrice in vain: it waits for half an hour now.
+    for wait in [0, 10, 400] {
+        scene.authd.env().advance(Duration::from_secs(wait));
+        assert_eq!(scene.turn().await, 1, "nobody calls for what stands behind");
+    }
+    assert_eq!(scene.turn().await, 0);
+    // Others do not wait behind it.
+    scene.answers("app.test", Some(200));
+    scene.authd.operate("user.update", json!({"organization": scene.acme, "id": other, "name": "Grace"})).await;
+    assert_eq!(scene.turn().await, 1);
+    scene.forget();
+    let waiting = json!({"endpoint": id, "state": "pending", "limit": 100});
+    let waiting = scene.authd.operate("delivery.list", waiting).await;
+    let waiting = waiting["items"].as_array().unwrap();
+    assert_eq!(waiting.len(), 70);
+    let first = waiting.iter().find(|call| call["tries"] == 3).unwrap();
+    assert!(waiting.iter().all(|call| call["dueAt"] == first["dueAt"]), "each has its next try");
+    scene.authd.operate("delivery.replay", json!({"id": first["id"]})).await;
+    for _ in 0..4 {
+        scene.turn().await;
+    }
+    let seqs: Vec<_> =
+        scene.heard("app.test").iter().map(|heard| heard.json()["data"]["seq"].as_u64().unwrap()).collect();
+    assert!(seqs.len() == 70 && seqs.is_sorted(), "{seqs:?}");
+    // The clock has not moved: the one that arrived has woken the next, and so on.
+    assert_eq!(scene.turn().await, 0);
+}
+
+/// A line that is long does not keep others of the same receiver waiting until its end.
+#[tokio::test]
+async fn a_long_line_lets_others_have_their_turn() {
+    let scene = Scene::new().await;
+    scene.endpoint("app.test", json!({"subscriptions": ["user.*"]})).await;
+    let (user, other) = (scene.somebody("ada").await, scene.somebody("grace").await);
+    scene.turn().await;
+    scene.forget();
+    for number in 0..250 {
+        let change = json!({"organization": scene.acme, "id": user, "name": format!("Ada {number}")});
+        scene.authd.operate("user.update", change).await;
+    }
+    scene.authd.operate("user.update", json!({"organization": scene.acme, "id": other, "name": "Grace"})).await;
+    let (mut turns, mut behind) = (0, None);
+    while scene.turn().await > 0 {
+        turns += 1;
+        let heard = scene.heard("app.test");
+        let arrived = heard.iter().position(|heard| heard.json()["data"]["subjectId"] == other.as_str());
+        behind = behind.or(arrived);
+        scene.authd.env().advance(Duration::from_millis(1));
+    }
+    let heard = scene.heard("app.test");
+    assert_eq!(heard.len(), 251);
+    assert!(behind.is_some_and(|behind| behind < 100), "{behind:?} came before it");
+    assert!((13..=20).contains(&turns), "{turns}");
+    let of_user = heard.iter().map(super::Heard::json).filter(|body| body["data"]["subjectId"] == user.as_str());
+    assert!(of_user.map(|body| body["data"]["seq"].as_u64()).is_sorted());
+}
+
+/// However much is still to be put into the queues, what is in them goes out meanwhile.
+#[tokio::test]
+async fn what_is_queued_goes_out_while_the_log_is_still_read() {
+    const EVENTS: usize = 1_000;
+    let scene = Scene::new().await;
+    scene.endpoint("app.test", json!({"subscriptions": ["user.*"]})).await;
+    let (world, env) = (&scene.authd.app.world, scene.authd.env());
+    let (acme, origin) = (scene.acme.parse().unwrap(), Origin::internal(env));
+    let mut batch = Batch::new();
+    for number in 0..EVENTS {
+        let event = Event::new(env, EventKind::UserUpdated, &Actor::System, &origin).within(acme);
+        batch.log(event.about("user", format!("u{}", number % 50)));
+    }
+    world.store.commit(batch).await.unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let running = tokio::spawn(authd::outbox::run(scene.authd.app.outbox.clone(), world.clone(), async move {
+        drop(stopped.await);
+    }));
+    for _ in 0..3_000 {
+        if scene.heard("app.test").len() >= EVENTS {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    drop(stop);
+    running.await.unwrap();
+    assert_eq!(scene.heard("app.test").len(), EVENTS, "each, once");
+    let events = scene.authd.events().await;
+    let queued = events.iter().rposition(|event| event.kind == EventKind::DeliveryCreated).unwrap();
+    let sent = events.iter().position(|event| event.kind == EventKind::DeliverySucceeded).unwrap();
+    assert!(sent < queued, "the first was sent as row {sent}, the last was queued as row {queued}");
 }
 
 #[tokio::test]
