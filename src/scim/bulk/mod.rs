@@ -1,15 +1,20 @@
 //! # bulk — many operations in one request (RFC 7644 §3.7)
 //!
-//! One commit each, so that each is done or not by itself, in their order but for one thing: what refers to something that
-//! a later operation makes, waits for it. Where operations wait for each other in a circle (§3.7.1), one of them is done
-//! without the reference, and that is filled in by a commit of its own when its target is there:
+//! *Owns* the order of the operations, what they refer to, and the answers.
+//! *Gives* `bulk`.
+//! *Needs* the door's own write: one commit an operation, so that each is done or not by itself.
+//! *Never* leaves anything of an operation that is answered with an error.
+//!
+//! They are done in their order but for one thing: what refers to something that a later operation makes, waits for it.
+//! Where operations wait for each other in a circle (§3.7.1), one of them is done without the reference, and that is
+//! filled in by a commit of its own when its target is there:
 //!
 //! ```text
 //!  POST A, member bulkId:B ──► A ─────────────────┬──► A with member B
 //!  POST B, member bulkId:A ────────► B, member A ─┘
 //! ```
 //!
-//! Where the target is never made, A is taken back: an operation that is answered with an error has left nothing.
+//! Where the target is never made, A is taken back, and whatever was made with it.
 
 mod operation;
 
@@ -78,7 +83,7 @@ struct Job<'a> {
     answers: BTreeMap<usize, Value>,
 }
 
-/// An operation of which a part is done.
+/// An operation that made something which is not sure to stay: a part of it is not there yet, or it refers to such a one.
 struct Begun {
     place: usize,
     operation: Operation,
@@ -104,12 +109,15 @@ impl Job<'_> {
         while !waiting.is_empty() && !self.is_over() {
             let (mut later, before) = (Vec::new(), waiting.len());
             for (place, operation) in waiting {
-                if self.is_over() || !operation.is_ready(&self.known) {
+                // What cannot be taken back waits until all that it refers to is sure to stay.
+                let waits =
+                    !operation.is_ready(&self.known) || (operation.makes().is_none() && self.is_open(&operation));
+                if self.is_over() || waits {
                     later.push((place, operation));
                     continue;
                 }
                 let operation = operation.resolved(&self.known);
-                self.perform(place, &operation).await;
+                self.make(place, operation.clone(), &operation, Map::new()).await;
                 self.settle().await;
             }
             waiting = later;
@@ -118,8 +126,10 @@ impl Job<'_> {
                 self.settle().await;
             }
         }
-        for begun in std::mem::take(&mut self.begun) {
+        while let Some(at) = self.begun.iter().position(|begun| !begun.rest.is_empty()) {
+            let begun = self.begun.remove(at);
             self.take_back(begun, never(true)).await;
+            self.settle().await;
         }
         self.answers.into_values().collect()
     }
@@ -141,17 +151,30 @@ impl Job<'_> {
             let (place, operation) = waiting.remove(at);
             return self.refuse(place, &operation, never(lost)).await;
         }
-        let parted = waiting.iter().enumerate().find_map(|(at, (_, operation))| {
-            let parted = operation.makes().filter(|name| circles(name, &coming)).and(operation.parted(&self.known));
-            parted.map(|parted| (at, parted))
-        });
-        let Some((at, (first, rest))) = parted else {
-            // What is wanted for a path is not to be done without.
-            let (place, operation) = waiting.remove(0);
-            return self.refuse(place, &operation, never(false)).await;
-        };
+        // Each waits for another that waits: somewhere there is a circle.
+        let in_circle =
+            |(_, operation): &(usize, Operation)| operation.makes().is_some_and(|name| circles(name, &coming));
+        let at = waiting.iter().position(in_circle).unwrap_or_default();
         let (place, operation) = waiting.remove(at);
-        if let Some((kind, row, _)) = self.perform(place, &first).await {
+        match operation.parted(&self.known) {
+            Some((first, rest)) => self.make(place, operation, &first, rest).await,
+            // What is wanted for a path is not to be done without.
+            None => self.refuse(place, &operation, never(false)).await,
+        }
+    }
+
+    /// Whether it refers to something that is not sure to stay.
+    fn is_open(&self, operation: &Operation) -> bool {
+        let open = |begun: &Begun| begun.operation.makes().is_some_and(|name| operation.refers.contains(name));
+        self.begun.iter().any(open)
+    }
+
+    /// Does what can be done of an operation, and remembers what is to be added.
+    async fn make(&mut self, place: usize, operation: Operation, first: &Operation, rest: Map<String, Value>) {
+        let open = !rest.is_empty() || self.is_open(&operation);
+        if let Some((kind, row, _)) = self.perform(place, first).await
+            && open
+        {
             let path = format!("{}/{}", kind.endpoint(), kind.id(row.id));
             self.begun.push(Begun { place, operation, path, rest });
         }
@@ -160,15 +183,18 @@ impl Job<'_> {
     /// Adds to what was begun what is there by now; takes back what waits for what will never be there.
     async fn settle(&mut self) {
         loop {
-            let ready = |begun: &Begun| begun.operation.is_ready(&self.known);
             let lost = |begun: &Begun| begun.operation.refers.iter().any(|name| self.lost.contains(name));
-            if let Some(at) = self.begun.iter().position(ready) {
-                let begun = self.begun.remove(at);
-                self.complete(begun).await;
-            } else if let Some(at) = self.begun.iter().position(lost) {
+            let ready = |begun: &Begun| !begun.rest.is_empty() && begun.operation.is_ready(&self.known);
+            if let Some(at) = self.begun.iter().position(lost) {
                 let begun = self.begun.remove(at);
                 self.take_back(begun, never(true)).await;
+            } else if let Some(at) = self.begun.iter().position(ready) {
+                let begun = self.begun.remove(at);
+                self.complete(begun).await;
             } else {
+                if self.begun.iter().all(|begun| begun.rest.is_empty()) {
+                    self.begun.clear();
+                }
                 return;
             }
         }
@@ -187,6 +213,7 @@ impl Job<'_> {
                 if let (Some((.., version)), Some(answer)) = (row, self.answers.get_mut(&begun.place)) {
                     answer["version"] = version.into();
                 }
+                self.begun.push(Begun { rest: Map::new(), ..begun });
             }
             Err(why) => self.take_back(begun, why).await,
         }

@@ -294,6 +294,7 @@ async fn r_21_whatever_was_done_last_a_kill_leaves_nothing_to_repair() {
     let row = store.get::<Note>(Key::from_bytes(1u32.to_be_bytes())).await.unwrap().unwrap();
     let mut batch = Batch::new();
     batch.delete::<Note>(row.key(), row.revision);
+    batch.log(LogEntry { kind: "note.gone".to_owned(), org: None, envelope: vec![1], detail: vec![] });
     store.commit(batch).await.unwrap();
     now("a row was deleted");
     store.sweep().await.unwrap();

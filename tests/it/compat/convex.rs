@@ -191,15 +191,19 @@ async fn whom_two_groups_trust_is_of_the_group_that_is_asked_for() {
             let people = authd.operate("user.list", json!({"organization": group})).await;
             let user = people["items"][0]["id"].clone();
             authd.operate("member.set_role", json!({"organization": group, "user": user, "roles": ["owner"]})).await;
-            let made = json!({"groupId": group, "protocol": "oidc", "name": "IdP"});
+            let domain = format!("{}.example", group.replace('_', "-"));
+            let made = json!({"groupId": group, "protocol": "oidc", "name": "IdP", "domain": domain});
             right(&authd, "mutation", "createConnection", &bearer, made).await["connectionId"].clone()
         };
         let mine = owner(&own).await;
-        let page = json!({"paginationOpts": {"numItems": 5, "cursor": null}});
-        let seen = async || right(&authd, "query", "listConnections", &bearer, page.clone()).await["page"].clone();
-        assert_eq!(seen().await[0]["_id"], mine);
+        let seen = async |group: &str| {
+            let domain = json!({"domain": format!("{}.example", group.replace('_', "-"))});
+            right(&authd, "query", "getConnectionByDomain", &bearer, domain).await["connection"]["_id"].clone()
+        };
+        assert_eq!(seen(&own).await, mine);
         let theirs = owner(&other).await;
-        assert_eq!(seen().await[0]["_id"], mine, "nothing is named, and their group has come later");
+        // Nothing is named, and their group has come later.
+        assert_eq!((seen(&own).await, seen(&other).await), (mine.clone(), Value::Null));
         for (group, connection) in [(&own, &mine), (&other, &theirs)] {
             let listed = json!({"where": {"groupId": group}, "paginationOpts": {"numItems": 5, "cursor": null}});
             let listed = right(&authd, "query", "listConnections", &bearer, listed).await;
