@@ -300,9 +300,9 @@ async fn r_21_whatever_was_done_last_a_kill_leaves_nothing_to_repair() {
     store.sweep().await.unwrap();
     now("a sweep");
     for id in 100..110 {
-        weather.write.store(i64::from(id % 3), Ordering::SeqCst);
+        weather.sync.store(i64::from(id % 2), Ordering::SeqCst);
         store.commit(note(id, 50_000)).await.unwrap_err();
-        weather.write.store(-1, Ordering::SeqCst);
+        weather.sync.store(-1, Ordering::SeqCst);
         now("a commit that failed");
         let _ = store.counts().await;
         now("the file was opened again");

@@ -201,6 +201,7 @@ async fn whom_two_groups_trust_is_of_the_group_that_is_asked_for() {
             right(&authd, "query", "getConnectionByDomain", &bearer, domain).await["connection"]["_id"].clone()
         };
         assert_eq!(seen(&own).await, mine);
+        authd.env().advance(std::time::Duration::from_secs(1));
         let theirs = owner(&other).await;
         // Nothing is named, and their group has come later.
         assert_eq!((seen(&own).await, seen(&other).await), (mine.clone(), Value::Null));
