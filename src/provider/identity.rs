@@ -8,17 +8,20 @@ use serde_json::{Map, Value};
 use super::http::Door;
 use crate::access::bearer::{self, Holder};
 use crate::access::{Caller, Context};
+use crate::connection::Connection;
 use crate::directory::{Identity, IdentitySource, Membership, PersonProposal, Profile, provision_person, weigh};
 use crate::error::{Error, Kind, Result, codes};
 use crate::governance::{admitted, admitted_stranger, facts_of_issuer, obeys};
 use crate::http::extract::{Params, Query};
 use crate::http::{RequestInfo, reply};
-use crate::id::{OrganizationId, UserId};
+use crate::id::{ConnectionId, EndpointId, OrganizationId, UserId};
 use crate::policy::Via;
 use crate::store::{Batch, Refused, Stored};
 use crate::token::{
-    Accepted, IssuerKeys, Keyring, TokenGrant, TrustedIssuer, identity_of, profile_of, verify_api, verify_trusted,
+    Accepted, IssuerKeys, Keyring, Meant, TokenGrant, TrustedIssuer, identity_of, profile_of, verify_api,
+    verify_trusted,
 };
+use crate::webhook::Endpoint;
 
 /// How often a person is looked at again when somebody else was quicker: each time one request of those at work is done.
 const RETRIES: usize = 32;
@@ -69,7 +72,7 @@ fn organization(query: &Params) -> Result<Option<OrganizationId>> {
 async fn identity(cx: &Context, door: &Door, query: &Params, headers: &HeaderMap) -> Result<Map<String, Value>> {
     let token = brought(headers)?;
     let named = organization(query)?;
-    match verify_trusted(cx, &door.keyring, &door.issuers, named, token).await? {
+    match verify_trusted(cx, &door.keyring, &door.issuers, named.into(), token).await? {
         Accepted::Own(checked) => {
             let mut identity = identity_of(&checked.claims);
             if checked.grant.app.is_none() {
@@ -93,17 +96,49 @@ async fn identity(cx: &Context, door: &Door, query: &Params, headers: &HeaderMap
     }
 }
 
+/// What a bearer is brought for.
+#[derive(Clone, Copy, Debug)]
+pub enum About {
+    /// The call names no object.
+    Nothing,
+    /// An organization.
+    Organization(OrganizationId),
+    /// A connection of one.
+    Connection(ConnectionId),
+    /// An endpoint of one.
+    Endpoint(EndpointId),
+}
+
+impl About {
+    /// Whose object it is. One that is not there is nobody's, so that nothing is told of it.
+    async fn meant(self, cx: &Context) -> Result<Meant> {
+        let organization = match self {
+            Self::Nothing => return Ok(Meant::Any),
+            Self::Organization(id) => Ok(id),
+            Self::Connection(id) => Connection::load(&cx.store, id).await.map(|found| found.organization),
+            Self::Endpoint(id) => Endpoint::load(&cx.store, id).await.map(|found| found.organization),
+        };
+        match organization {
+            Ok(organization) => Ok(Meant::Rather(organization)),
+            Err(error) if error.kind() == Kind::Missing => Ok(Meant::Any),
+            Err(error) => Err(error),
+        }
+    }
+}
+
 /// Who calls by a token of authd's own API, of an app that the organization has registered as an issuer of its own, or of
 /// a trusted issuer; and what the token was given for, where authd gave it. A person may do what their roles say now.
+/// Where several organizations take the token, the one that `about` belongs to goes first.
 /// Errors: `not_signed_in`, which is an event; `not_a_member` for somebody whom the organization does not know;
 /// `rate_limited`; those of reading an issuer's keys.
 pub async fn caller_of(
     cx: &Context,
     keyring: &Keyring,
     issuers: &IssuerKeys,
+    about: About,
     bearer: &str,
 ) -> Result<(Caller, Option<TokenGrant>)> {
-    match known(cx, keyring, issuers, bearer).await {
+    match known(cx, keyring, issuers, about, bearer).await {
         Ok(known) => Ok(known),
         Err(error) => {
             refused(cx, &error).await?;
@@ -116,9 +151,11 @@ async fn known(
     cx: &Context,
     keyring: &Keyring,
     issuers: &IssuerKeys,
+    about: About,
     bearer: &str,
 ) -> Result<(Caller, Option<TokenGrant>)> {
-    let (organization, user, held) = match verify_trusted(cx, keyring, issuers, None, bearer).await? {
+    let meant = about.meant(cx).await?;
+    let (organization, user, held) = match verify_trusted(cx, keyring, issuers, meant, bearer).await? {
         Accepted::Own(checked) if checked.grant.app.is_none() => {
             return Ok((verify_api(cx, keyring, bearer).await?, Some(checked.grant)));
         }

@@ -48,7 +48,7 @@ pub use client::{App, AuthMethod, GrantType, Organizations, Reach};
 pub use consent::{Consent, ListConsents, RevokeConsent};
 pub use cors::{apps as registered_origins, bare};
 pub use http::http;
-pub use identity::caller_of;
+pub use identity::{About, caller_of};
 pub use ops::{
     AppView, ConvexConfig, ConvexConfigView, CreateApp, CreatedApp, DeleteApp, GetApp, ListApps, RotateAppSecret,
     UpdateApp,

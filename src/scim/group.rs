@@ -1,8 +1,10 @@
-//! What a directory says of a group, and who is in it.
+//! What a directory says of a group, and who is in it: people, and other groups. A group within a group is kept and shown,
+//! and nothing follows from it: directories say of every person themselves which groups they are in. So groups may stand
+//! in each other in a circle.
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::patch::{MemberChange, Membership, ids};
 use super::person::{Change, Written};
@@ -18,6 +20,10 @@ use crate::id::{DirectoryGroupId, UserId};
 use crate::store::{Batch, Query, Record as _, Stored};
 
 const KIND: ResourceKind = ResourceKind::Group;
+/// Where the groups in a group stand among what is kept of it. The people in it have rows of their own.
+const WITHIN: &str = "members";
+/// So many groups a group may have in it.
+const MOST_WITHIN: usize = 1_000;
 
 /// The ids of members, where there is a word about them.
 type Ids = Option<Vec<String>>;
@@ -43,13 +49,42 @@ fn read(mut sent: Map<String, Value>) -> Result<(Map<String, Value>, Ids)> {
     Ok((said, members))
 }
 
+/// The groups in a group, taken out of what is kept of it.
+fn take_within(said: &mut Map<String, Value>) -> BTreeSet<String> {
+    let kept = said.remove(WITHIN);
+    let ids = kept.as_ref().and_then(Value::as_array).into_iter().flatten();
+    ids.filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// Puts them where they are kept. Errors: `too_large`.
+fn put_within(said: &mut Map<String, Value>, groups: &BTreeSet<String>) -> Result<()> {
+    if groups.len() > MOST_WITHIN {
+        return Err(Error::says(&codes::TOO_LARGE, format!("A group has at most {MOST_WITHIN} groups in it.")));
+    }
+    if !groups.is_empty() {
+        said.insert(WITHIN.to_owned(), groups.iter().map(String::as_str).collect());
+    }
+    Ok(())
+}
+
+/// Whether the id is one of a group, and not of a person.
+fn is_group(id: &str) -> bool {
+    id.parse::<DirectoryGroupId>().is_ok()
+}
+
+fn nobody() -> Error {
+    Error::says(&codes::INVALID_VALUE, "A member is nobody whom this directory knows.")
+}
+
 impl Speaker {
     /// Makes a group known. Errors: `invalid_value`, `taken`, `too_large`, and others of the pipeline.
     pub async fn create_group(&self, cx: &Context, sent: Map<String, Value>, batch: &mut Batch) -> Result<Written> {
-        let (said, members) = read(sent)?;
+        let (mut said, members) = read(sent)?;
         let external_id = text(&said, "externalId").map(str::to_owned);
         self.external_id_is_free(cx, external_id.as_deref(), None).await?;
-        let members = self.people(cx, members.unwrap_or_default()).await?;
+        let (groups, people) = members.unwrap_or_default().into_iter().partition(|id| is_group(id));
+        put_within(&mut said, &self.groups(cx, groups).await?)?;
+        let members = self.people(cx, people).await?;
         let name = text(&said, "displayName").unwrap_or_default().to_owned();
         let proposal = GroupProposal {
             source: self.source(),
@@ -123,16 +158,37 @@ impl Speaker {
     async fn people(&self, cx: &Context, ids: impl IntoIterator<Item = String>) -> Result<Vec<UserId>> {
         let mut people = Vec::new();
         for id in ids {
-            let row = self.resource(cx, ResourceKind::User, &id).await.map_err(|error| {
-                if error.is(&codes::NOT_FOUND) {
-                    Error::says(&codes::INVALID_VALUE, "A member is nobody whom this directory knows.")
-                } else {
-                    error
-                }
-            })?;
-            people.push(UserId::from_bytes(row.id));
+            people.push(UserId::from_bytes(self.known(cx, ResourceKind::User, &id).await?.id));
         }
         Ok(people)
+    }
+
+    /// The groups that members are, of this directory as well. Errors: `invalid_value`.
+    async fn groups(&self, cx: &Context, ids: BTreeSet<String>) -> Result<BTreeSet<String>> {
+        for id in &ids {
+            self.known(cx, ResourceKind::Group, id).await?;
+        }
+        Ok(ids)
+    }
+
+    async fn known(&self, cx: &Context, kind: ResourceKind, id: &str) -> Result<Stored<ScimResource>> {
+        self.resource(cx, kind, id).await.map_err(|error| if error.is(&codes::NOT_FOUND) { nobody() } else { error })
+    }
+
+    /// The groups in a group that are there still, as members.
+    pub async fn groups_within(&self, cx: &Context, said: &mut Map<String, Value>) -> Result<Vec<Value>> {
+        let mut shown = Vec::new();
+        for id in take_within(said) {
+            match self.resource(cx, ResourceKind::Group, &id).await {
+                Ok(row) => {
+                    let address = self.location(ResourceKind::Group, row.id);
+                    shown.push(json!({"value": id, "$ref": address, "type": "Group"}));
+                }
+                Err(error) if error.is(&codes::NOT_FOUND) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(shown)
     }
 
     /// Changes a group, or removes it. Errors: as `create_group`, and those of a PATCH.
@@ -144,25 +200,28 @@ impl Speaker {
         batch: &mut Batch,
     ) -> Result<Written> {
         let id = DirectoryGroupId::from_bytes(row.id);
-        let before = said(row)?;
-        let (after, members) = match change {
+        let mut before = said(row)?;
+        let within = take_within(&mut before);
+        let (mut after, members, groups) = match change {
             Change::Delete => return self.remove_group(cx, row, batch).await,
             Change::Replace(sent) => {
                 let (after, members) = read(sent.clone())?;
                 // Left out in a PUT is empty (RFC 7644 §3.5.1).
-                (after, Members::Set(self.people(cx, members.unwrap_or_default()).await?))
+                let (groups, people) = members.unwrap_or_default().into_iter().partition(|id| is_group(id));
+                (after, Members::Set(self.people(cx, people).await?), self.groups(cx, groups).await?)
             }
             Change::Patch(patch) => {
                 let mut resource = before.clone();
                 let outcome = patch.apply(KIND, &mut resource)?;
                 let (after, _) = read(resource)?;
-                (after, self.members(cx, id, outcome.members).await?)
+                let (members, groups) = self.members(cx, id, outcome.members, &within).await?;
+                (after, members, groups)
             }
         };
         let (name, external_id) = (text(&after, "displayName").unwrap_or_default(), text(&after, "externalId"));
         self.external_id_is_free(cx, external_id, Some(row.id)).await?;
         let speaks_of_members = !matches!(members, Members::Keep);
-        if before == after && !speaks_of_members {
+        if before == after && groups == within && !speaks_of_members {
             return Ok(Some(row.value.clone()));
         }
         let proposal = GroupProposal {
@@ -175,9 +234,11 @@ impl Speaker {
         };
         let facts = self.facts(cx, None).await?;
         provision(cx, &Proposal::Group(proposal), &facts, batch).await?;
+        let (name, external_id) = (folded(name), external_id.map(str::to_owned));
+        put_within(&mut after, &groups)?;
         let changed = ScimResource {
-            name: folded(name),
-            external_id: external_id.map(str::to_owned),
+            name,
+            external_id,
             body: Value::Object(after).to_string(),
             version: row.version + 1,
             updated_at: cx.env.now(),
@@ -187,8 +248,15 @@ impl Speaker {
         Ok(Some(changed))
     }
 
-    /// What a PATCH does to the members, as one wish. Who is in the group is read only where it matters.
-    async fn members(&self, cx: &Context, group: DirectoryGroupId, changes: Vec<MemberChange>) -> Result<Members> {
+    /// What a PATCH does to the members, as one wish for the people, and the groups that there are in it then. Who is in
+    /// the group is read only where it matters.
+    async fn members(
+        &self,
+        cx: &Context,
+        group: DirectoryGroupId,
+        changes: Vec<MemberChange>,
+        within: &BTreeSet<String>,
+    ) -> Result<(Members, BTreeSet<String>)> {
         let mut all = Membership::default();
         for change in changes {
             let change = match change {
@@ -196,13 +264,15 @@ impl Speaker {
                     let mut now: BTreeSet<String> = all.come.clone();
                     if !all.replaced {
                         now.extend(self.members_of(cx, group).await?.iter().map(ToString::to_string));
+                        now.extend(within.iter().cloned());
                     }
                     let shown = |id: &String| {
-                        let location = id.parse().map(|user: UserId| self.location(ResourceKind::User, user.bytes()));
+                        let kind = if is_group(id) { ResourceKind::Group } else { ResourceKind::User };
+                        let location = kind.number(id).map(|number| self.location(kind, number));
                         Map::from_iter([
                             ("value".to_owned(), Value::from(id.as_str())),
                             ("$ref".to_owned(), location.unwrap_or_default().into()),
-                            ("type".to_owned(), "User".into()),
+                            ("type".to_owned(), kind.name().into()),
                         ])
                     };
                     MemberChange::Remove(now.into_iter().filter(|id| filter.matches(&shown(id))).collect())
@@ -212,14 +282,19 @@ impl Speaker {
             all.then(change);
         }
         if all.is_nothing() {
-            return Ok(Members::Keep);
+            return Ok((Members::Keep, within.clone()));
         }
-        let come = self.people(cx, all.come).await?;
+        let (joining, come): (BTreeSet<String>, BTreeSet<String>) = all.come.into_iter().partition(|id| is_group(id));
+        let mut groups = if all.replaced { BTreeSet::new() } else { within - &all.go };
+        groups.extend(self.groups(cx, joining.difference(within).cloned().collect()).await?);
+        groups.extend(joining);
+        let come = self.people(cx, come).await?;
         // Who is no person of this directory is in no group of it.
         let go: BTreeSet<UserId> = all.go.iter().filter_map(|id| id.parse().ok()).collect();
-        Ok(match (all.replaced, come.is_empty(), go.is_empty()) {
+        let members = match (all.replaced, come.is_empty(), go.is_empty()) {
             (true, ..) => Members::Set(come),
-            (false, _, true) => Members::Add(come),
+            (false, true, true) => Members::Keep,
+            (false, false, true) => Members::Add(come),
             (false, true, false) => Members::Remove(go.into_iter().collect()),
             (false, false, false) => {
                 let mut then: BTreeSet<UserId> = self.members_of(cx, group).await?.into_iter().collect();
@@ -227,7 +302,8 @@ impl Speaker {
                 then.extend(come);
                 Members::Set(then.into_iter().collect())
             }
-        })
+        };
+        Ok((members, groups))
     }
 
     async fn remove_group(&self, cx: &Context, row: &Stored<ScimResource>, batch: &mut Batch) -> Result<Written> {

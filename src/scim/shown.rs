@@ -118,6 +118,14 @@ impl Speaker {
     ) -> Result<Shown> {
         let kind = ResourceKind::of(row.kind);
         let mut said = said(row)?;
+        let within = match kind {
+            ResourceKind::Group if besides.members => self.groups_within(cx, &mut said).await?,
+            ResourceKind::Group => {
+                said.remove("members");
+                Vec::new()
+            }
+            ResourceKind::User => Vec::new(),
+        };
         let mut schemas = vec![Value::from(kind.core().urn)];
         schemas.extend(said.keys().filter(|key| key.contains(':')).map(|key| Value::from(key.as_str())));
         let mut resource = Map::new();
@@ -146,8 +154,8 @@ impl Speaker {
             }
             ResourceKind::Group if besides.members => {
                 let members = self.members_of(cx, DirectoryGroupId::from_bytes(row.id)).await?;
-                if !members.is_empty() {
-                    let shown = members.iter().map(|user| self.member(*user)).collect();
+                let shown: Vec<Value> = members.iter().map(|user| self.member(*user)).chain(within).collect();
+                if !shown.is_empty() {
                     resource.insert("members".into(), Value::Array(shown));
                 }
             }

@@ -28,8 +28,8 @@ pub use grant::TokenGrant;
 pub use issue::{Issue, LONGEST, STANDARD, Type, api_audience, at_hash};
 pub use issuer::{
     Accepted, CreateIssuer, DeleteIssuer, ExplainToken, GetIssuer, IssuerKeys, IssuerKind, IssuerValidation,
-    IssuerView, ListIssuers, TokenExplanation, TrustedIssuer, UpdateIssuer, ValidateIssuer, identity_of, profile_of,
-    verify_trusted,
+    IssuerView, ListIssuers, Meant, TokenExplanation, TrustedIssuer, UpdateIssuer, ValidateIssuer, identity_of,
+    profile_of, verify_trusted,
 };
 pub use key_ops::{KeyView, ListKeys, RevokeKey, RotateKey, Rotated};
 pub use keyring::{Keyring, Published};

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result, codes};
+use crate::provider::About;
 
 /// What has not been taken yet, of an object that stands there.
 #[derive(Debug)]
@@ -31,6 +32,21 @@ impl Arguments {
 
     fn wrong(&self, name: &str, should: &str) -> Error {
         wrong(&format!("{}{name}", self.place), should)
+    }
+
+    /// The object that they name, by the names that functions have for it. What does not fit is refused when it is taken.
+    pub fn about(&self) -> About {
+        let id = |fields: &Map<String, Value>, name: &str| fields.get(name).and_then(Value::as_str).map(str::to_owned);
+        let within = self.fields.get("where").and_then(Value::as_object);
+        let group = id(&self.fields, "groupId").or_else(|| within.and_then(|fields| id(fields, "groupId")));
+        if let Some(id) = group.and_then(|text| text.parse().ok()) {
+            return About::Organization(id);
+        }
+        let texts: Vec<String> =
+            ["connectionId", "endpointId", "id"].iter().filter_map(|name| id(&self.fields, name)).collect();
+        let connection = texts.iter().find_map(|text| text.parse().ok()).map(About::Connection);
+        let endpoint = || texts.iter().find_map(|text| text.parse().ok()).map(About::Endpoint);
+        connection.or_else(endpoint).unwrap_or(About::Nothing)
     }
 
     /// Whatever it is; what is `null` is not given.

@@ -7,7 +7,7 @@ use super::wire::Door;
 use crate::access::Caller;
 use crate::error::{Error, Result, codes};
 use crate::event::Origin;
-use crate::provider;
+use crate::provider::{self, About};
 use crate::token::{ApiKey, TokenGrant};
 
 /// A bearer that holds.
@@ -17,8 +17,9 @@ pub(super) struct Bearer {
     pub grant: Option<TokenGrant>,
 }
 
-/// Errors: `not_signed_in`, `rate_limited`; those of reading a trusted issuer's keys.
-pub(super) async fn of(door: &Door, headers: &HeaderMap, origin: Origin) -> Result<Bearer> {
+/// `about` is the object that the call names. Errors: `not_signed_in`, `rate_limited`; those of reading a trusted
+/// issuer's keys.
+pub(super) async fn of(door: &Door, headers: &HeaderMap, origin: Origin, about: About) -> Result<Bearer> {
     let nobody = || Error::new(&codes::NOT_SIGNED_IN);
     let mut given = headers.get_all(header::AUTHORIZATION).iter();
     let (Some(value), None) = (given.next(), given.next()) else { return Err(nobody()) };
@@ -32,6 +33,6 @@ pub(super) async fn of(door: &Door, headers: &HeaderMap, origin: Origin) -> Resu
         return Ok(Bearer { caller, grant: None });
     }
     let cx = door.app.context(Caller::Anonymous, origin);
-    let (caller, grant) = provider::caller_of(&cx, &door.app.keyring, &door.issuers, bearer).await?;
+    let (caller, grant) = provider::caller_of(&cx, &door.app.keyring, &door.issuers, about, bearer).await?;
     Ok(Bearer { caller, grant })
 }

@@ -65,7 +65,12 @@ pub(super) async fn create(call: &Call<'_>, mut given: Arguments) -> Result<Valu
                 ("unconfigured", active.into()),
             ]),
         )
-        .await?;
+        .await
+        // The client gave one, and no list.
+        .map_err(|error| match error.is(&codes::DOMAIN_INVALID) {
+            true => error.saying("`domain` is not a domain name that can be claimed."),
+            false => error,
+        })?;
     Ok(json!({"connectionId": text(&made, "id"), "groupId": group}))
 }
 

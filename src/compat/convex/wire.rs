@@ -21,7 +21,7 @@ use crate::error::{Error, Result, codes};
 use crate::event::Origin;
 use crate::http::extract::{parse_json, too_deep};
 use crate::http::{RequestInfo, limits};
-use crate::provider;
+use crate::provider::{self, About};
 use crate::signin::Signin;
 use crate::token::IssuerKeys;
 
@@ -115,13 +115,15 @@ async fn call(
 ) -> Result<Value> {
     let origin = Origin::from(info);
     let nobody = || Bearer { caller: Caller::Anonymous, grant: None };
-    let bearer = match (bearer::of(door, headers, origin.clone()).await, function.public) {
+    let arguments = object(arguments);
+    let about = arguments.as_ref().map_or(About::Nothing, Arguments::about);
+    let bearer = match (bearer::of(door, headers, origin.clone(), about).await, function.public) {
         (Ok(bearer), _) => bearer,
         // Whoever may come without a bearer may come with an old one.
         (Err(error), true) if error.is(&codes::NOT_SIGNED_IN) => nobody(),
         (Err(error), _) => return Err(error),
     };
-    let arguments = object(arguments)?;
+    let arguments = arguments?;
     let cx: Context = door.app.context(bearer.caller, origin);
     let call = Call { app: &door.app, signin: &door.signin, cx, held: bearer.grant };
     (function.does)(&call, arguments).await

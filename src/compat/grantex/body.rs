@@ -61,9 +61,9 @@ impl Body {
 
     pub fn maybe_texts(&mut self, name: &str) -> Result<Option<Vec<String>>> {
         let texts = |items: Vec<Value>| {
-            let each = items.into_iter().map(|item| match item {
+            let each = items.into_iter().enumerate().map(|(at, item)| match item {
                 Value::String(text) => Ok(text),
-                _ => Err(wrong(name, "is a list of texts")),
+                _ => Err(wrong(&format!("{name}[{at}]"), "is a text")),
             });
             each.collect::<Result<Vec<_>>>()
         };

@@ -16,7 +16,7 @@ mod report;
 
 pub use check::{DomainCheck, Failing, GRACE, INTERVAL, Look, Told, Verdict, judge};
 pub use claim::{Challenge, Domain, MOST, Proof};
-pub use name::{canonical, claimable, of_email};
+pub use name::{canonical, claimable, claimable_all, of_email};
 pub(super) use ops::WantedList;
 pub use ops::{AddDomain, RemoveDomain, SetDomains, SetPrimaryDomain, WantedDomain, WantedEntry};
 pub use owner::{DomainOwner, owned_by, owner_of};

@@ -42,6 +42,26 @@ pub fn claimable(text: &str) -> Result<String> {
     Ok(name)
 }
 
+/// Every name of a list, each once, in the order they came. Errors: as `claimable`, naming the place in `domains`.
+pub fn claimable_all<'t>(texts: impl IntoIterator<Item = &'t str>) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for (at, text) in texts.into_iter().enumerate() {
+        let name = claimable_at(at, text)?;
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+/// The name at that place of `domains`. Errors: as `claimable`, naming the place.
+pub fn claimable_at(at: usize, text: &str) -> Result<String> {
+    claimable(text).map_err(|error| {
+        let shown: String = text.chars().filter(|c| !c.is_control()).take(64).collect();
+        error.saying(format!("`domains[{at}]`, `{shown}`, is not a domain name that can be claimed."))
+    })
+}
+
 /// The domain of a mail address in its canonical form. The domain is what follows the last `@`, which only a quoted
 /// local part may hold besides (RFC 5321 §4.1.2). Errors: `domain_invalid`.
 pub fn of_email(email: &str) -> Result<String> {

@@ -8,7 +8,7 @@ use super::super::record::Connection;
 use super::super::view::DomainView;
 use super::claim::{Domain, MOST};
 use super::event;
-use super::name::{canonical, claimable};
+use super::name::{canonical, claimable, claimable_at};
 use super::owner::{all_of, release};
 use super::report::{DomainList, list};
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, Route};
@@ -249,11 +249,11 @@ impl WantedList {
             return Err(too_many());
         }
         let (mut names, mut first) = (Vec::new(), None::<String>);
-        for (text, primary) in domains.iter().map(WantedDomain::parts) {
-            let name = claimable(text)?;
+        for (at, (text, primary)) in domains.iter().map(WantedDomain::parts).enumerate() {
+            let name = claimable_at(at, text)?;
             if primary && first.replace(name.clone()).is_some_and(|other| other != name) {
-                return Err(Error::says(&codes::INVALID_INPUT, "Two domains are named as the first one.")
-                    .help("Set `isPrimary` on one of them."));
+                let says = format!("`domains[{at}].isPrimary`: another domain is named as the first one, too.");
+                return Err(Error::says(&codes::INVALID_INPUT, says).help("Set `isPrimary` on one of them."));
             }
             if !names.contains(&name) {
                 names.push(name);

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
+use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::super::domain::{self, Domain};
@@ -185,18 +186,30 @@ pub struct CreatedConnection {
     pub warnings: Vec<String>,
 }
 
-/// A list, or its only item.
+/// A list, or its only item. A list is read item by item, so that a refusal tells the place of what does not fit.
 fn one_or_many<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged, expecting = "expected a domain, or a list of domains")]
-    enum Form {
-        One(String),
-        Many(Vec<String>),
+    struct Form;
+
+    impl<'de> Visitor<'de> for Form {
+        type Value = Vec<String>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a domain, or a list of domains")
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Vec<String>, E> {
+            Ok(vec![text.to_owned()])
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<String>, A::Error> {
+            let mut texts = Vec::new();
+            while let Some(text) = items.next_element()? {
+                texts.push(text);
+            }
+            Ok(texts)
+        }
     }
-    Ok(match Form::deserialize(d)? {
-        Form::One(text) => vec![text],
-        Form::Many(list) => list,
-    })
+    d.deserialize_any(Form)
 }
 
 fn foreign() -> Error {
@@ -309,13 +322,7 @@ impl CreateConnection {
         if self.domains.len() > domain::MOST {
             return Err(Error::says(&codes::TOO_LARGE, format!("A connection has at most {} domains.", domain::MOST)));
         }
-        let mut names: Vec<String> = Vec::new();
-        for text in &self.domains {
-            let name = domain::claimable(text)?;
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
+        let names = domain::claimable_all(self.domains.iter().map(String::as_str))?;
         let now = cx.env.now();
         let connection = Connection {
             id,

@@ -105,7 +105,7 @@ pub fn ids(value: Option<&Value>) -> Result<Vec<String>> {
 }
 
 fn id(item: &Value) -> Result<String> {
-    let wrong = || Error::says(&codes::INVALID_VALUE, "A member is an object with the `value` of a person's id.");
+    let wrong = || Error::says(&codes::INVALID_VALUE, "A member is an object with the `value` of an id.");
     let id = match item {
         Value::String(id) => id.clone(),
         Value::Object(fields) => {
@@ -115,9 +115,6 @@ fn id(item: &Value) -> Result<String> {
                 None | Some(Value::Null) => address(),
                 Some(_) => None,
             };
-            if get(fields, "type").and_then(Value::as_str).is_some_and(|kind| kind.eq_ignore_ascii_case("group")) {
-                return Err(Error::says(&codes::INVALID_VALUE, "Groups have people as members, not groups."));
-            }
             named.ok_or_else(wrong)?.to_owned()
         }
         _ => return Err(wrong()),

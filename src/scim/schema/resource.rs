@@ -181,8 +181,8 @@ pub static GROUP: Schema = Schema {
             "Who is in it.",
             &[
                 value("The member's id.").exact().immutable(),
-                reference("$ref", "The member's address.", &["User"]).immutable(),
-                text("type", "What the member is.").usually(&["User"]).immutable(),
+                reference("$ref", "The member's address.", &["User", "Group"]).immutable(),
+                text("type", "What the member is.").usually(&["User", "Group"]).immutable(),
             ],
         )
         .many(),

@@ -267,6 +267,51 @@ async fn a_disk_that_refuses_every_write_is_tried_again_at_every_access() {
     check(&store, &[0, 9]).await;
 }
 
+/// The file as a kill at this moment would leave it can be opened without walking through it.
+pub(super) fn opens_at_once_after_a_kill(path: &Path, when: &str) {
+    let left = path.with_extension("left");
+    std::fs::copy(path, &left).unwrap();
+    let file = std::fs::OpenOptions::new().read(true).write(true).open(&left).unwrap();
+    let mut builder = redb::Builder::new();
+    builder.set_repair_callback(|repair| repair.abort());
+    let opened = builder.create_with_backend(FileBackend::new(file).unwrap());
+    assert!(opened.is_ok(), "{when}: {:?}", opened.err());
+}
+
+#[tokio::test]
+async fn r_21_whatever_was_done_last_a_kill_leaves_nothing_to_repair() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("db");
+    let (store, weather) = stormy(&folder, 64 * 1024);
+    let now = |when: &str| opens_at_once_after_a_kill(&path, when);
+    now("a new file was opened");
+    for id in 0..20 {
+        store.commit(note(id, 50_000)).await.unwrap();
+        now("a commit");
+    }
+    store.commit(note(0, 10)).await.unwrap_err();
+    now("a commit that was refused");
+    let row = store.get::<Note>(Key::from_bytes(1u32.to_be_bytes())).await.unwrap().unwrap();
+    let mut batch = Batch::new();
+    batch.delete::<Note>(row.key(), row.revision);
+    batch.log(LogEntry { kind: "note.gone".to_owned(), org: None, envelope: vec![1], detail: vec![] });
+    store.commit(batch).await.unwrap();
+    now("a row was deleted");
+    store.sweep().await.unwrap();
+    now("a sweep");
+    for id in 100..110 {
+        weather.sync.store(i64::from(id % 2), Ordering::SeqCst);
+        store.commit(note(id, 50_000)).await.unwrap_err();
+        weather.sync.store(-1, Ordering::SeqCst);
+        now("a commit that failed");
+        let _ = store.counts().await;
+        now("the file was opened again");
+    }
+    store.close().await;
+    drop(store);
+    now("it was closed");
+}
+
 #[tokio::test]
 async fn a_failure_in_a_group_is_the_answer_to_the_whole_group() {
     let folder = TempDir::new().unwrap();

@@ -77,17 +77,10 @@ impl Operation for ExplainToken {
 
     async fn look(&self, cx: &Context) -> Result<TokenExplanation> {
         let (keyring, keys) = (Keyring::new(), IssuerKeys::default());
-        let organization = cx.narrowed(self.organization);
+        let meant = cx.narrowed(self.organization).into();
         let token = self.token.expose().trim();
-        let mut walk = Walk {
-            cx,
-            keyring: &keyring,
-            keys: &keys,
-            organization,
-            steps: Vec::new(),
-            claims: Map::new(),
-            issuer: None,
-        };
+        let mut walk =
+            Walk { cx, keyring: &keyring, keys: &keys, meant, steps: Vec::new(), claims: Map::new(), issuer: None };
         let accepted = walk.all(token).await;
         let failed = walk.steps.last().filter(|step| !step.ok).cloned();
         if let (Err(error), None) = (accepted, &failed) {

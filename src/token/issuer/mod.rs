@@ -29,3 +29,4 @@ pub use ops::{CreateIssuer, DeleteIssuer, GetIssuer, IssuerView, ListIssuers, Up
 pub use record::{IssuerKind, TrustedIssuer};
 pub use report::{IssuerValidation, ValidateIssuer};
 pub use walk::{Accepted, verify_trusted};
+pub use whose::Meant;

@@ -26,7 +26,7 @@ impl Walk<'_> {
             .get("org_id")
             .and_then(Value::as_str)
             .and_then(|id| id.parse::<OrganizationId>().ok())
-            .filter(|own| self.organization.is_none_or(|wanted| wanted == *own));
+            .filter(|own| self.meant.alone().is_none_or(|wanted| wanted == *own));
         if !api {
             let found = TrustedIssuer::saying(&self.cx.store, &own, organization).await?;
             let found = found.into_iter().find(|issuer| {

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use super::keys::IssuerKeys;
 use super::record::TrustedIssuer;
 use super::step::{Step, code_of, shown, shown_value, signature_step};
+use super::whose::{Candidate, Meant};
 use crate::access::Context;
 use crate::crypto::jws::{self, Fault, MAX_TOKEN};
 use crate::crypto::{from_base64url, json};
@@ -37,24 +38,24 @@ pub enum Accepted {
     },
 }
 
-/// Whose token it is: authd's own for its API, or one of a trusted issuer of `organization`, or of whichever it is where
-/// none is named. Errors: `not_signed_in` for everything that is wrong with it, with the reason as its cause;
+/// Whose token it is: authd's own for its API, or one of a trusted issuer, of the organization that is meant.
+/// Errors: `not_signed_in` for everything that is wrong with it, with the reason as its cause;
 /// `upstream_unavailable` and the like when the issuer's keys cannot be had.
 pub async fn verify_trusted(
     cx: &Context,
     keyring: &Keyring,
     keys: &IssuerKeys,
-    organization: Option<OrganizationId>,
+    meant: Meant,
     token: &str,
 ) -> Result<Accepted> {
-    Walk { cx, keyring, keys, organization, steps: Vec::new(), claims: Map::new(), issuer: None }.all(token).await
+    Walk { cx, keyring, keys, meant, steps: Vec::new(), claims: Map::new(), issuer: None }.all(token).await
 }
 
 pub(super) struct Walk<'a> {
     pub cx: &'a Context,
     pub keyring: &'a Keyring,
     pub keys: &'a IssuerKeys,
-    pub organization: Option<OrganizationId>,
+    pub meant: Meant,
     /// What was asked so far. Only the last one may have been answered with no.
     pub steps: Vec<Step>,
     /// What the token says, believed or not.
@@ -83,10 +84,8 @@ impl Walk<'_> {
         if iss.as_deref() == Some(self.cx.deployment.public_url.issuer()) {
             return self.own(token).await;
         }
-        let issuer = self.issuer_of(iss).await?;
-        self.issuer = Some(issuer.clone());
-        self.algorithm(&header, &issuer)?;
-        let claims = self.signature(token, &header, &issuer).await?;
+        let candidates = self.candidates(iss).await?;
+        let (issuer, claims) = self.voucher(token, &header, candidates).await?;
         self.claims = claims.clone();
         self.subject()?;
         self.times()?;
@@ -186,6 +185,50 @@ impl Walk<'_> {
         };
         self.pass("kid", Some(told));
         Ok(())
+    }
+
+    /// The first whose keys hold the signature. Nobody's setting stands between the bearer and another organization: keys
+    /// that do not fit or cannot be had are an answer only where nobody else has one, and to whom they are asked by name.
+    async fn voucher(
+        &mut self,
+        token: &str,
+        header: &Map<String, Value>,
+        candidates: Vec<Candidate>,
+    ) -> Result<(TrustedIssuer, Map<String, Value>)> {
+        let before = self.steps.clone();
+        let mut first = None;
+        for Candidate { issuer, meant } in candidates {
+            self.steps.clone_from(&before);
+            self.issuer = Some(issuer.clone());
+            match self.vouched(token, header, &issuer).await {
+                Ok(claims) => return Ok((issuer, claims)),
+                Err(error) => {
+                    let over = meant && !error.is(&codes::NOT_SIGNED_IN);
+                    let steps = std::mem::take(&mut self.steps);
+                    first.get_or_insert((error, steps, issuer));
+                    if over {
+                        break;
+                    }
+                }
+            }
+        }
+        let (error, steps, issuer) = first.ok_or_else(|| Error::bug("a token without a candidate"))?;
+        (self.steps, self.issuer) = (steps, Some(issuer));
+        Err(error)
+    }
+
+    /// Is the token signed by the issuer, as the setting wants it?
+    async fn vouched(
+        &mut self,
+        token: &str,
+        header: &Map<String, Value>,
+        issuer: &TrustedIssuer,
+    ) -> Result<Map<String, Value>> {
+        let any = issuer.application_id.is_none();
+        let told = any.then(|| "Any audience will do: the issuer has no `applicationID`.".to_owned());
+        self.pass("aud", told.or_else(|| issuer.application_id.as_deref().map(shown)));
+        self.algorithm(header, issuer)?;
+        self.signature(token, header, issuer).await
     }
 
     /// Is the algorithm the one that the issuer is set to?

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::{Told, key, organization, send};
 use crate::signin::Scene;
 use crate::world::authd::Authd;
+use crate::world::op::{Signer, members};
 use crate::world::saml::{Idp, metadata};
 
 async fn call(authd: &Authd, kind: &str, path: &str, bearer: Option<&str>, arguments: Value) -> Told {
@@ -160,6 +161,61 @@ async fn an_app_whose_issuer_is_registered_speaks_for_its_people_by_their_roles(
     assert_eq!(wrong(authd, "query", "getPolicy", Some(access), group).await, "NOT_SIGNED_IN");
 }
 
+/// Two groups trust the same issuer for the same audience. What is asked for says which of them is meant; where nothing
+/// does, it is whoever has known the person longest.
+#[tokio::test]
+async fn whom_two_groups_trust_is_of_the_group_that_is_asked_for() {
+    for others_first in [false, true] {
+        let authd = Authd::start().await;
+        let (own, other) = (organization(&authd, "Own").await, organization(&authd, "Other").await);
+        let signer = Signer::es256("k");
+        let keys = json!({"keys": [signer.jwk()]});
+        let order = if others_first { [&other, &own] } else { [&own, &other] };
+        for group in order {
+            authd
+                .operate(
+                    "issuer.create",
+                    json!({"organization": group, "kind": "customJwt", "issuer": "https://idp.example", "algorithm": "ES256",
+                        "jwks": format!("data:,{keys}"), "applicationID": "app", "storeUsers": true}),
+                )
+                .await;
+        }
+        let now = authd.env().now().seconds();
+        let claims =
+            members(json!({"iss": "https://idp.example", "aud": "app", "sub": "1", "iat": now, "exp": now + 600}));
+        let bearer = signer.token(&signer.header(), &claims);
+        let owner = async |group: &str| {
+            // The first call makes the person known to the group.
+            let refused = wrong(&authd, "query", "getPolicy", Some(&bearer), json!({"groupId": group})).await;
+            assert_eq!(refused, "MISSING_GRANTS");
+            let people = authd.operate("user.list", json!({"organization": group})).await;
+            let user = people["items"][0]["id"].clone();
+            authd.operate("member.set_role", json!({"organization": group, "user": user, "roles": ["owner"]})).await;
+            let domain = format!("{}.example", group.replace('_', "-"));
+            let made = json!({"groupId": group, "protocol": "oidc", "name": "IdP", "domain": domain});
+            right(&authd, "mutation", "createConnection", &bearer, made).await["connectionId"].clone()
+        };
+        let mine = owner(&own).await;
+        let seen = async |group: &str| {
+            let domain = json!({"domain": format!("{}.example", group.replace('_', "-"))});
+            right(&authd, "query", "getConnectionByDomain", &bearer, domain).await["connection"]["_id"].clone()
+        };
+        assert_eq!(seen(&own).await, mine);
+        authd.env().advance(std::time::Duration::from_secs(1));
+        let theirs = owner(&other).await;
+        // Nothing is named, and their group has come later.
+        assert_eq!((seen(&own).await, seen(&other).await), (mine.clone(), Value::Null));
+        for (group, connection) in [(&own, &mine), (&other, &theirs)] {
+            let listed = json!({"where": {"groupId": group}, "paginationOpts": {"numItems": 5, "cursor": null}});
+            let listed = right(&authd, "query", "listConnections", &bearer, listed).await;
+            assert_eq!((&listed["page"][0]["_id"], listed["page"].as_array().unwrap().len()), (connection, 1));
+            let doc = right(&authd, "query", "getConnection", &bearer, json!({"id": connection})).await;
+            assert_eq!(doc["groupId"], json!(group));
+            right(&authd, "query", "listDomains", &bearer, json!({"connectionId": connection})).await;
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_sign_in_leads_only_where_an_app_is() {
     let scene = Scene::new().await;
@@ -252,6 +308,12 @@ async fn a_refusal_names_the_argument() {
             "auth/group:setDomains",
             json!({"connectionId": nowhere, "domains": [{"domain": ""}]}),
             "`domains[0].domain`",
+        ),
+        (
+            "mutation",
+            "auth/group:createConnection",
+            json!({"groupId": own, "protocol": "oidc", "domain": "co.uk"}),
+            "`domain`",
         ),
         ("mutation", "auth/group:setOidc", json!({"connectionId": nowhere, "client": ["id", "secret"]}), "`client`"),
         (

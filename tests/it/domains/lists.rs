@@ -84,6 +84,27 @@ async fn a_list_that_cannot_be_set_changes_nothing() {
         let wish = json!({"connection": connection, "domains": domains});
         assert_eq!(scene.refused("domain.set", wish).await, code, "{domains}");
     }
+    let two = json!([{"domain": "x.example", "isPrimary": true}, {"domain": "y.example", "isPrimary": true}]);
+    for (wrong, at) in [
+        (json!(["x.example", "y.example", "co.uk"]), "`domains[2]`"),
+        (json!(["x.example", {"domain": "y example"}]), "`domains[1]`"),
+        (json!(["x.example", {"domain": 7}]), "`domains[1]"),
+        (two, "`domains[1].isPrimary`"),
+    ] {
+        let wish = json!({"connection": connection, "domains": wrong});
+        let error = scene.call("domain.set", wish).await.unwrap_err();
+        assert!(error.message().contains(at), "{wrong}: {}", error.message());
+    }
+    for (wrong, at) in [
+        (json!(["x.example", "x.example", "x.example."]), "`domains[2]`"),
+        (json!(["x.example", 7]), "`domains[1]`"),
+        (json!([null]), "`domains[0]`"),
+        (json!("com"), "`domains[0]`"),
+    ] {
+        let wish = json!({"organization": scene.acme, "protocol": "oidc", "name": "IdP", "domains": wrong});
+        let error = scene.call("connection.create", wish).await.unwrap_err();
+        assert!(error.message().contains(at), "{wrong}: {}", error.message());
+    }
     assert_eq!(
         (scene.events().await.len(), scene.operate("domain.list", json!({"connection": connection})).await),
         before

@@ -1,6 +1,7 @@
 //! Directories that provision by SCIM 2.0, over the real routes.
 
 mod access;
+mod bulk;
 mod config;
 mod entra;
 mod lists;

@@ -124,6 +124,17 @@ async fn a_file_of_an_earlier_layout_is_copied_and_brought_forward_once() {
 }
 
 #[tokio::test]
+async fn r_21_a_kill_behind_an_upgrade_leaves_nothing_to_repair() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("db");
+    of_layout_one(&path).await;
+    let (file, _) = existing(&path).unwrap();
+    let (database, _) = file::open_any(FileBackend::new(file).unwrap(), CACHE, false).unwrap();
+    migrate(&database, &options().reencode, Env::frozen().now()).unwrap();
+    crate::store::redb::tests::opens_at_once_after_a_kill(&path, "an upgrade");
+}
+
+#[tokio::test]
 async fn r_02_a_failure_at_any_write_of_an_upgrade_leaves_the_old_or_the_new() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("db");

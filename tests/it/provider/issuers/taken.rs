@@ -1,7 +1,7 @@
 //! Tokens that are taken, and the identity that they prove.
 
 use base64::Engine as _;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{IDP, Scene, key_set};
 use crate::world::op::Signer;
@@ -132,8 +132,9 @@ async fn who_trusts_the_same_issuer_elsewhere_is_not_mixed_up() {
             "jwks": format!("data:,{}", key_set(&[&own])), "applicationID": "my-app"}))
         .await;
     let forged = own.token(&own.header(), &scene.claims(json!({})));
-    for token in [&token, &forged] {
-        Scene::refused(&scene.identity(token).await, "it is not known which of the two is meant");
+    for (token, organization) in [(&token, scene.organization), (&forged, other)] {
+        let answer = scene.identity(token).await;
+        assert_eq!(answer.body["organizationId"], json!(organization), "whose keys hold it, it is of: {}", answer.body);
     }
     let at = |organization| format!("/v1/identity?organization={organization}");
     let (ours, theirs) = (at(scene.organization), at(other));
@@ -171,4 +172,85 @@ async fn the_bearer_is_in_the_header_and_nowhere_else() {
     assert_eq!(ask(&[], &named).await.text("code"), "not_signed_in");
     assert_eq!(ask(&[&bearer], &named).await.text("code"), "unknown_field");
     assert_eq!(ask(&[&bearer], "/v1/identity?organization=org_x").await.text("code"), "invalid_input");
+}
+
+/// What another tenant may set up for the same issuer and audience.
+fn others_trust(place: usize, keys: &Value) -> Value {
+    match place {
+        0 => json!({"kind": "customJwt", "issuer": IDP, "algorithm": "ES256", "applicationID": "my-app",
+            "jwks": format!("data:,{keys}"), "storeUsers": true}),
+        1 => json!({"kind": "customJwt", "issuer": IDP, "algorithm": "ES256", "applicationID": "my-app",
+            "jwks": "https://silent.example/jwks", "storeUsers": true}),
+        2 => json!({"kind": "oidc", "domain": IDP, "applicationID": "my-app", "storeUsers": true}),
+        _ => json!({"kind": "oidc", "domain": IDP, "applicationID": "my-app"}),
+    }
+}
+
+#[tokio::test]
+async fn another_tenants_trust_changes_nothing_for_ones_people() {
+    for (place, first) in (0..4).flat_map(|place| [(place, false), (place, true)]) {
+        let scene = Scene::new().await;
+        let other = scene.lab.organization("Other").await;
+        let foreign = Signer::es256("key-1");
+        let theirs = async || {
+            let mut fields = others_trust(place, &key_set(&[&foreign]));
+            fields["organization"] = json!(other);
+            scene.trusts(fields).await;
+        };
+        if first {
+            theirs().await;
+        }
+        scene
+            .trusts(json!({"kind": "oidc", "domain": "idp.example", "applicationID": "my-app", "storeUsers": true}))
+            .await;
+        let at = |organization| format!("/v1/identity?organization={organization}");
+        let known = scene.token(json!({"name": "Ada"}));
+        let answer = scene.identity_at(&at(scene.organization), &known).await;
+        let user = answer.body["userId"].clone();
+        assert!(user.is_string(), "{}", answer.body);
+        scene.lab.env().advance(std::time::Duration::from_secs(1));
+        if !first {
+            theirs().await;
+        }
+        // They make the subject known to themselves, with keys of their own or with the very token.
+        let forged = foreign.token(&foreign.header(), &scene.claims(json!({"name": "Eve"})));
+        for token in [&forged, &known] {
+            let _ = scene.identity_at(&at(other), token).await;
+        }
+        for _ in 0..2 {
+            let answer = scene.identity(&known).await;
+            assert_eq!(
+                (&answer.body["organizationId"], &answer.body["userId"]),
+                (&json!(scene.organization), &user),
+                "{place} {first}: {}",
+                answer.body
+            );
+        }
+        // Who is new to both, belongs to whoever trusted first and can tell that the token is genuine.
+        let fresh = scene.identity(&scene.token(json!({"sub": "user-2"}))).await;
+        let whose = if first && place >= 2 { other } else { scene.organization };
+        assert_eq!(fresh.body["organizationId"], json!(whose), "{place} {first}: {}", fresh.body);
+        let named = scene.identity_at(&at(scene.organization), &scene.token(json!({"sub": "user-2"}))).await;
+        assert_eq!(named.body["organizationId"], json!(scene.organization));
+        // A tenant that ends is in nobody's way, and nobody else is asked in the place of one who is named.
+        scene.lab.perform(authd::directory::DisableOrganization { id: other }).await;
+        assert_eq!(scene.identity(&known).await.body["userId"], user);
+        assert_ne!(scene.identity_at(&at(other), &known).await.status, 200, "disabled");
+    }
+}
+
+#[tokio::test]
+async fn whose_access_has_ended_here_is_not_let_in_as_a_stranger_elsewhere() {
+    let scene = Scene::new().await;
+    scene.trusts(json!({"kind": "oidc", "domain": "idp.example", "applicationID": "my-app", "storeUsers": true})).await;
+    let token = scene.token(json!({}));
+    let user = scene.identity(&token).await.body["userId"].clone();
+    let other = scene.lab.organization("Other").await;
+    let mut fields = others_trust(3, &json!({}));
+    fields["organization"] = json!(other);
+    scene.trusts(fields).await;
+    let suspend =
+        serde_json::from_value::<authd::people::SuspendUser>(json!({"organization": scene.organization, "id": user}));
+    scene.lab.perform(suspend.unwrap()).await;
+    Scene::refused(&scene.identity(&token).await, "suspended");
 }
