@@ -73,8 +73,8 @@ impl Target {
                 .as_f64()
                 .and_then(|number| number.partial_cmp(wanted))
                 .is_some_and(|order| ordered(order, operator)),
-            // In what no schema knows, the value of a complex one counts.
-            (Value::Object(fields), _) if self.place.known.is_none() => {
+            // Of a complex one its value counts (RFC 7643 §2.4).
+            (Value::Object(fields), _) => {
                 get(fields, "value").is_some_and(|inner| !inner.is_object() && self.holds(inner, operator, literal))
             }
             _ => false,

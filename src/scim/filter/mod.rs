@@ -15,7 +15,7 @@ use super::schema::ResourceKind;
 use crate::error::{Error, Result, codes};
 
 /// A longer filter is refused.
-pub const LONGEST: usize = 2 * 1024;
+pub const LONGEST: usize = 2_048;
 /// So deep brackets may nest.
 pub const DEEPEST: usize = 20;
 /// So many comparisons a filter may have.

@@ -250,7 +250,6 @@ fn extension(
             }
             let name = format!("{urn}:{name}");
             match Place::read(kind, &name) {
-                Ok(place) if place.known.is_some_and(|known| known.mutability == Mutability::ReadOnly) => {}
                 Ok(place) => {
                     at(kind, &name, &Target { place, select: None }, verb, Some(value), resource, outcome)?;
                 }

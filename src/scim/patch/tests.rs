@@ -71,6 +71,28 @@ fn scim_04_a_list_of_one_stands_for_the_one() {
     }
 }
 
+/// One place takes one value: of several none is chosen for the client.
+#[test]
+fn scim_04_a_list_of_several_is_not_the_one() {
+    let two = json!([{"value": "y@y.test"}, {"value": "z@y.test"}]);
+    for (path, value) in [
+        ("emails[type eq \"home\"]", two),
+        ("emails[type eq \"home\"].value", json!(["y@y.test", "z@y.test"])),
+        ("title", json!(["Dr", "Lady"])),
+    ] {
+        assert_eq!(refused(json!([{"op": "replace", "path": path, "value": value}])), "invalid_value", "{path}");
+    }
+}
+
+/// An attribute of an attribute of an extension that no schema knows is itself, not the extension.
+#[test]
+fn scim_04_the_parts_of_an_unknown_extension_are_kept_apart() {
+    for (value, expected) in [(json!(3), json!(3)), (json!({"deep": 1}), json!({"deep": 1}))] {
+        let operations = json!([{"op": "add", "path": "urn:acme:2.0:Badge:place.floor", "value": value}]);
+        assert_eq!(leaves(operations, "/urn:acme:2.0:Badge"), json!({"number": 7, "place": {"floor": expected}}));
+    }
+}
+
 #[test]
 fn scim_04_what_rfc_7644_has() {
     for (operation, pointer, expected) in [

@@ -468,6 +468,7 @@ async fn an_inbound_word_on_an_address_proves_it_only_in_a_domain_of_its_own_and
         let authd::directory::Provisioned::Person(ada) = own.propose_with(&first, &facts).await.unwrap() else {
             panic!("a person")
         };
+        assert!(!ada.membership.email_verified, "a directory vouches for its addresses, this one says which");
         let next = authd::directory::Proposal::Person(Box::new(stated(format!("ada@{domain}"), verified)));
         let came = own.propose_with(&next, &own.facts()).await;
         let member = own.member(ada.membership.user).await.unwrap();
