@@ -24,7 +24,9 @@ pub struct Row {
 impl Row {
     /// Of its id and its cells.
     pub fn new(id: &str, cells: &[&str], tone: Tone) -> Self {
-        let mut text = String::with_capacity(id.len() + cells.iter().map(|cell| cell.len()).sum::<usize>());
+        // With room for what stands between them: what grows is twice as big afterwards, a hundred thousand times.
+        let between = cells.len() + 1;
+        let mut text = String::with_capacity(id.len() + cells.iter().map(|cell| cell.len()).sum::<usize>() + between);
         let mut ends = [0; CELLS];
         for (end, part) in ends.iter_mut().zip(std::iter::once(&id).chain(cells)) {
             // A cell is never longer than any screen is wide.

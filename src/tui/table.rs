@@ -12,7 +12,7 @@ pub use super::column::{Column, Kind, column, layout, written};
 pub use super::row::{CELLS, Row, contains};
 
 /// Up to so many new rows are put to their places one by one.
-const FEW: usize = 64;
+const FEW: usize = 256;
 
 /// Where a list comes from stands so.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -442,7 +442,7 @@ mod tests {
             (0..count).map(|at| Row::new(&id(at), &[name, "1", "x"], Tone::Plain)).collect()
         };
         // Few and many, new and known, older and newer, the same twice in one page.
-        for pages in [[(500, 10), (480, 300), (0, 999)], [(0, 2_500), (3, 64), (700, 65)]] {
+        for pages in [[(500, 10), (480, 300), (0, 999)], [(0, 2_500), (3, 256), (700, 257)]] {
             let (mut at_once, mut one_by_one) = (sample(), sample());
             for (turn, (from, count)) in pages.into_iter().enumerate() {
                 let name = format!("n{turn}");

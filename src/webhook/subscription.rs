@@ -6,6 +6,11 @@ use crate::event::EventKind;
 /// At most so many patterns on one endpoint.
 const MOST: usize = 100;
 
+/// What other servers with these events tell of people's own passwords and keys. authd keeps none of those, so that it never
+/// happens here; a client that names all it knows is not refused for that.
+const ELSEWHERE: [&str; 6] =
+    ["password.changed", "passkey.added", "passkey.removed", "totp.enrolled", "totp.removed", "email.verified"];
+
 /// Whether an event of that kind may leave at all. What tells of deliveries would make further ones, without end.
 pub fn deliverable(kind: EventKind) -> bool {
     !kind.name().starts_with("webhook.delivery.")
@@ -23,7 +28,9 @@ pub fn read(patterns: &[String]) -> Result<Vec<String>> {
     for pattern in patterns.iter().flat_map(|text| text.split(',')).map(str::trim).filter(|text| !text.is_empty()) {
         let star = pattern.strip_suffix('*');
         let shaped = star.is_none_or(|start| start.is_empty() || start.ends_with('.'));
-        if !shaped || !EventKind::ALL.iter().any(|kind| deliverable(*kind) && kind.is_covered_by(pattern)) {
+        let known = EventKind::ALL.iter().any(|kind| deliverable(*kind) && kind.is_covered_by(pattern));
+        let elsewhere = ELSEWHERE.iter().any(|name| star.map_or(*name == pattern, |start| name.starts_with(start)));
+        if !shaped || !(known || elsewhere) {
             let shown: String = pattern.chars().filter(|c| !c.is_control()).take(64).collect();
             return Err(Error::says(&codes::INVALID_INPUT, format!("No event that is sent out is called `{shown}`."))
                 .help("Say the name of an event (`user.created`), all that begin so (`user.*`), or all: `*`. `docs/reference/events.md` lists them."));
@@ -50,9 +57,19 @@ mod tests {
         let texts = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
         assert_eq!(read(&[]).unwrap(), ["*"]);
         assert_eq!(read(&texts(&["user.*, session.signed_in", "user.*"])).unwrap(), ["user.*", "session.signed_in"]);
-        for wrong in
-            ["user", "user*", "us*", "*.created", "webhook.delivery.*", "webhook.delivery.failed", "nothing.at_all"]
-        {
+        let elsewhere = ["password.changed", "passkey.*", "email.verified"];
+        assert_eq!(read(&texts(&elsewhere)).unwrap(), elsewhere);
+        for wrong in [
+            "passkey",
+            "passkeys.added",
+            "user",
+            "user*",
+            "us*",
+            "*.created",
+            "webhook.delivery.*",
+            "webhook.delivery.failed",
+            "nothing.at_all",
+        ] {
             assert!(read(&texts(&[wrong])).is_err(), "{wrong}");
         }
         assert!(wanted(&texts(&["user.*"]), EventKind::UserCreated));

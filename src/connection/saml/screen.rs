@@ -15,7 +15,7 @@ use crate::error::{Error, Result, codes};
 /// Prefixes that one `InclusiveNamespaces` may name.
 const MAX_PREFIXES: usize = 16;
 /// Namespace names that canonicalization may have to write out: each again at every element that uses it.
-const MAX_NAMESPACE_TEXT: usize = 512 * 1024;
+const MAX_NAMESPACE_TEXT: usize = 524_288;
 /// Characters of an ID.
 const MAX_ID: usize = 256;
 
@@ -396,4 +396,63 @@ pub(super) fn text_of<'t>(
     let Some(child) = node.one(namespace, local, checks)? else { return Ok(None) };
     let text = child.text().ok_or_else(|| refuse(checks, "structure", format!("text in the {local}"), "elements"))?;
     Ok(Some(trim(&text).to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::limits;
+    use super::*;
+
+    /// The check that failed: what it expected, and what it received.
+    fn failed(text: &str, kind: Kind) -> Option<(String, String)> {
+        let mut checks = Checks::new();
+        let tree = Tree::parse(text, &limits::MESSAGE, &mut checks).unwrap();
+        let refused = screen(&tree, kind, &[], &mut checks).err().map(drop);
+        let last = checks.rows().iter().rfind(|check| !check.ok);
+        assert_eq!(refused.is_some(), last.is_some(), "a refusal says why: {text}");
+        last.map(|check| (check.expected.clone().unwrap_or_default(), check.received.clone().unwrap_or_default()))
+    }
+
+    #[test]
+    fn what_was_decrypted_is_one_assertion_and_nothing_beside_it() {
+        let wrapped =
+            |inside: &str| format!("<aside xmlns:saml='{ASSERTION}' xmlns:samlp='{PROTOCOL}'>{inside}</aside>");
+        let one = "<saml:Assertion ID='_1'/>";
+        for inside in [
+            String::new(),
+            "<saml:Subject ID='_1'/>".into(),
+            "<samlp:Response ID='_1'/>".into(),
+            "<Assertion ID='_1'/>".into(),
+            format!("{one}<saml:Assertion ID='_2'/>"),
+            format!("{one} and a word"),
+        ] {
+            let (expected, _) = failed(&wrapped(&inside), Kind::Decrypted).unwrap();
+            assert_eq!(expected, "one Assertion inside", "{inside}");
+        }
+        assert_eq!(failed(&wrapped(one), Kind::Decrypted), None);
+    }
+
+    #[test]
+    fn namespaces_may_be_as_much_text_as_canonicalization_can_bear() {
+        let message = |more: usize| {
+            let (long, last) = ("x".repeat(1_000), "y".repeat(more));
+            let times = (MAX_NAMESPACE_TEXT - PROTOCOL.len()) / 1_000;
+            let inside = "<x:e/>".repeat(times);
+            format!(
+                "<p:LogoutRequest xmlns:p='{PROTOCOL}' xmlns:x='{long}' xmlns:y='{last}' ID='_1'>{inside}<y:e/></p:LogoutRequest>"
+            )
+        };
+        let most = (MAX_NAMESPACE_TEXT - PROTOCOL.len()) % 1_000;
+        assert_eq!(failed(&message(most), Kind::LogoutRequest), None);
+        let (expected, _) = failed(&message(most + 1), Kind::LogoutRequest).unwrap();
+        assert_eq!(expected, "namespaces with short names");
+    }
+
+    #[test]
+    fn an_id_of_another_namespace_is_called_what_it_is() {
+        for (id, called) in [("xml:id", "xml:id"), ("o:ID", "an ID of another namespace")] {
+            let message = format!("<p:LogoutRequest xmlns:p='{PROTOCOL}' xmlns:o='urn:o' ID='_1' {id}='_2'/>");
+            assert_eq!(failed(&message, Kind::LogoutRequest).unwrap().1, called);
+        }
+    }
 }

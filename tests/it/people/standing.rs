@@ -100,6 +100,16 @@ async fn an_ending_and_a_return_are_each_told_once() {
 }
 
 #[tokio::test]
+async fn suspended_and_removed_are_two_things() {
+    let own = Tenant::new().await;
+    let ada = own.propose(own.scim("ada")).await.unwrap().membership.user;
+    own.operate("user.suspend", json!({"id": ada})).await.unwrap();
+    own.operate("member.remove", json!({"user": ada, "organization": own.id})).await.unwrap();
+    assert_eq!(own.member(ada).await.unwrap().status, Status::Deprovisioned);
+    assert_eq!(own.last(EventKind::UserDeprovisioned).await.data["source"], "administrator");
+}
+
+#[tokio::test]
 async fn signing_in_revives_nobody_however_they_left() {
     for end in ["user.suspend", "member.remove", "scim"] {
         let own = Tenant::new().await;
