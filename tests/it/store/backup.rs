@@ -68,14 +68,21 @@ async fn r_12_a_backup_under_full_load_is_one_moment_and_has_all_that_was_acknow
         store.commit(batch).await.unwrap();
     }
     let (numbers, stop) = (Arc::new(AtomicU32::new(BEFORE)), Arc::new(AtomicBool::new(false)));
+    // While a backup is looked at, nobody writes: the store would grow by more each time than the time before.
+    let resting = Arc::new(AtomicBool::new(false));
     let acked = Arc::new(Mutex::new(BTreeSet::new()));
     let mut meanwhile = 0;
     let mut writers = tokio::task::JoinSet::new();
     for _ in 0..8 {
         let (store, numbers, stop, acked) =
             (store.clone(), Arc::clone(&numbers), Arc::clone(&stop), Arc::clone(&acked));
+        let resting = Arc::clone(&resting);
         writers.spawn(async move {
             while !stop.load(Ordering::Relaxed) {
+                if resting.load(Ordering::Relaxed) {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                    continue;
+                }
                 let name = format!("{:08}", numbers.fetch_add(1, Ordering::Relaxed));
                 let mut batch = Batch::new();
                 batch.create(&person(&name, &format!("{name}@example.com"))).log(happened("made"));
@@ -90,6 +97,7 @@ async fn r_12_a_backup_under_full_load_is_one_moment_and_has_all_that_was_acknow
         let target = folder.path().join(format!("{round}.backup"));
         let made = store.backup(new(&target, &key)).await.unwrap();
         meanwhile += acked.lock().unwrap().len() - before.len();
+        resting.store(true, Ordering::Relaxed);
         assert_eq!(std::fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o600);
 
         let contents = inspect(&target, Some(&key)).unwrap();
@@ -108,6 +116,7 @@ async fn r_12_a_backup_under_full_load_is_one_moment_and_has_all_that_was_acknow
         restored.commit(batch).await.unwrap();
         assert_eq!(restored.log_seq(), made.header.log_seq + 1);
         restored.close().await;
+        resting.store(false, Ordering::Relaxed);
     }
     stop.store(true, Ordering::Relaxed);
     assert!(meanwhile > 0, "nobody wrote while backups were taken");
