@@ -448,6 +448,71 @@ mod tests {
         assert_eq!(expected, "namespaces with short names");
     }
 
+    /// A message with a signature of that shape; of no key.
+    fn signed(transforms: &str) -> String {
+        let (rsa, sum) = ("http://www.w3.org/2001/04/xmldsig-more#rsa-sha256", "A".repeat(43) + "=");
+        format!(
+            "<p:LogoutRequest xmlns:p='{PROTOCOL}' xmlns:e='{EXC_C14N}' ID='_1'><d:Signature xmlns:d='{DSIG}'><d:SignedInfo>\
+             <d:CanonicalizationMethod Algorithm='{EXC_C14N}'/><d:SignatureMethod Algorithm='{rsa}'/><d:Reference URI='#_1'>\
+             <d:Transforms>{transforms}</d:Transforms><d:DigestMethod Algorithm='{SHA256}'/>\
+             <d:DigestValue>{sum}</d:DigestValue></d:Reference></d:SignedInfo><d:SignatureValue>{sum}</d:SignatureValue>\
+             </d:Signature></p:LogoutRequest>"
+        )
+    }
+
+    fn refused(text: &str) -> Option<&'static str> {
+        let mut checks = Checks::new();
+        let tree = Tree::parse(text, &limits::MESSAGE, &mut checks).unwrap();
+        let algorithms = ["http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"];
+        screen(&tree, Kind::LogoutRequest, &algorithms, &mut checks).err().map(|error| error.code())
+    }
+
+    #[test]
+    fn the_two_transforms_stand_in_their_order_and_hold_nothing_else() {
+        let (first, second) =
+            (format!("<d:Transform Algorithm='{ENVELOPED}'/>"), format!("<d:Transform Algorithm='{EXC_C14N}'/>"));
+        assert_eq!(refused(&signed(&format!("{first}{second}"))), None);
+        let holding =
+            |algorithm: &str, inside: &str| format!("<d:Transform Algorithm='{algorithm}'>{inside}</d:Transform>");
+        for transforms in [
+            String::new(),
+            first.clone(),
+            format!("{second}{first}"),
+            format!("{first}{first}"),
+            format!("{second}{second}"),
+            format!("{first}{second}{second}"),
+            format!("<d:Other Algorithm='{ENVELOPED}'/>{second}"),
+            format!("{first}<d:Other Algorithm='{EXC_C14N}'/>"),
+            format!("{}{second}", holding(ENVELOPED, "a word")),
+            format!("{first}{}", holding(EXC_C14N, "a word")),
+            format!("{}{second}", holding(ENVELOPED, "<p:e/>")),
+        ] {
+            assert_eq!(refused(&signed(&transforms)), Some("saml_reference"), "{transforms}");
+        }
+        for (count, taken) in [(MAX_PREFIXES, true), (MAX_PREFIXES + 1, false)] {
+            let list = "p ".repeat(count);
+            let inside = format!("<e:InclusiveNamespaces PrefixList='{list}'/>");
+            let transforms = format!("{first}{}", holding(EXC_C14N, &inside));
+            assert_eq!(refused(&signed(&transforms)).is_none(), taken, "{count} prefixes");
+        }
+    }
+
+    #[test]
+    fn what_is_named_twice_or_strangely_is_called_what_it_is() {
+        for (outer, inner, called) in [
+            ("ID='_1' Id='_2'", "", "an element with two IDs"),
+            ("ID='_1'", "id='_2' AssertionID='_3'", "an element with two IDs"),
+            ("ID='_1'", "iD='_1'", "an ID that stands twice"),
+            ("Id='_1'", "", "none, or one with strange characters"),
+            ("ID='_ 1'", "", "none, or one with strange characters"),
+        ] {
+            let message = format!("<p:LogoutRequest xmlns:p='{PROTOCOL}' {outer}><p:e {inner}/></p:LogoutRequest>");
+            assert_eq!(failed(&message, Kind::LogoutRequest).unwrap().1, called, "{outer} {inner}");
+        }
+        let message = format!("<p:LogoutRequest xmlns:p='{PROTOCOL}' ID='_1'><p:e ID='_2'/></p:LogoutRequest>");
+        assert_eq!(failed(&message, Kind::LogoutRequest), None);
+    }
+
     #[test]
     fn an_id_of_another_namespace_is_called_what_it_is() {
         for (id, called) in [("xml:id", "xml:id"), ("o:ID", "an ID of another namespace")] {
