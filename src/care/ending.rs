@@ -306,9 +306,9 @@ impl Found<'_> {
                     let by_itself = every.and_then(|every| Some(key.activated_at? + every));
                     let next = match by_itself {
                         Some(_) => {
-                            "Nothing: it hands over by itself (`keys.rotate_days`). At once: `authd key rotate`."
+                            "Nothing: it hands over by itself, as keys.rotate_days says. At once: `authd key rotate`."
                         }
-                        None => "`authd key rotate`: it never hands over by itself, as `keys.rotate_days` says.",
+                        None => "`authd key rotate`: it never hands over by itself, as keys.rotate_days says.",
                     };
                     (following.or(by_itself), next)
                 }
