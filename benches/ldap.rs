@@ -5,11 +5,15 @@
 //! ```
 //!
 //! Both do the same steps as the product: one search on a connection that is kept, and one bind on a fresh one; over plain
-//! loopback, and over ldaps, where each bind is a handshake. The bare contender knows the password and nothing else: no HTTP,
-//! no person, no session, no event, no trace, nothing durable. People have signed in before, as on any morning but the first.
-//! slapd, client and authd share the machine. Needs Debian's slapd.
+//! loopback, and over ldaps, where each bind is a handshake; with passwords under one salted SHA-1 (slapd's default, which
+//! costs it nothing) and under argon2 (as its manual recommends, with slappasswd's defaults). The bare contender knows the
+//! password and nothing else: no HTTP, no person, no session, no event, no trace, nothing durable. People have signed in
+//! before, as on any morning but the first. slapd, client and authd share the machine. Needs Debian's slapd.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "a bench")]
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod measure;
 
@@ -42,11 +46,44 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use tower::ServiceExt as _;
 
-const PEOPLE: usize = 2_000;
+/// Of each kind.
+const PEOPLE: usize = 1_000;
 /// So many people at once: a few, and a busy morning.
 const CROWDS: [usize; 2] = [8, 64];
 /// So long a contender runs in a round.
 const TURN: Duration = Duration::from_secs(4);
+
+/// How slapd keeps passwords: what a bind costs it.
+#[derive(Clone, Copy)]
+struct Kind {
+    /// In the keys of figures.
+    key: &'static str,
+    name: &'static str,
+    scheme: &'static str,
+    /// What the names of these people begin with.
+    prefix: &'static str,
+}
+
+const KINDS: [Kind; 2] = [
+    Kind { key: "ssha", name: "salted SHA-1", scheme: "{SSHA}", prefix: "s" },
+    Kind { key: "argon2", name: "argon2", scheme: "{ARGON2}", prefix: "a" },
+];
+
+impl Kind {
+    fn person(self, n: usize) -> String {
+        format!("{}{n}", self.prefix)
+    }
+
+    /// `secret`, as slapd keeps it.
+    fn hashed(self) -> String {
+        let made = Command::new("/usr/sbin/slappasswd")
+            .args(["-o", "module-path=/usr/lib/ldap", "-o", "module-load=argon2", "-h", self.scheme, "-s", "secret"])
+            .output()
+            .expect("slapd is not installed: apt-get install slapd");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        String::from_utf8(made.stdout).unwrap().trim().to_owned()
+    }
+}
 
 struct Slapd {
     child: Child,
@@ -69,10 +106,13 @@ fn slapd(dir: &Path) -> Slapd {
         "dn: dc=x\nobjectClass: dcObject\nobjectClass: organization\no: x\ndc: x\n\n\
          dn: cn=svc,dc=x\nobjectClass: organizationalRole\nobjectClass: simpleSecurityObject\ncn: svc\nuserPassword: svc\n\n",
     );
-    for n in 0..PEOPLE {
-        ldif.push_str(&format!(
-            "dn: uid=p{n},dc=x\nobjectClass: inetOrgPerson\nuid: p{n}\ncn: P{n}\nsn: P\nuserPassword: secret\n\n"
-        ));
+    for kind in KINDS {
+        let hash = kind.hashed();
+        for uid in (0..PEOPLE).map(|n| kind.person(n)) {
+            ldif.push_str(&format!(
+                "dn: uid={uid},dc=x\nobjectClass: inetOrgPerson\nuid: {uid}\ncn: P\nsn: P\nuserPassword: {hash}\n\n"
+            ));
+        }
     }
     let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let authority = own.cert.pem();
@@ -82,7 +122,7 @@ fn slapd(dir: &Path) -> Slapd {
     std::fs::create_dir(dir.join("db")).unwrap();
     let conf = format!(
         "include /etc/ldap/schema/core.schema\ninclude /etc/ldap/schema/cosine.schema\n\
-         include /etc/ldap/schema/inetorgperson.schema\nmodulepath /usr/lib/ldap\nmoduleload back_mdb\n\
+         include /etc/ldap/schema/inetorgperson.schema\nmodulepath /usr/lib/ldap\nmoduleload back_mdb\nmoduleload argon2\n\
          TLSCACertificateFile {root}/server.crt\nTLSCertificateFile {root}/server.crt\n\
          TLSCertificateKeyFile {root}/server.key\n\
          pidfile {root}/pid\nargsfile {root}/args\ndatabase mdb\nmaxsize 134217728\nsuffix dc=x\nrootdn cn=admin,dc=x\n\
@@ -270,8 +310,8 @@ impl World {
     }
 }
 
-async fn sign_in(router: Router, path: String, bearer: String, n: usize) {
-    let body = json!({"username": format!("p{n}"), "password": "secret"}).to_string();
+async fn sign_in(router: Router, path: String, bearer: String, name: String) {
+    let body = json!({"username": name, "password": "secret"}).to_string();
     let mut request = Request::post(&path)
         .header("host", "127.0.0.1:8080")
         .header("authorization", bearer)
@@ -283,54 +323,60 @@ async fn sign_in(router: Router, path: String, bearer: String, n: usize) {
     assert_eq!(response.status(), StatusCode::OK);
 }
 
-async fn search_and_bind(mut service: Ldap, way: Way, n: usize) {
-    let filter = format!("(uid=p{n})");
+async fn search_and_bind(mut service: Ldap, way: Way, name: String) {
+    let filter = format!("(uid={name})");
     let (found, _) = service.search("dc=x", Scope::Subtree, &filter, vec!["*", "+"]).await.unwrap().success().unwrap();
     assert_eq!(found.len(), 1);
-    way.bind(&format!("uid=p{n},dc=x"), "secret").await;
+    way.bind(&format!("uid={name},dc=x"), "secret").await;
 }
 
-/// The contenders of one way and crowd, in turns.
+/// The contenders of one way, kind and crowd, in turns.
 async fn measure(plan: &Plan, report: &mut Report, world: &World, slapd: &Slapd, encrypted: bool) {
     let way = Way::to(slapd, encrypted);
     let service = way.service().await;
     let path = world.connect(&way, &slapd.authority).await;
-    // Everybody once: nobody is new any more.
-    for n in 0..PEOPLE {
-        sign_in(world.router.clone(), path.clone(), world.bearer.clone(), n).await;
-    }
     let (time, store) = (TURN.mul_f64(plan.scale), &world.app.world.store);
-    for crowd in CROWDS {
-        let (mut bare, mut authd) = (Vec::new(), Vec::new());
-        for _ in 0..plan.rounds {
-            let (service, to) = (service.clone(), way.clone());
-            let work = move |n| search_and_bind(service.clone(), to.clone(), n);
-            bare.push(turn(time, crowd, slapd, store, work).await);
-            let (router, path, bearer) = (world.router.clone(), path.clone(), world.bearer.clone());
-            let work = move |n| sign_in(router.clone(), path.clone(), bearer.clone(), n);
-            authd.push(turn(time, crowd, slapd, store, work).await);
+    for kind in KINDS {
+        // Everybody once: nobody is new any more.
+        for n in 0..PEOPLE {
+            sign_in(world.router.clone(), path.clone(), world.bearer.clone(), kind.person(n)).await;
         }
-        let over = if encrypted { "ldaps" } else { "plain" };
-        report.heading(&format!("{}, {crowd} people at once", if encrypted { "ldaps" } else { "plain loopback" }));
-        let runs = |turns: &[Turn]| turns.iter().map(|turn| turn.here).collect::<Vec<Run>>();
-        let name = |what: &str| format!("{over}_{crowd}_{what}");
-        for (key, label, turns) in [("bare", "bare search and bind", &bare), ("sign_in", "sign-in by authd", &authd)] {
-            report.contender(&name(key), label, &runs(turns));
-            let share = |run: fn(&Turn) -> Run| {
-                let of = |turn: &Turn| run(turn).cpu.as_secs_f64() / run(turn).wall.as_secs_f64();
-                100.0 * median(turns.iter().map(of)) / as_f64(processors())
-            };
-            let slapd = median(turns.iter().map(|turn| turn.slapd.cpu_each()));
-            report.heading(&format!(
-                "    of the processors: here {:.0} %, slapd {:.0} % ({slapd:.0} µs each); commits {:.2} each",
-                share(|turn| turn.here),
-                share(|turn| turn.slapd),
-                median(turns.iter().map(|turn| turn.commits)),
-            ));
+        for crowd in CROWDS {
+            let (mut bare, mut authd) = (Vec::new(), Vec::new());
+            for _ in 0..plan.rounds {
+                let (service, to) = (service.clone(), way.clone());
+                let work = move |n| search_and_bind(service.clone(), to.clone(), kind.person(n));
+                bare.push(turn(time, crowd, slapd, store, work).await);
+                let (router, path, bearer) = (world.router.clone(), path.clone(), world.bearer.clone());
+                let work = move |n| sign_in(router.clone(), path.clone(), bearer.clone(), kind.person(n));
+                authd.push(turn(time, crowd, slapd, store, work).await);
+            }
+            let over = if encrypted { "ldaps" } else { "plain loopback" };
+            report.heading(&format!("{over}, {}, {crowd} people at once", kind.name));
+            let key = format!("{}_{}_{crowd}", if encrypted { "ldaps" } else { "plain" }, kind.key);
+            tell(report, &key, &bare, &authd);
         }
-        let percent = 100.0 * ratio(&runs(&authd), &runs(&bare));
-        report.figure(&name("ratio"), "sign-ins : bare", percent, " %", Aim::AtLeast(85.0));
     }
+}
+
+fn tell(report: &mut Report, of: &str, bare: &[Turn], authd: &[Turn]) {
+    let runs = |turns: &[Turn]| turns.iter().map(|turn| turn.here).collect::<Vec<Run>>();
+    for (key, label, turns) in [("bare", "bare search and bind", bare), ("sign_in", "sign-in by authd", authd)] {
+        report.contender(&format!("{of}_{key}"), label, &runs(turns));
+        let share = |run: fn(&Turn) -> Run| {
+            let of = |turn: &Turn| run(turn).cpu.as_secs_f64() / run(turn).wall.as_secs_f64();
+            100.0 * median(turns.iter().map(of)) / as_f64(processors())
+        };
+        let slapd = median(turns.iter().map(|turn| turn.slapd.cpu_each()));
+        report.heading(&format!(
+            "    of the processors: here {:.0} %, slapd {:.0} % ({slapd:.0} µs each); commits {:.2} each",
+            share(|turn| turn.here),
+            share(|turn| turn.slapd),
+            median(turns.iter().map(|turn| turn.commits)),
+        ));
+    }
+    let percent = 100.0 * ratio(&runs(authd), &runs(bare));
+    report.figure(&format!("{of}_ratio"), "sign-ins : bare", percent, " %", Aim::AtLeast(85.0));
 }
 
 #[tokio::main]
