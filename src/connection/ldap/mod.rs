@@ -25,6 +25,7 @@ mod given;
 mod groups;
 mod guard;
 mod name;
+mod own;
 mod password_policy;
 mod person;
 mod pool;

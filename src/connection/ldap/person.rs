@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::config::{Attribute, Config};
 use super::entry::{Entry, STANDING};
+use super::own;
 use crate::connection::protocol::Checks;
 use crate::directory::{EmailAddress, Profile};
 
@@ -21,7 +22,7 @@ pub fn attributes(config: &Config) -> Vec<String> {
     names.extend(config.profile.extra_fields.values().cloned());
     if config.defaults().forms.windows {
         // By which the one who was bound is recognized.
-        names.push("userPrincipalName".to_owned());
+        names.extend(["userPrincipalName", own::IDENTIFIER].map(str::to_owned));
     }
     names.extend(STANDING.iter().map(|name| (*name).to_owned()));
     names.sort_by_key(|name| name.to_ascii_lowercase());

@@ -159,16 +159,16 @@ impl Session {
         }
     }
 
-    /// Whose bind this is, as the directory says it (RFC 4532): `dn:…` or `u:…`.
-    pub async fn who(&self) -> Result<String, Trouble> {
+    /// Whose bind this is, as the directory says it (RFC 4532): `dn:…` or `u:…`. `None` where it does not know the question.
+    pub async fn who(&self) -> Result<Option<String>, Trouble> {
         let mut ldap = self.ldap.clone();
         let asked = ldap.with_timeout(OPERATION).extended(ldap3::exop::WhoAmI).await;
         let ldap3::result::ExopResult(exop, result) = asked.map_err(|error| self.failed(Step::Person, &error))?;
         if result.rc != 0 {
-            return Err(Trouble::code(Step::Person, result.rc, &result.text));
+            return Ok(None);
         }
-        String::from_utf8(exop.val.unwrap_or_default())
-            .map_err(|_| Trouble::unavailable(Step::Person, "the directory does not say whose bind it was"))
+        let unreadable = |_| Trouble::unavailable(Step::Person, "the directory does not say whose bind it was");
+        String::from_utf8(exop.val.unwrap_or_default()).map(Some).map_err(unreadable)
     }
 
     /// Searches, and follows nobody who is named besides.

@@ -25,7 +25,7 @@ use super::pool::Directory;
 use super::reason::{self, Reason};
 use super::session::{Bound, Found, Search, Session};
 use super::trouble::{Step, Trouble};
-use super::{Ldap, groups, person};
+use super::{Ldap, groups, own, person};
 use crate::access::Context;
 use crate::access::throttle::{Rule, Subject, Taken};
 use crate::connection::protocol::{Answer, Authenticated, Checks, Credentials};
@@ -279,7 +279,7 @@ impl Talk<'_> {
         let own = match by_dn {
             Some(dn) => Dn::parse(&entry.dn) == Some(dn),
             // The name is none of an entry: then the directory says whose bind it was.
-            None => is_own(&session.who().await?, &name, &entry, self.config),
+            None => own::is_own(&session, &name, &entry, self.config).await?,
         };
         checks.state("own_entry", own);
         if own {
@@ -287,35 +287,6 @@ impl Talk<'_> {
         }
         Err(Trouble::unavailable(Step::Person, "the entry that was found is not the one that was bound").into())
     }
-}
-
-/// Whether an authorization identity (RFC 4513 §5.2.1.8) of whoever was bound by that name is that of the entry. The same
-/// account may exist in each domain of a forest, so the domain has to fit as well.
-fn is_own(who: &str, bound: &str, entry: &Entry, config: &Config) -> bool {
-    if let Some(name) = who.strip_prefix("dn:") {
-        let (said, found) = (Dn::parse(name), Dn::parse(&entry.dn));
-        return said.is_some_and(|said| !said.is_root() && Some(said) == found);
-    }
-    let Some(name) = who.strip_prefix("u:") else { return false };
-    let (domain, account) = name.split_once('\\').map_or((None, name), |(domain, account)| (Some(domain), account));
-    if domain.is_some_and(|domain| !is_of_domain(domain, bound, entry)) {
-        return false;
-    }
-    let username = config.attribute(Attribute::Username);
-    ["userPrincipalName", username]
-        .iter()
-        .any(|attribute| entry.text(attribute).is_some_and(|own| own.to_lowercase() == account.to_lowercase()))
-}
-
-/// Whether who was bound by that name, and is of that domain, can be the entry: by the domain's short name where the name has
-/// one; by a principal name that is the entry's own, or one of the domain that the entry lies in.
-fn is_of_domain(domain: &str, bound: &str, entry: &Entry) -> bool {
-    if let Some((asked, _)) = bound.split_once('\\') {
-        return asked.eq_ignore_ascii_case(domain);
-    }
-    let Some((_, suffix)) = bound.rsplit_once('@') else { return true };
-    let own = entry.text("userPrincipalName").is_some_and(|own| own.to_lowercase() == bound.to_lowercase());
-    own || Dn::parse(&entry.dn).and_then(|dn| dn.domain()).is_some_and(|lies| lies == suffix.to_lowercase())
 }
 
 /// The name to bind by. What is typed goes in escaped where the template is a distinguished name; what is the whole already
@@ -413,46 +384,5 @@ mod tests {
         assert_eq!(bind_name(upn, "Ada@Corp.example").unwrap(), "Ada@Corp.example");
         assert_eq!(bind_name("CORP\\{{username}}", "ada").unwrap(), "CORP\\ada");
         assert_eq!(bind_name(upn, "a\nb"), None);
-    }
-
-    #[test]
-    fn ldap_07_an_entry_is_ones_own_when_the_directory_says_so() {
-        let mut entry = Entry { dn: "CN=Ada,DC=x".into(), ..Entry::default() };
-        entry.attributes.insert("samaccountname".into(), vec![b"ada".to_vec()]);
-        entry.attributes.insert("userprincipalname".into(), vec![b"ada.l@corp.example".to_vec()]);
-        let config = Config { preset: Some(super::super::config::Preset::ActiveDirectory), ..Config::default() };
-        for (who, own) in [
-            ("u:CORP\\ada", true),
-            ("u:CORP\\ADA", true),
-            ("u:ada.l@corp.example", true),
-            ("dn:cn=ada,dc=x", true),
-            ("u:CORP\\bob", false),
-            ("dn:cn=bob,dc=x", false),
-            ("dn:", false),
-            ("", false),
-        ] {
-            assert_eq!(is_own(who, "ada", &entry, &config), own, "{who}");
-        }
-    }
-
-    #[test]
-    fn ldap_07_the_same_account_of_another_domain_is_somebody_else() {
-        let mut entry = Entry { dn: "CN=Ada,OU=Staff,DC=corp,DC=example".into(), ..Entry::default() };
-        entry.attributes.insert("samaccountname".into(), vec![b"ada".to_vec()]);
-        entry.attributes.insert("userprincipalname".into(), vec![b"ada.l@people.example".to_vec()]);
-        let config = Config { preset: Some(super::super::config::Preset::ActiveDirectory), ..Config::default() };
-        for (bound, who, own) in [
-            ("CORP\\ada", "u:CORP\\ada", true),
-            ("corp\\ada", "u:CORP\\ada", true),
-            ("CORP\\ada", "u:OTHER\\ada", false),
-            ("ada@corp.example", "u:CORP\\ada", true),
-            ("Ada@Corp.Example", "u:CORP\\ada", true),
-            ("ada.l@people.example", "u:CORP\\ada", true),
-            // Whoever has this name at another domain, it is not Ada.
-            ("ada@people.example", "u:OTHER\\ada", false),
-            ("ada@other.example", "u:OTHER\\ada", false),
-        ] {
-            assert_eq!(is_own(who, bound, &entry, &config), own, "{bound}: {who}");
-        }
     }
 }

@@ -125,6 +125,68 @@ async fn a_name_may_be_bound_directly_and_the_directory_says_whose_it_was() {
     }
 }
 
+/// The bytes of a security identifier of that domain.
+fn identifier(domain: u8, number: u8) -> Vec<u8> {
+    [&[1, 5, 0, 0, 0, 0, 0, 5, 21, 0, 0, 0][..], &[domain; 12], &[number, 4, 0, 0]].concat()
+}
+
+/// The identifiers of the bind, its authorization identity, and whether it is Ada's.
+type Case<'a> = (&'a [&'a Vec<u8>], Option<&'a [u8]>, bool);
+
+#[tokio::test]
+async fn ldap_07_the_identifiers_of_the_bind_tell_whose_it_was() {
+    let (ada, namesake, group) = (identifier(1, 80), identifier(2, 80), identifier(1, 1));
+    let cases: [Case; 9] = [
+        // Samba does not know the question for the authorization identity.
+        (&[&ada, &group], None, true),
+        (&[&namesake, &group], None, false),
+        (&[], None, false),
+        (&[&ada, &group], Some(b"u:CORP\\ada"), true),
+        // What a domain is called in short need not be what was typed; its identifiers are its own.
+        (&[&ada], Some(b"u:CORPORATION\\ada"), true),
+        // An account of the same name in another domain of the forest, by a principal name that it was given.
+        (&[&namesake, &group], Some(b"u:CORP\\ada"), false),
+        (&[&ada], Some(b"u:CORP\\mallory"), false),
+        (&[&ada], Some(b""), false),
+        (&[], Some(b"u:CORP\\ada"), true),
+    ];
+    for (held, who, own) in cases {
+        let scene = Scene::new().await;
+        let (held, who): (Vec<Vec<u8>>, _) = (held.iter().map(|id| id.to_vec()).collect(), who.map(<[u8]>::to_vec));
+        let told = format!("{} identifiers, {:?}", held.len(), who.as_deref().map(String::from_utf8_lossy));
+        let ada = ada.clone();
+        let directory = Directory::start(move |question: &Question| {
+            let id = question.id;
+            Act::Say(match (&question.asked, &who) {
+                (Asked::Extended { .. }, Some(who)) => {
+                    message(id, EXTENDED, &[ber(10, &[0]), ber(4, b""), ber(4, b""), ber(0x8b, who)].concat())
+                }
+                (Asked::Extended { .. }, None) => result(id, EXTENDED, 2, "", "not supported"),
+                (Asked::Search { base, .. }, _) if base.is_empty() => {
+                    let held: Vec<(&str, &[u8])> = held.iter().map(|id| ("tokenGroups", id.as_slice())).collect();
+                    [entry(id, "", &held), result(id, DONE, 0, "", "")].concat()
+                }
+                (Asked::Search { filter, .. }, _) if filter.contains("sAMAccountName") => {
+                    let attributes: &[(&str, &[u8])] = &[
+                        ("sAMAccountName", b"ada"),
+                        ("mail", b"ada@corp.test"),
+                        ("objectGUID", &GUID),
+                        ("objectSid", &ada),
+                    ];
+                    [entry(id, ADA, attributes), result(id, DONE, 0, "", "")].concat()
+                }
+                _ => return controller(question),
+            })
+        })
+        .await;
+        let direct = json!({"mode": "direct", "dn": "", "password": "", "userDnTemplate": "CORP\\{{username}}"});
+        let connection = scene.connect(wish(&directory, json!({"bind": direct, "groups": {"nested": false}}))).await;
+        let (status, body) = scene.relay(&connection, "ada", PASSWORD).await;
+        let expected = if own { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        assert_eq!(status, expected, "{told}: {body}");
+    }
+}
+
 #[tokio::test]
 async fn groups_that_come_in_parts_are_told_to_be_cut() {
     for (name, cut) in [("memberOf;range=0-0", true), ("memberOf;range=0-*", false), ("memberOf", false)] {

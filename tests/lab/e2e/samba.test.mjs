@@ -114,6 +114,20 @@ shows('a domain controller: accounts that may not sign in are one sentence, and 
   assert.equal(sentences.size, 1, 'the person hears the same, whatever it is');
 });
 
+shows('a domain controller: people bind by their own names, without an account of ours', real, async () => {
+  const set = (values) => world.json('connection', 'set-ldap', cast.id, ...Object.entries(values).flatMap(([field, value]) => ['--set', `bind.${field}=${value}`]));
+  await set({ mode: 'direct', dn: '', password: '', userDnTemplate: '{{username}}@corp.example.test' });
+  for (const username of ['ada', 'Ada@corp.example.test']) {
+    const { result } = await signIn({ username, password: 'Ada-Secret-1' });
+    assert.ok(result?.ok, `${username}: ${JSON.stringify(result)}`);
+    assert.equal(result.claims.email, 'ada@example.test');
+  }
+  const page = await signIn({ username: 'ada', password: 'Wrong-Secret-1' });
+  assert.equal(page.status, 401);
+  await set({ mode: 'service', dn: SERVICE.name, password: SERVICE.password, userDnTemplate: '' });
+  assert.ok((await signIn({ username: 'ada', password: 'Ada-Secret-1' })).result.ok);
+});
+
 shows('a domain controller: reading it page by page makes people known, and ends the access of who is disabled', real, async () => {
   // The default of the domain is 1,000 in one answer; the pages are asked for all the same.
   await world.json('connection', 'set-ldap', cast.id, '--set', 'sync.enabled=true', '--set', 'sync.everybody=true');
