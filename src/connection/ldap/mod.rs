@@ -28,6 +28,7 @@ mod name;
 mod own;
 mod password_policy;
 mod person;
+mod pinned;
 mod pool;
 mod preset;
 mod read;
