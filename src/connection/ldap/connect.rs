@@ -67,6 +67,23 @@ pub async fn open(
     Err(last.unwrap_or_else(|| Trouble::unavailable(Step::Dns, "the connection names no server")))
 }
 
+/// The same, for whoever binds first: with what the directory knows of password policies. One that stumbles over the question
+/// is not asked on this connection, nor kept waiting for.
+pub async fn open_knowing(
+    env: &Env,
+    config: &Config,
+    trust: &Arc<ClientConfig>,
+    urls: &[&str],
+    until: Instant,
+    passed: &mut Passed,
+) -> Result<Session, Trouble> {
+    let mut session = open(env, config, trust, urls, until, passed).await?;
+    match timeout_at(share(until, 4), session.learn_policy()).await {
+        Ok(Ok(())) => Ok(session),
+        _ => open(env, config, trust, urls, until, passed).await,
+    }
+}
+
 async fn one(
     env: &Env,
     servers: &Servers,

@@ -16,6 +16,11 @@ pub fn question() -> RawControl {
     RawControl { ctype: POLICY.to_owned(), crit: false, val: None }
 }
 
+/// Whether a control that a directory says it knows is this question.
+pub fn is_question(control: &str) -> bool {
+    control == POLICY
+}
+
 /// Why the account may not be used yet, by what came with the answer to a bind that ended well or not.
 ///
 /// A password that somebody else has set binds, and is good for its own change alone: whoever handed it out knows it too. A

@@ -167,9 +167,6 @@ impl Directory {
 }
 
 /// A connection to one server, bound as that account.
-///
-/// Some servers end a connection over a control that they do not know, instead of passing over it (RFC 4511 §4.1.11). One
-/// that does so twice, and takes the bind without the question, is not asked what its password policy says.
 async fn bound(
     cx: &Context,
     config: &Config,
@@ -179,30 +176,22 @@ async fn bound(
     until: Instant,
     passed: &mut Passed,
 ) -> Result<Session, Trouble> {
-    let mut closed = 0;
-    loop {
-        let mut session = connect::open(&cx.env, config, trust, &[url], until, passed).await?;
-        let Some((name, password)) = account else {
-            passed.push((Step::ServiceBind, "none: the directory is searched without an account".to_owned()));
-            return Ok(session);
-        };
-        session.asks_policy &= closed < 2;
-        let answer = timeout_at(until, session.bind(Step::ServiceBind, name, password)).await;
-        match answer.unwrap_or_else(|_| Err(Trouble::late(Step::ServiceBind))) {
-            Ok(Bound::Yes) => {
-                passed.push((Step::ServiceBind, name.to_owned()));
-                return Ok(session);
-            }
-            Ok(Bound::Barred(reason)) => return Err(Trouble::unavailable(Step::ServiceBind, reason.says).coded(0)),
-            Ok(Bound::No { code, text, reason }) => {
-                return Err(match reason {
-                    Some(reason) => Trouble::unavailable(Step::ServiceBind, reason.says).coded(code),
-                    None => Trouble::code(Step::ServiceBind, code, &text),
-                });
-            }
-            Err(_) if session.asks_policy && session.was_closed() => closed += 1,
-            Err(trouble) => return Err(trouble),
+    let session = connect::open_knowing(&cx.env, config, trust, &[url], until, passed).await?;
+    let Some((name, password)) = account else {
+        passed.push((Step::ServiceBind, "none: the directory is searched without an account".to_owned()));
+        return Ok(session);
+    };
+    let answer = timeout_at(until, session.bind(Step::ServiceBind, name, password)).await;
+    match answer.unwrap_or_else(|_| Err(Trouble::late(Step::ServiceBind)))? {
+        Bound::Yes => {
+            passed.push((Step::ServiceBind, name.to_owned()));
+            Ok(session)
         }
+        Bound::Barred(reason) => Err(Trouble::unavailable(Step::ServiceBind, reason.says).coded(0)),
+        Bound::No { code, text, reason } => Err(match reason {
+            Some(reason) => Trouble::unavailable(Step::ServiceBind, reason.says).coded(code),
+            None => Trouble::code(Step::ServiceBind, code, &text),
+        }),
     }
 }
 

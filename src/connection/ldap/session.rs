@@ -25,6 +25,8 @@ use crate::crypto::Secret;
 const OPERATION: Duration = Duration::from_secs(10);
 /// There are more than were asked for, or than the directory gives out.
 const SIZE_LIMIT: u32 = 4;
+/// Which controls a directory knows, as its root says it.
+const CONTROLS: &str = "supportedControl";
 /// RFC 2696.
 const PAGED: &str = "1.2.840.113556.1.4.319";
 
@@ -138,11 +140,6 @@ impl Session {
         self.cut.get().is_none() && !self.tasks.iter().any(AbortHandle::is_finished)
     }
 
-    /// Whether the directory ended it.
-    pub fn was_closed(&self) -> bool {
-        self.cut.get() == Some(&ber::Fault::Closing)
-    }
-
     fn failed(&self, step: Step, error: &LdapError) -> Trouble {
         match (self.cut.get(), error) {
             (Some(ber::Fault::Closing), _) => Trouble::silent(step, ber::Fault::Closing.says()),
@@ -151,6 +148,25 @@ impl Session {
             (None, LdapError::FilterParsing) => Trouble::unavailable(step, "the filter cannot be read"),
             (None, _) => Trouble::silent(step, ber::Fault::Closing.says()),
         }
+    }
+
+    /// Asks whether the directory knows the question for its password policy (RFC 4512 §5.1), if it would be asked: some end
+    /// the connection over what they do not know. One that keeps it to itself is asked; one that has no root knows nothing.
+    pub async fn learn_policy(&mut self) -> Result<(), Trouble> {
+        if !self.asks_policy {
+            return Ok(());
+        }
+        let attributes = vec![CONTROLS.to_owned()];
+        let search =
+            Search { base: "", scope: Scope::Base, filter: "(objectClass=*)", attributes, limit: 1, page: None };
+        self.asks_policy = match self.search(Step::Reach, search).await {
+            Ok(found) => {
+                found.entries.first().is_none_or(|root| root.texts(CONTROLS).any(password_policy::is_question))
+            }
+            Err(trouble) if trouble.code.is_some() => !trouble.is_no_such_entry(),
+            Err(trouble) => return Err(trouble),
+        };
+        Ok(())
     }
 
     /// Binds once, as `name`. Whoever calls has seen to it that the password is one: a bind without a password is

@@ -292,8 +292,15 @@ impl Talk<'_> {
         let trust = self.directory.trust(self.cx, self.config)?;
         let mut passed = Passed::new();
         let urls = connect::order(self.config, found_by.map_or("", |session| &session.url), &[]);
-        let mut session = connect::open(&self.cx.env, self.config, &trust, &urls, self.until, &mut passed).await?;
-        session.asks_policy = found_by.map_or(session.asks_policy, |by| by.asks_policy);
+        let (env, until) = (&self.cx.env, self.until);
+        let session = match found_by {
+            Some(by) => {
+                let mut session = connect::open(env, self.config, &trust, &urls, until, &mut passed).await?;
+                session.asks_policy = by.asks_policy;
+                session
+            }
+            None => connect::open_knowing(env, self.config, &trust, &urls, until, &mut passed).await?,
+        };
         if let Some((step, how)) = passed.iter().find(|(step, _)| *step == Step::Tls) {
             checks.pass(step.name(), how);
         }

@@ -129,34 +129,41 @@ async fn a_searching_connection_that_ends_after_the_persons_bind_is_replaced_for
 }
 
 #[tokio::test]
-async fn a_server_that_cannot_read_a_control_is_spoken_to_without() {
-    let scene = Scene::new().await;
-    let directory = Directory::start(|question: &Question| match &question.asked {
-        Asked::Bind { .. } if question.controls => Act::Close,
-        _ => behave(question),
-    })
-    .await;
-    let connection = scene.connect(settings(&directory, json!({}))).await;
-    for _ in 0..2 {
-        let landed = scene.sign_in(&connection, "ada", PASSWORD).await;
-        assert_eq!(landed.status, StatusCode::SEE_OTHER, "{}", landed.body);
+async fn a_server_that_cannot_read_a_control_is_not_sent_one() {
+    const POLICY: &[u8] = b"1.3.6.1.4.1.42.2.27.8.5.1";
+    // What the directory says at its root, and whether its binds then come with the question for the password policy.
+    let roots: [(&str, u8, &[&[u8]], bool); 4] = [
+        ("there is no root", 32, &[], false),
+        ("it knows paging", 0, &[b"1.2.840.113556.1.4.319"], false),
+        ("it knows the policy", 0, &[b"1.2.840.113556.1.4.319", POLICY], true),
+        ("it keeps that to itself", 0, &[], true),
+    ];
+    for direct in [false, true] {
+        for (told, code, known, asked) in roots {
+            let scene = Scene::new().await;
+            let directory = Directory::start(move |question: &Question| match &question.asked {
+                Asked::Bind { .. } if question.controls && !asked => Act::Close,
+                Asked::Search { base, .. } if base.is_empty() => {
+                    let known: Vec<(&str, &[u8])> = known.iter().map(|oid| ("supportedControl", *oid)).collect();
+                    let root = if known.is_empty() { Vec::new() } else { entry(question.id, "", &known) };
+                    Act::Say([root, result(question.id, DONE, code, "", "")].concat())
+                }
+                _ => behave(question),
+            })
+            .await;
+            let bind = json!({"mode": "direct", "dn": "", "password": "",
+                "userDnTemplate": "uid={{username}},ou=people,dc=example,dc=test"});
+            let more = if direct { json!({"bind": bind}) } else { json!({}) };
+            let connection = scene.connect(settings(&directory, more)).await;
+            let (status, body) = scene.relay(&connection, "ada", PASSWORD).await;
+            assert_eq!(status, StatusCode::OK, "{told}: {body}");
+            let own = directory
+                .questions()
+                .into_iter()
+                .find(|asked| matches!(&asked.asked, Asked::Bind { name, .. } if name == ADA));
+            assert_eq!(own.unwrap().controls, asked, "{told}, direct: {direct}");
+        }
     }
-    assert_eq!(binds_of(&directory, ADA), 2);
-
-    // One that ends a connection once, being started anew, is asked for the word as ever.
-    let once = Arc::new(AtomicBool::new(true));
-    let flag = Arc::clone(&once);
-    let directory = Directory::start(move |question: &Question| match &question.asked {
-        Asked::Bind { .. } if flag.swap(false, Ordering::SeqCst) => Act::Close,
-        _ => behave(question),
-    })
-    .await;
-    let scene = Scene::new().await;
-    let connection = scene.force(settings(&directory, json!({}))).await;
-    assert_eq!(scene.relay(&connection, "ada", PASSWORD).await.0, StatusCode::OK);
-    let own =
-        directory.questions().into_iter().find(|asked| matches!(&asked.asked, Asked::Bind { name, .. } if name == ADA));
-    assert!(own.unwrap().controls);
 }
 
 #[tokio::test]

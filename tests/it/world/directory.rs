@@ -209,9 +209,10 @@ impl Directory {
         self.questions().into_iter().filter_map(bind).collect()
     }
 
+    /// Of all searches but that for the root.
     pub fn filters(&self) -> Vec<String> {
         let filter = |question: Question| match question.asked {
-            Asked::Search { filter, .. } => Some(filter),
+            Asked::Search { filter, base } if !base.is_empty() => Some(filter),
             _ => None,
         };
         self.questions().into_iter().filter_map(filter).collect()
