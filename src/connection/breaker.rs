@@ -141,7 +141,7 @@ struct Gate {
     outbound: Arc<dyn Outbound>,
     breaker: Arc<Breaker>,
     env: Env,
-    /// A connection of this beat came about: what else the same beat connects to belongs to it.
+    /// This beat was let through: whatever else it connects to belongs to it.
     held: AtomicBool,
 }
 
@@ -162,26 +162,22 @@ impl Outbound for Gate {
         self.outbound.permits(url)
     }
 
-    /// A connection that comes about is no answer yet: many a directory takes connections and says nothing. Who speaks on
-    /// it tells, by `heard`; until then a probe stays one.
+    /// A beat is let through once, however many servers and addresses it tries: the first that is away must not keep it, or
+    /// the one probe, from the next. A connection that comes about is no answer yet: many a directory takes connections and
+    /// says nothing. Who speaks on it tells, by `heard`; until then a probe stays one.
     async fn connect(&self, host: &str, to: SocketAddr, ordinary: bool) -> Result<tokio::net::TcpStream> {
-        let pass = match self.held.load(Ordering::Relaxed) {
-            true => Pass { breaker: &self.breaker, settled: true },
-            false => self.breaker.admit(self.env.monotonic())?,
-        };
-        let answer = self.outbound.connect(host, to, ordinary).await;
-        match &answer {
-            Ok(_) => {
-                self.held.store(true, Ordering::Relaxed);
-                pass.hold();
-            }
-            Err(error) => pass.settle(!error.is(&codes::UPSTREAM_UNAVAILABLE), self.env.monotonic()),
+        if !self.held.load(Ordering::Relaxed) {
+            self.breaker.admit(self.env.monotonic())?.hold();
+            self.held.store(true, Ordering::Relaxed);
         }
-        answer
+        self.outbound.connect(host, to, ordinary).await
     }
 
+    /// Of a beat that was not let through, or asked nobody anew, there is nothing to tell.
     fn heard(&self, answered: bool) {
-        if answered { self.breaker.answered() } else { self.breaker.failed(self.env.monotonic()) }
+        if self.held.load(Ordering::Relaxed) {
+            if answered { self.breaker.answered() } else { self.breaker.failed(self.env.monotonic()) }
+        }
     }
 
     fn permits_socket(&self, host: &str, to: SocketAddr, ordinary: bool) -> Result<()> {

@@ -91,7 +91,7 @@ kinds! {
     DomainLost = "connection.domain.lost", "The record that proves a domain stayed away from DNS; the domain is a mere claim again.";
     DomainRemoved = "connection.domain.removed", "A domain was taken off a connection.";
     SigninRefused = "signin.refused", "A sign-in was refused before its connection was known.";
-    RefusalsCounted = "refusals.counted", "More refusals came from one address within a minute than are told one by one.";
+    RefusalsCounted = "refusals.counted", "More refusals came from one address, or by one API key, within a minute than are told one by one.";
     AppCreated = "oauth.client.created", "An app was registered.";
     AppUpdated = "oauth.client.updated", "An app was changed.";
     AppRevoked = "oauth.client.revoked", "An app was removed.";

@@ -4,7 +4,7 @@
 //! A directory that suddenly knows nobody, or lacks many, is more often a wrong filter than an empty company: then nobody's
 //! access ends, unless somebody insists.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::access::{Access, Context, Grant, Method, Operation, Owner, Route};
-use crate::connection::ldap::{Listed, Reading};
+use crate::connection::ldap::{Attribute, Listed, Reading};
 use crate::connection::{Connection, ProtocolKind};
 use crate::crypto::sha256;
 use crate::directory::{
@@ -24,7 +24,7 @@ use crate::env::Timestamp;
 use crate::error::{Error, Kind, Result, codes};
 use crate::event::EventKind;
 use crate::governance::facts_of;
-use crate::id::ConnectionId;
+use crate::id::{ConnectionId, UserId};
 use crate::store::{Batch, Key, Life, Query, Record};
 
 /// Between two readings, unless the connection says otherwise.
@@ -188,7 +188,8 @@ async fn run(cx: &Context, connection: &Connection, wish: Wish) -> Result<SyncRe
         batch.put(&sync);
         cx.store.commit(batch).await?;
     }
-    let mut reader = Reader { cx, connection, wish, report: SyncReport::default(), seen: HashSet::new() };
+    let began = sync.started_at;
+    let mut reader = Reader { cx, connection, wish, began, report: SyncReport::default(), seen: HashSet::new() };
     let done = match tokio::time::timeout(PATIENCE, reader.read()).await {
         Ok(done) => done,
         Err(_) => Err(Error::says(&codes::LDAP_UNAVAILABLE, "The reading of the directory took too long.")),
@@ -204,7 +205,8 @@ async fn run(cx: &Context, connection: &Connection, wish: Wish) -> Result<SyncRe
         let event = event.within(connection.organization).about("connection", connection.id);
         let event = event.with("seen", report.seen).with("created", report.created).with("updated", report.updated);
         let mut batch = Batch::new();
-        batch.put(&sync).log(event.with("ended", report.ended).with("skipped", report.skipped));
+        let event = event.with("ended", report.ended).with("skipped", report.skipped);
+        batch.put(&sync).log(event.with("incomplete", report.incomplete));
         cx.store.commit(batch).await?;
     }
     done.map(|()| report)
@@ -214,6 +216,8 @@ struct Reader<'a> {
     cx: &'a Context,
     connection: &'a Connection,
     wish: Wish,
+    /// When the reading began.
+    began: Timestamp,
     report: SyncReport,
     /// Digests of the subjects that were listed.
     seen: HashSet<[u8; 32]>,
@@ -247,6 +251,12 @@ impl Reader<'_> {
                     .await?;
                 // Nobody becomes known by having left already.
                 if known.is_none() && (!everybody || !listed.active) {
+                    continue;
+                }
+                // Nothing else of theirs counts then, nor stands against it: an address that is another's by now, or groups
+                // that cannot be read.
+                if !listed.active {
+                    self.propose(self.end(None, Some(subject.clone()))).await?;
                     continue;
                 }
                 let groups = reading.groups(listed).await?;
@@ -291,31 +301,51 @@ impl Reader<'_> {
         }
     }
 
-    /// Whoever signed in through the connection and is not listed any more.
+    /// That somebody's access ends, and nothing else.
+    fn end(&self, user: Option<UserId>, subject: Option<String>) -> PersonProposal {
+        let source = Source::Sync(self.connection.id);
+        PersonProposal { user, subject, active: Some(false), ..PersonProposal::of(source) }
+    }
+
+    /// Whether an identity is one that the reading says nothing about: of an attribute that told people apart before, or of
+    /// somebody who came while it was read.
+    fn is_beyond(&self, identity: &Identity) -> bool {
+        let attribute = self.connection.ldap.as_ref().map(|config| config.attribute(Attribute::Subject));
+        let own = format!("{}|", attribute.unwrap_or_default().to_ascii_lowercase());
+        !identity.subject.starts_with(&own) || identity.created_at > self.began
+    }
+
+    /// Whoever signed in through the connection and is not listed any more. Somebody whose entry was made anew has two
+    /// identities, and one of them is enough.
     async fn leavers(&mut self) -> Result<()> {
-        let (mut gone, mut active) = (Vec::new(), 0_usize);
+        let mut people: BTreeMap<UserId, bool> = BTreeMap::new();
         let mut cursor = None;
         loop {
             let prefix = Identity::key_of(IdentitySource::Connection(self.connection.id), "");
             let query = Query::all().prefix(prefix.as_bytes()).limit(1_000).after(cursor);
             let page = self.cx.store.page::<Identity>(query).await?;
             for identity in &page.items {
-                let key = Membership::key_of(self.connection.organization, identity.user);
-                let member = self.cx.store.get::<Membership>(key).await?;
-                if !member.is_some_and(|member| member.status == Status::Active) {
-                    continue;
-                }
-                active += 1;
-                if !self.seen.contains(&mark(&identity.subject)) {
-                    gone.push(identity.user);
-                }
+                let stays = self.seen.contains(&mark(&identity.subject)) || self.is_beyond(identity);
+                *people.entry(identity.user).or_default() |= stays;
             }
             cursor = page.next;
             if cursor.is_none() {
                 break;
             }
         }
-        let believable = gone.len() <= FEW.max(active / SHARE) && (gone.is_empty() || self.report.seen > 0);
+        let (mut gone, mut active) = (Vec::new(), 0_usize);
+        for (user, stays) in people {
+            let key = Membership::key_of(self.connection.organization, user);
+            let member = self.cx.store.get::<Membership>(key).await?;
+            if member.is_some_and(|member| member.status == Status::Active) {
+                active += 1;
+                gone.extend((!stays).then_some(user));
+            }
+        }
+        // All of several at once is another base, however few they are, and whoever else is listed there.
+        let all = active > 1 && gone.len() == active;
+        let few = gone.len() <= FEW.max(active / SHARE) && !all;
+        let believable = gone.is_empty() || (few && self.report.seen > 0);
         if !believable && !self.wish.force {
             let says = format!(
                 "{} of {active} people are missing from the directory, so nobody's access was ended.",
@@ -324,12 +354,7 @@ impl Reader<'_> {
             return Err(Error::says(&codes::SYNC_REFUSED, says));
         }
         for user in gone {
-            let proposal = PersonProposal {
-                user: Some(user),
-                active: Some(false),
-                ..PersonProposal::of(Source::Sync(self.connection.id))
-            };
-            self.propose(proposal).await?;
+            self.propose(self.end(Some(user), None)).await?;
         }
         Ok(())
     }

@@ -54,8 +54,15 @@ struct Inner {
     backend: Arc<dyn Backend>,
     writer: Writer,
     signer: RwLock<Arc<Signer>>,
-    tallies: Mutex<HashMap<&'static str, (i64, u64)>>,
+    tallies: Mutex<HashMap<&'static str, Tally>>,
     asides: aside::Asides,
+}
+
+/// Counts that are in memory alone, of one period.
+#[derive(Default)]
+struct Tally {
+    period: i64,
+    counts: HashMap<Vec<u8>, u64>,
 }
 
 impl Store {
@@ -158,13 +165,18 @@ impl Store {
         self.inner.writer.commit(batch).await
     }
 
-    /// Adds one to a count of this process, and tells the sum; it begins anew with each `period`. It is in memory alone, and
-    /// exact however many add at the same time: for what must not be written in order to be counted.
-    pub fn tally(&self, what: &'static str, period: i64) -> u64 {
+    /// Adds one to somebody's count of this process, and tells the sum; all of `what` begin anew with each `period`. It is in
+    /// memory alone, and exact however many add at the same time: for what must not be written in order to be counted. As many
+    /// are kept as there are to count: name nobody here who names themselves.
+    pub fn tally(&self, what: &'static str, whose: &[u8], period: i64) -> u64 {
         let mut tallies = self.inner.tallies.lock().unwrap_or_else(PoisonError::into_inner);
         let tally = tallies.entry(what).or_default();
-        *tally = if tally.0 == period { (period, tally.1 + 1) } else { (period, 1) };
-        tally.1
+        if tally.period != period {
+            *tally = Tally { period, ..Tally::default() };
+        }
+        let count = tally.counts.entry(whose.to_vec()).or_default();
+        *count += 1;
+        *count
     }
 
     /// Whether the last write went well: for health checks. Reads go on when it did not.

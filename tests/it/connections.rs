@@ -473,7 +473,7 @@ async fn every_operation_takes_its_grant_and_is_in_the_list() {
     assert_eq!(covered, there);
     let powerless = scene.key(scene.acme, Grants::none());
     for (name, input) in all.iter().cloned() {
-        // Above ten a minute refusals are counted, not told.
+        // Above sixty a minute refusals of a key are counted, not told.
         scene.world.env.advance(Duration::from_secs(60));
         assert_eq!(scene.refused(&powerless, name, input).await, "missing_grant", "{name}");
     }

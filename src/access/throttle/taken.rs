@@ -178,6 +178,12 @@ impl Taken {
         self.end();
     }
 
+    /// Nothing was looked at after all: as [`Taken::give_back`], for whoever holds a reference.
+    pub fn unused(&self) {
+        let Inner { world, places } = std::mem::take(&mut *self.lock());
+        leave(world, &places);
+    }
+
     /// Adds to the batch that it was wrong. Until [`Taken::written`] nobody else writes these counts; a batch that is made
     /// anew gets it anew.
     pub async fn count(&mut self, batch: &mut Batch) -> Result<()> {
@@ -215,11 +221,15 @@ impl Taken {
 
     fn end(&mut self) {
         let Inner { world, places } = std::mem::take(self.inner());
-        if let Some((_, under_way)) = world {
-            let mut all = under_way.lock();
-            places.iter().for_each(|place| all.leave(place));
-        }
+        leave(world, &places);
         self.passed.clear();
+    }
+}
+
+fn leave(world: Option<(Context, Arc<UnderWay>)>, places: &[Place]) {
+    if let Some((_, under_way)) = world {
+        let mut all = under_way.lock();
+        places.iter().for_each(|place| all.leave(place));
     }
 }
 

@@ -27,30 +27,40 @@ const START_TLS: &[u8] = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.
 /// What steps were done on the way, for a report.
 pub type Passed = Vec<(Step, String)>;
 
-/// Opens a connection to the first server that answers, beginning with `first` where that is one of them. A server that
-/// does not answer uses up its share of the time and no more. Nothing is bound.
+/// The servers in the order in which they are tried: `first` before all others, those to avoid behind them.
+pub fn order<'a>(config: &'a Config, first: &str, avoid: &[String]) -> Vec<&'a str> {
+    let mut urls: Vec<&str> = config.servers.urls.iter().map(String::as_str).collect();
+    urls.sort_by_key(|url| (*url != first, avoid.iter().any(|known| known == url)));
+    urls
+}
+
+/// Until when one of so many that are left may take.
+pub fn share(until: Instant, left: usize) -> Instant {
+    let now = Instant::now();
+    now + until.saturating_duration_since(now) / u32::try_from(left.max(1)).unwrap_or(1)
+}
+
+/// Opens a connection to the first of these servers that answers. One that does not uses up its share of the time and no
+/// more. Nothing is bound.
 pub async fn open(
     env: &Env,
     config: &Config,
     trust: &Arc<ClientConfig>,
-    first: Option<&str>,
+    urls: &[&str],
     until: Instant,
     passed: &mut Passed,
 ) -> Result<Session, Trouble> {
-    let mut urls: Vec<&str> = config.servers.urls.iter().map(String::as_str).collect();
-    if let Some(first) = first {
-        urls.sort_by_key(|url| *url != first);
-    }
     let mut last = None;
-    let count = urls.len();
-    for (number, url) in urls.into_iter().enumerate() {
-        let left = until.saturating_duration_since(Instant::now());
-        let share = Instant::now() + left / u32::try_from(count - number).unwrap_or(1);
+    for (number, url) in urls.iter().enumerate() {
         passed.clear();
         let mut step = Step::Dns;
-        let connected = timeout_at(share, one(env, &config.servers, trust, url, passed, &mut step)).await;
+        let until = share(until, urls.len() - number);
+        let connected = timeout_at(until, one(env, &config.servers, trust, url, passed, &mut step)).await;
         match connected.unwrap_or_else(|_| Err(Trouble::late(step))) {
-            Ok(session) => return Ok(session),
+            Ok(mut session) => {
+                session.asks_policy = config.defaults().policy;
+                return Ok(session);
+            }
             Err(trouble) => last = Some(trouble),
         }
     }

@@ -66,8 +66,8 @@ impl Entry {
                 return Some(reason::DISABLED);
             }
         }
-        // RFC 2307: days since 1970; nothing and -1 are never.
-        if self.number("shadowExpire").is_some_and(|days| days >= 0 && days <= now.seconds().div_euclid(86_400)) {
+        // RFC 2307: days since 1970; nothing and -1 are never, and so is 0 to those who keep such accounts (sssd, pam_ldap).
+        if self.number("shadowExpire").is_some_and(|days| days > 0 && days <= now.seconds().div_euclid(86_400)) {
             return Some(reason::EXPIRED);
         }
         // Steps of 100 ns since 1601; 0 and the greatest number are never.
@@ -142,9 +142,13 @@ mod tests {
         assert_eq!(ended(&[("userAccountControl", "514")]), Some("account_disabled"));
         assert_eq!(ended(&[("nsAccountLock", "TRUE")]), Some("account_disabled"));
         assert_eq!(ended(&[("nsAccountLock", "false")]), None);
-        for (days, is) in
-            [("-1", None), ("20453", Some("account_expired")), ("20454", Some("account_expired")), ("20455", None)]
-        {
+        for (days, is) in [
+            ("-1", None),
+            ("0", None),
+            ("20453", Some("account_expired")),
+            ("20454", Some("account_expired")),
+            ("20455", None),
+        ] {
             assert_eq!(ended(&[("shadowExpire", days)]), is, "{days}");
         }
         for (steps, is) in [

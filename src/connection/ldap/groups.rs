@@ -157,7 +157,8 @@ impl Walk<'_> {
         for dn in entry.texts(&attribute) {
             fresh.extend(self.note(dn, None));
         }
-        if !self.config.nested() || fresh.is_empty() {
+        // A group that does not count, being elsewhere, may be in one that does: a filter in chain sees through it.
+        if !self.config.nested() || entry.values(&attribute).is_empty() {
             return Ok(());
         }
         if let Some(chain) = self.config.defaults().in_chain {

@@ -30,6 +30,7 @@ mod own;
 mod password_policy;
 mod pause;
 mod person;
+mod pinned;
 mod pool;
 mod preset;
 mod read;

@@ -21,6 +21,12 @@ pub fn question() -> RawControl {
 /// A password that somebody else has set binds, and is good for its own change alone: whoever handed it out knows it too. A
 /// word that cannot be read is none.
 pub fn word(good: bool, controls: &[Control]) -> Option<Reason> {
+    let policy = controls.iter().find(|Control(_, control)| control.ctype == POLICY);
+    let policy = policy.and_then(|Control(_, control)| control.val.as_deref());
+    if good && policy.is_some_and(|value| error(value).is_none() && is_grace(value)) {
+        // One of the last sign-ins with a password that has expired: 389 says `EXPIRED` besides, and lets in.
+        return None;
+    }
     controls.iter().find_map(|Control(_, control)| match control.ctype.as_str() {
         POLICY => match (good, error(control.val.as_deref()?)?) {
             (false, 0) => Some(reason::PASSWORD_EXPIRED),
@@ -43,6 +49,13 @@ fn error(value: &[u8]) -> Option<u8> {
         }
     }
     None
+}
+
+/// Whether so many more sign-ins are granted: `warning [0] { graceAuthNsRemaining [1] }`.
+fn is_grace(value: &[u8]) -> bool {
+    let whole = Elements::of(value).expect(0x30);
+    let warning = whole.and_then(|inner| Elements::of(inner).expect(0xa0));
+    warning.is_ok_and(|warning| Elements::of(warning).expect(0x81).is_ok())
 }
 
 #[cfg(test)]
@@ -73,5 +86,19 @@ mod tests {
         assert_eq!(said(true, EXPIRED, Some(b"0")), Some("password_must_change"));
         assert_eq!(said(false, EXPIRED, None), Some("password_expired"));
         assert_eq!(said(true, "1.2.3", Some(&error(2))), None);
+        // The 389 directory, within the grace that it grants: both controls, and the bind is good.
+        let both = |policy: &[u8]| {
+            let control = |kind: &str, value: &[u8]| {
+                Control(None, RawControl { ctype: kind.to_owned(), crit: false, val: Some(value.to_vec()) })
+            };
+            word(true, &[control(EXPIRED, b"0"), control(POLICY, policy)]).map(|reason| reason.name)
+        };
+        assert_eq!(both(&[0x30, 5, 0xa0, 3, 0x81, 1, 3]), None);
+        assert_eq!(both(&[0x30, 8, 0xa0, 3, 0x81, 1, 3, 0x81, 1, 2]), Some("password_must_change"));
+        assert_eq!(
+            both(&[0x30, 5, 0xa0, 3, 0x80, 1, 3]),
+            Some("password_must_change"),
+            "time that is left is no grace"
+        );
     }
 }

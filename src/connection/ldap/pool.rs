@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rustls::ClientConfig;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::config::{BindMode, Config, secret_place};
 use super::connect::{self, IDLE, Passed};
@@ -77,12 +77,14 @@ impl Directory {
         Ok(Arc::clone(self.trust.get_or_init(|| made)))
     }
 
-    /// The connection to search with; the second part tells whether it was kept, and may have ended meanwhile.
+    /// The connection to search with; the second part tells whether it was kept, and may lead nowhere any more. A new one goes
+    /// to a server that is not to be avoided, if it can.
     pub async fn service(
         &self,
         cx: &Context,
         connection: ConnectionId,
         config: &Config,
+        avoid: &[String],
         until: Instant,
     ) -> Result<(Arc<Session>, bool), Trouble> {
         let mut kept = self.service.lock().await;
@@ -95,7 +97,7 @@ impl Directory {
             return Ok((Arc::clone(&kept.session), true));
         }
         *kept = None;
-        let session = Arc::new(self.fresh(cx, connection, config, until, &mut Passed::new()).await?);
+        let session = Arc::new(self.fresh(cx, connection, config, avoid, until, &mut Passed::new()).await?);
         *kept = Some(Kept { session: Arc::clone(&session), used: now });
         Ok((session, false))
     }
@@ -108,12 +110,21 @@ impl Directory {
         }
     }
 
-    /// A connection of its own, bound as authd's account where there is one.
+    /// Gives up whichever connection is kept, unless somebody is just making one.
+    pub fn forget(&self) {
+        if let Ok(mut kept) = self.service.try_lock() {
+            *kept = None;
+        }
+    }
+
+    /// A connection of its own, bound as authd's account where there is one. A server that is not well, by whatever step,
+    /// gives way to the next; what is wrong with the account, every server would say.
     pub async fn fresh(
         &self,
         cx: &Context,
         connection: ConnectionId,
         config: &Config,
+        avoid: &[String],
         until: Instant,
         passed: &mut Passed,
     ) -> Result<Session, Trouble> {
@@ -132,28 +143,66 @@ impl Directory {
             ));
         }
         let trust = self.trust(cx, config)?;
-        let session = connect::open(&cx.env, config, &trust, None, until, passed).await?;
-        if let Some((name, password)) = account {
-            match session.bind(Step::ServiceBind, name, &password).await? {
-                Bound::Yes => {
+        let urls = connect::order(config, "", avoid);
+        let mut last = None;
+        for (number, url) in urls.iter().enumerate() {
+            let until = connect::share(until, urls.len() - number);
+            let account = account.as_ref().map(|(name, password)| (*name, password));
+            match bound(cx, config, &trust, url, account, until, passed).await {
+                Ok(session) => {
                     self.pause.over();
-                    passed.push((Step::ServiceBind, name.to_owned()));
+                    return Ok(session);
                 }
-                Bound::Barred(reason) => return Err(Trouble::unavailable(Step::ServiceBind, reason.says)),
-                Bound::No { code, text, reason } => {
-                    if code == 49 {
+                Err(trouble) if trouble.step < Step::ServiceBind || trouble.is_of_the_server() => last = Some(trouble),
+                Err(trouble) => {
+                    if trouble.code == Some(49) {
                         self.pause.refused(now);
                     }
-                    return Err(match reason {
-                        Some(reason) => Trouble::unavailable(Step::ServiceBind, reason.says),
-                        None => Trouble::code(Step::ServiceBind, code, &text),
-                    });
+                    return Err(trouble);
                 }
             }
-        } else {
-            passed.push((Step::ServiceBind, "none: the directory is searched without an account".to_owned()));
         }
-        Ok(session)
+        Err(last.unwrap_or_else(|| Trouble::unavailable(Step::Dns, "the connection names no server")))
+    }
+}
+
+/// A connection to one server, bound as that account.
+///
+/// Some servers end a connection over a control that they do not know, instead of passing over it (RFC 4511 §4.1.11). One
+/// that does so twice, and takes the bind without the question, is not asked what its password policy says.
+async fn bound(
+    cx: &Context,
+    config: &Config,
+    trust: &Arc<ClientConfig>,
+    url: &str,
+    account: Option<(&str, &Secret)>,
+    until: Instant,
+    passed: &mut Passed,
+) -> Result<Session, Trouble> {
+    let mut closed = 0;
+    loop {
+        let mut session = connect::open(&cx.env, config, trust, &[url], until, passed).await?;
+        let Some((name, password)) = account else {
+            passed.push((Step::ServiceBind, "none: the directory is searched without an account".to_owned()));
+            return Ok(session);
+        };
+        session.asks_policy &= closed < 2;
+        let answer = timeout_at(until, session.bind(Step::ServiceBind, name, password)).await;
+        match answer.unwrap_or_else(|_| Err(Trouble::late(Step::ServiceBind))) {
+            Ok(Bound::Yes) => {
+                passed.push((Step::ServiceBind, name.to_owned()));
+                return Ok(session);
+            }
+            Ok(Bound::Barred(reason)) => return Err(Trouble::unavailable(Step::ServiceBind, reason.says).coded(0)),
+            Ok(Bound::No { code, text, reason }) => {
+                return Err(match reason {
+                    Some(reason) => Trouble::unavailable(Step::ServiceBind, reason.says).coded(code),
+                    None => Trouble::code(Step::ServiceBind, code, &text),
+                });
+            }
+            Err(_) if session.asks_policy && session.was_closed() => closed += 1,
+            Err(trouble) => return Err(trouble),
+        }
     }
 }
 

@@ -24,6 +24,9 @@ pub struct Defaults {
     pub in_chain: Option<&'static str>,
     /// Which names people may type besides account and address.
     pub forms: Forms,
+    /// It is asked what its password policy says. Some versions of lldap end a connection over the question, and Active
+    /// Directory has another way to tell.
+    pub policy: bool,
 }
 
 const UID_OR_MAIL: &str = "(|(uid={{username}})(mail={{email}}))";
@@ -40,6 +43,7 @@ static OPENLDAP: Defaults = Defaults {
     member_of_is_whole: false,
     in_chain: None,
     forms: DN,
+    policy: true,
 };
 
 static ACTIVE_DIRECTORY: Defaults = Defaults {
@@ -54,6 +58,7 @@ static ACTIVE_DIRECTORY: Defaults = Defaults {
     // LDAP_MATCHING_RULE_IN_CHAIN
     in_chain: Some("(member:1.2.840.113556.1.4.1941:={{dn}})"),
     forms: Forms { windows: true, dn: true },
+    policy: false,
 };
 
 static FREEIPA: Defaults = Defaults {
@@ -67,6 +72,7 @@ static FREEIPA: Defaults = Defaults {
     member_of_is_whole: true,
     in_chain: None,
     forms: DN,
+    policy: true,
 };
 
 static DS389: Defaults = Defaults {
@@ -79,6 +85,7 @@ static DS389: Defaults = Defaults {
     member_of_is_whole: true,
     in_chain: None,
     forms: DN,
+    policy: true,
 };
 
 static LLDAP: Defaults = Defaults {
@@ -91,6 +98,7 @@ static LLDAP: Defaults = Defaults {
     member_of_is_whole: true,
     in_chain: None,
     forms: DN,
+    policy: false,
 };
 
 impl Defaults {

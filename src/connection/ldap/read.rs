@@ -18,8 +18,10 @@ use crate::connection::record::Connection;
 use crate::directory::Profile;
 use crate::error::{Error, Result, codes};
 
-/// Entries of one page.
-const PAGE: usize = 200;
+/// Entries of one page: all of it must fit in what is read of one answer, and an entry may name a thousand groups.
+const PAGE: usize = 40;
+/// Entries that are read of a directory that knows no pages.
+const UNPAGED: usize = 800;
 /// One page with its groups is read by then.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -72,7 +74,7 @@ impl Reading {
         let until = Instant::now() + PATIENCE;
         let directory = ldap.directory(cx);
         let mut passed = Passed::new();
-        let opened = directory.fresh(cx, ldap.connection, &ldap.config, until, &mut passed);
+        let opened = directory.fresh(cx, ldap.connection, &ldap.config, &[], until, &mut passed);
         let session = timeout_at(until, opened).await.unwrap_or_else(|_| Err(Trouble::late(Step::ServiceBind)));
         let session = session.map_err(told)?;
         Ok(Self { session, config: ldap.config, mapped: ldap.mapped, cookie: Vec::new() })
@@ -87,7 +89,7 @@ impl Reading {
             scope: Scope::Subtree,
             filter: &any,
             attributes: person::attributes(&self.config),
-            limit: PAGE * 4,
+            limit: UNPAGED,
             page: Some((PAGE, std::mem::take(&mut self.cookie))),
         };
         let asked = self.session.search(Step::Person, search);

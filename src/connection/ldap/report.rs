@@ -139,7 +139,7 @@ impl Look<'_> {
     async fn connect(&mut self, until: Instant) -> Result<Session, Trouble> {
         let mut passed = Passed::new();
         let directory = self.ldap.directory(self.cx);
-        let opened = directory.fresh(self.cx, self.ldap.connection, self.config, until, &mut passed);
+        let opened = directory.fresh(self.cx, self.ldap.connection, self.config, &[], until, &mut passed);
         let opened = timeout_at(until, opened).await;
         self.checks.extend(passed.into_iter().map(|(step, how)| held(step, how)));
         opened.unwrap_or_else(|_| Err(Trouble::late(Step::ServiceBind)))

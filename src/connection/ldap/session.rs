@@ -35,6 +35,8 @@ pub struct Session {
     tasks: [AbortHandle; 2],
     /// Which server it is.
     pub url: String,
+    /// Whether a bind asks what the password policy says.
+    pub asks_policy: bool,
 }
 
 impl Drop for Session {
@@ -122,12 +124,23 @@ impl Session {
             // What ends it, the guard knows better.
             let _ = connection.drive().await;
         });
-        Ok(Self { ldap, cut, tasks: [carried.abort_handle(), driven.abort_handle()], url: url.to_owned() })
+        Ok(Self {
+            ldap,
+            cut,
+            tasks: [carried.abort_handle(), driven.abort_handle()],
+            url: url.to_owned(),
+            asks_policy: true,
+        })
     }
 
     /// Whether it can still be used.
     pub fn is_alive(&self) -> bool {
         self.cut.get().is_none() && !self.tasks.iter().any(AbortHandle::is_finished)
+    }
+
+    /// Whether the directory ended it.
+    pub fn was_closed(&self) -> bool {
+        self.cut.get() == Some(&ber::Fault::Closing)
     }
 
     fn failed(&self, step: Step, error: &LdapError) -> Trouble {
@@ -144,7 +157,9 @@ impl Session {
     /// anonymous, and succeeds (RFC 4513 §5.1.2).
     pub async fn bind(&self, step: Step, name: &str, password: &Secret) -> Result<Bound, Trouble> {
         let mut ldap = self.ldap.clone();
-        ldap.with_controls(password_policy::question());
+        if self.asks_policy {
+            ldap.with_controls(password_policy::question());
+        }
         let answer = ldap.with_timeout(OPERATION).simple_bind(name, password.expose()).await;
         let LdapResult { rc, matched, text, refs, ctrls } = answer.map_err(|error| self.failed(step, &error))?;
         let word = password_policy::word(rc == 0, &ctrls);

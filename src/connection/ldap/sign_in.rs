@@ -100,8 +100,12 @@ pub async fn sign_in(cx: &Context, ldap: &Ldap, answer: &Answer, checks: &mut Ch
     }
     match ended {
         Ok(Ok(person)) => Ok(person),
-        Ok(Err(denied)) => Err(denied.told(checks)),
-        Err(_) => Err(Denied::Trouble(Trouble::late(stand.step())).told(checks)),
+        Ok(Err(denied)) => Err(talk.denied(denied, checks)),
+        Err(_) => {
+            // It may be the kept connection that leads nowhere any more: nobody else is to wait for it.
+            directory.forget();
+            Err(talk.denied(Denied::Trouble(Trouble::late(stand.step())), checks))
+        }
     }
 }
 
@@ -130,21 +134,35 @@ pub struct Talk<'a> {
 }
 
 impl Talk<'_> {
+    /// What the person is told. Where it is not the answer to the password, it was no try: an outage uses up nobody's.
+    fn denied(&self, denied: Denied, checks: &mut Checks) -> Error {
+        if let Denied::Trouble(trouble) = &denied
+            && trouble.step != Step::Bind
+        {
+            self.tries.unused();
+        }
+        denied.told(checks)
+    }
+
     async fn converse(&self, given: &Credentials, checks: &mut Checks) -> Result<Authenticated, Denied> {
         let forms = self.config.defaults().forms;
         let nobody = Denied::Person(Step::Person, reason::NOBODY);
         let Some(typed) = Typed::read(&given.username, forms) else { return Err(nobody) };
-        let (entry, session) = match self.config.mode() {
-            BindMode::Direct => self.bind_first(&typed, &given.password, checks).await?,
+        let (entry, found) = match self.config.mode() {
+            BindMode::Direct => {
+                let (entry, session) = self.bind_first(&typed, &given.password, checks).await?;
+                self.stand.at(Step::Groups);
+                let found = groups::of(&session, self.config, &entry).await?;
+                (entry, found)
+            }
             BindMode::Service | BindMode::Anonymous => {
                 let (entry, session) = self.search_first(&typed, checks).await?;
                 self.may_try(&entry).await?;
-                self.bind_as(&entry.dn, &session.url, &given.password, checks).await?;
-                (entry, session)
+                self.bind_as(&entry.dn, Some(&session), &given.password, checks).await?;
+                let found = self.groups(session, &entry).await?;
+                (entry, found)
             }
         };
-        self.stand.at(Step::Groups);
-        let found = groups::of(&session, self.config, &entry).await?;
         checks.pass(Step::Groups.name(), format!("{} groups", found.groups.len()));
         if found.cut {
             checks.compare("groups_cut", true, "all groups", "there are more, or deeper ones, than are read");
@@ -173,25 +191,52 @@ impl Talk<'_> {
         })
     }
 
-    /// Finds the entry with the searching connection. One that was kept and has ended meanwhile is replaced, once.
+    /// Finds the entry with the searching connection. One that was kept may lead nowhere any more, though nobody has ended it:
+    /// it has a part of the time, and then a new one is asked. So has a server that others can stand in for.
     async fn search_first(&self, typed: &Typed<'_>, checks: &mut Checks) -> Result<(Entry, Arc<Session>), Denied> {
-        let mut again = true;
+        let mut avoid: Vec<String> = Vec::new();
+        let mut fresh = 0;
         loop {
             self.stand.at(Step::ServiceBind);
-            let service = self.directory.service(self.cx, self.ldap.connection, self.config, self.until);
-            let (session, kept) = service.await?;
+            let (session, kept) = self.service(&avoid).await?;
             self.stand.at(Step::Person);
-            let found = find(&session, self.config, typed).await;
-            if found.is_err() && !session.is_alive() {
+            let first = avoid.is_empty();
+            fresh += usize::from(!(kept && first));
+            let last = fresh >= self.config.servers.urls.len();
+            let until = if last { self.until } else { connect::share(self.until, 3) };
+            let found = timeout_at(until, find(&session, self.config, typed)).await;
+            let found = found.unwrap_or_else(|_| Err(Trouble::late(Step::Person)));
+            if let Err(trouble) = &found
+                && !trouble.is_no_such_entry()
+            {
+                // Nobody else is to hear it of the same connection.
                 self.directory.discard(&session).await;
-                if kept && again {
-                    again = false;
+                if !last && (kept && first || trouble.is_of_the_server()) {
+                    avoid.push(session.url.clone());
                     continue;
                 }
             }
             checks.pass(Step::ServiceBind.name(), &session.url);
             let entry = self.admit(found?, checks)?;
             return Ok((entry, session));
+        }
+    }
+
+    async fn service(&self, avoid: &[String]) -> Result<(Arc<Session>, bool), Trouble> {
+        self.directory.service(self.cx, self.ldap.connection, self.config, avoid, self.until).await
+    }
+
+    /// The groups, of the searching connection; once more of a new one where that has ended meanwhile. The password was right,
+    /// and is not asked about again.
+    async fn groups(&self, session: Arc<Session>, entry: &Entry) -> Result<groups::Found, Trouble> {
+        self.stand.at(Step::Groups);
+        match groups::of(&session, self.config, entry).await {
+            Err(trouble) if trouble.is_of_the_server() => {
+                self.directory.discard(&session).await;
+                let (session, _) = self.service(std::slice::from_ref(&session.url)).await?;
+                groups::of(&session, self.config, entry).await
+            }
+            found => found,
         }
     }
 
@@ -236,11 +281,19 @@ impl Talk<'_> {
     }
 
     /// The one bind of this sign-in, on a connection that nobody else has used or will.
-    async fn bind_as(&self, name: &str, url: &str, password: &Secret, checks: &mut Checks) -> Result<Session, Denied> {
+    async fn bind_as(
+        &self,
+        name: &str,
+        found_by: Option<&Session>,
+        password: &Secret,
+        checks: &mut Checks,
+    ) -> Result<Session, Denied> {
         self.stand.at(Step::Bind);
         let trust = self.directory.trust(self.cx, self.config)?;
         let mut passed = Passed::new();
-        let session = connect::open(&self.cx.env, self.config, &trust, Some(url), self.until, &mut passed).await?;
+        let urls = connect::order(self.config, found_by.map_or("", |session| &session.url), &[]);
+        let mut session = connect::open(&self.cx.env, self.config, &trust, &urls, self.until, &mut passed).await?;
+        session.asks_policy = found_by.map_or(session.asks_policy, |by| by.asks_policy);
         if let Some((step, how)) = passed.iter().find(|(step, _)| *step == Step::Tls) {
             checks.pass(step.name(), how);
         }
@@ -268,7 +321,7 @@ impl Talk<'_> {
         let Some(name) = bind_name(template, typed.account()) else {
             return Err(Denied::Person(Step::Person, reason::NOBODY));
         };
-        let session = Arc::new(self.bind_as(&name, "", password, checks).await?);
+        let session = Arc::new(self.bind_as(&name, None, password, checks).await?);
         self.stand.at(Step::Person);
         let by_dn = Dn::parse(&name).filter(|dn| name.contains('=') && !dn.is_root());
         let found = match &by_dn {

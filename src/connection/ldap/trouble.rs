@@ -66,9 +66,22 @@ impl Trouble {
         self.code == Some(32)
     }
 
+    /// Whether another server, or another connection to the same, may do better: this one says nothing that can be used, or
+    /// that it cannot. To Active Directory, a connection whose bind it has forgotten is an `operationsError`.
+    pub fn is_of_the_server(&self) -> bool {
+        // operationsError, timeLimitExceeded, busy, unavailable, unwillingToPerform, other
+        self.code.is_none_or(|code| matches!(code, 1 | 3 | 51 | 52 | 53 | 80))
+    }
+
     /// The directory does not answer, or not as a directory does.
     pub fn unavailable(step: Step, detail: impl Into<String>) -> Self {
         Self::new(step, &codes::LDAP_UNAVAILABLE, detail)
+    }
+
+    /// With the result code that it came with.
+    #[must_use]
+    pub fn coded(self, code: u32) -> Self {
+        Self { code: Some(code), ..self }
     }
 
     /// Nothing comes from the other side.
@@ -98,12 +111,10 @@ impl Trouble {
     /// What another part of authd refused, or found.
     pub fn of(step: Step, error: Error) -> Self {
         let detail = error.message().trim_end_matches('.').to_owned();
-        let error = if error.is(&codes::UPSTREAM_UNAVAILABLE) {
-            Error::new(&codes::LDAP_UNAVAILABLE).because(error.log_line())
-        } else {
-            error
-        };
-        Self { step, error: Box::new(error), detail, code: None, silent: false }
+        // No connection, and no answer of the resolver's: nobody's name or password is the reason.
+        let silent = error.is(&codes::UPSTREAM_UNAVAILABLE);
+        let error = if silent { Error::new(&codes::LDAP_UNAVAILABLE).because(error.log_line()) } else { error };
+        Self { step, error: Box::new(error), detail, code: None, silent }
     }
 
     /// The time is over.

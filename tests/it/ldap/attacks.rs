@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use authd::event::EventKind;
 use authd::store::{Batch, Options, Store};
 use axum::http::StatusCode;
 use rand::Rng as _;
 use serde_json::json;
 
-use super::{Scene, failed, settings};
+use super::{Scene, failed, settings, text};
 use crate::world::authd::Authd;
 use crate::world::directory::{
     ADA, Act, Asked, BASE, BIND, DONE, Directory, PASSWORD, Question, SERVICE, ada, behave, ber, entry, escaped,
@@ -523,6 +524,58 @@ async fn a_sign_in_commits_once_whether_it_is_right_or_wrong() {
         assert_eq!(commits().await, before + 1, "{name}, {password}");
     }
     assert_eq!(store.counts().await.unwrap().get("throttle"), Some(&2), "of `ada` and `nobody`, who were wrong");
+}
+
+#[tokio::test]
+async fn dos_02_wrong_passwords_that_one_key_hands_over_are_each_explained_until_they_are_a_flood() {
+    // Whoever is looked for is there, and nobody's password is right.
+    let directory = Directory::start(|question: &Question| match &question.asked {
+        Asked::Search { filter, .. } if filter.contains("(uid=") => {
+            let uid = filter.split("(uid=").nth(1).and_then(|rest| rest.split(')').next()).unwrap_or_default();
+            let dn = format!("uid={uid},{BASE}");
+            let found = entry(question.id, &dn, &[("uid", uid.as_bytes()), ("entryUUID", uid.as_bytes())]);
+            Act::Say([found, result(question.id, DONE, 0, "", "")].concat())
+        }
+        _ => behave(question),
+    })
+    .await;
+    let scene = Scene::new().await;
+    let connection = scene.connect(settings(&directory, json!({}))).await;
+    let wish = json!({"organization": scene.organization, "name": "another app", "grants": ["*"]});
+    let created = scene.authd.operate("api_key.create", wish).await;
+    let (other, id) = (text(&created, "key"), text(&created, "id"));
+    let before = scene.authd.events().await.len();
+    let wrong = async |key: &str, person: String| {
+        let (status, body) = scene.relay_as(key, &connection, &person, "wrong").await;
+        assert_eq!((status, body["code"].as_str()), (StatusCode::UNAUTHORIZED, Some("invalid_credentials")), "{body}");
+        body["requestId"].clone()
+    };
+    // All from the app's one address, within a minute.
+    for n in 0..15 {
+        let request = wrong(&other, format!("person{n}")).await;
+        let trace = scene.authd.operate("signin.explain", json!({"id": request})).await;
+        assert_eq!(trace["errorCode"], "invalid_credentials", "{n}: {trace}");
+        assert_eq!(failed(&trace)["received"], "the password is not right", "{n}: {trace}");
+    }
+    let told = scene.authd.events().await.split_off(before);
+    assert_eq!(told.len(), 15);
+    assert!(told.iter().all(|event| event.kind == EventKind::ConnectionLoginFailed));
+
+    for n in 15..115 {
+        wrong(&other, format!("person{n}")).await;
+    }
+    assert_eq!(scene.authd.events().await.len(), before + 60);
+    // Another key at the same address has a count of its own.
+    wrong(&scene.key, "person115".to_owned()).await;
+    assert_eq!(scene.authd.events().await.len(), before + 61);
+
+    scene.authd.env().advance(Duration::from_secs(60));
+    wrong(&other, "person116".to_owned()).await;
+    let told = scene.authd.events().await.split_off(before + 61);
+    assert_eq!(told.len(), 2, "{told:?}");
+    let flood = told.iter().find(|event| event.kind == EventKind::RefusalsCounted).unwrap();
+    assert_eq!(flood.data["refusalsNotTold"], 55);
+    assert_eq!(flood.subject.as_ref().map(|subject| subject.id.as_str()), Some(id.as_str()));
 }
 
 #[tokio::test]

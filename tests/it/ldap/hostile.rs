@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{Scene, failed, settings};
-use crate::world::certificates::Authority;
+use crate::world::certificates::{Authority, Signed};
 use crate::world::directory::{
     ADA, Act, Asked, BIND, DONE, Directory, EXTENDED, PASSWORD, Question, SERVICE, ada, behave, ber, entry, message,
     result,
@@ -227,6 +227,47 @@ async fn ldap_04_ldaps_shows_a_certificate_that_holds_or_hears_nothing() {
     let unpinned = settings(&good, json!({"servers": {"urls": [good.ldaps()]}}));
     let asked = good.questions().len();
     let connection = scene.force(unpinned).await;
+    scene.rejects(StatusCode::SERVICE_UNAVAILABLE, "ldap_tls_required", &connection, "ada", PASSWORD).await;
+    assert_eq!(good.questions().len(), asked);
+}
+
+#[tokio::test]
+async fn ldap_04_a_certificate_that_signed_itself_is_the_servers_own_when_it_was_named() {
+    let scene = Scene::new().await;
+    let wish = |directory: &Directory, named: &str| {
+        settings(directory, json!({"servers": {"urls": [directory.ldaps()], "caCertificates": named}}))
+    };
+    let own = Authority::alone(&["127.0.0.1"], 2099);
+    let named = own.certificate.clone();
+    let good = Directory::start_tls(own, behave).await;
+    let connection = scene.connect(wish(&good, &named)).await;
+    for _ in 0..2 {
+        assert_eq!(scene.sign_in(&connection, "ada", PASSWORD).await.status, StatusCode::SEE_OTHER);
+    }
+
+    let other_host = Authority::alone(&["localhost", "127.0.0.2"], 2099);
+    let expired = Authority::alone(&["127.0.0.1"], 2020);
+    let another = Authority::alone(&["127.0.0.1"], 2099);
+    // Anybody can show a certificate; its key is what the server alone has.
+    let copied = Signed { certificate: named.clone(), key: Authority::alone(&["127.0.0.1"], 2099).key };
+    for (name, believed, shown, why) in [
+        ("another host", other_host.certificate.clone(), other_host, "another name"),
+        ("expired", expired.certificate.clone(), expired, "expired"),
+        ("another one", named.clone(), another, "an authority's certificate as its own"),
+        ("without its key", named, copied, "not valid"),
+    ] {
+        let directory = Directory::start_tls(shown, behave).await;
+        let connection = scene.force(wish(&directory, &believed)).await;
+        let reply =
+            scene.rejects(StatusCode::SERVICE_UNAVAILABLE, "ldap_tls_required", &connection, "ada", PASSWORD).await;
+        let failed = failed(&scene.trace(&reply).await);
+        assert_eq!(failed["name"], "tls_verified", "{name}: {failed}");
+        assert!(failed["received"].as_str().unwrap().contains(why), "{name}: {failed}");
+        assert!(directory.questions().is_empty(), "{name}");
+    }
+    // Where none is named, it is nobody's.
+    let asked = good.questions().len();
+    let connection = scene.force(settings(&good, json!({"servers": {"urls": [good.ldaps()]}}))).await;
     scene.rejects(StatusCode::SERVICE_UNAVAILABLE, "ldap_tls_required", &connection, "ada", PASSWORD).await;
     assert_eq!(good.questions().len(), asked);
 }

@@ -1,6 +1,7 @@
 //! Sign-in through a directory: over the real routes, against OpenLDAP, and against directories that mean harm.
 
 mod attacks;
+mod failover;
 mod freeipa;
 mod given;
 mod hostile;

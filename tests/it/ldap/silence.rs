@@ -68,3 +68,23 @@ async fn r_08_what_people_do_wrong_never_counts_against_their_directory() {
     assert!(scene.sign_in(&connection, "ada", PASSWORD).await.status.is_server_error());
     assert_eq!(people(&directory), before, "open");
 }
+
+#[tokio::test]
+async fn r_08_the_second_server_is_asked_again_though_the_first_stays_away() {
+    let scene = Scene::new().await;
+    let (directory, ill) = moody().await;
+    let nobody = {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        format!("ldap://{}", listener.local_addr().unwrap())
+    };
+    let urls = json!({"servers": {"urls": [nobody, directory.url()]}});
+    let connection = scene.connect(settings(&directory, urls)).await;
+    for _ in 0..8 {
+        assert!(scene.sign_in(&connection, "ada", PASSWORD).await.status.is_server_error());
+    }
+    assert_eq!(people(&directory), 5, "one sign-in is one failure, however many servers it tried");
+    ill.store(false, Ordering::SeqCst);
+    scene.authd.env().advance(Duration::from_secs(61));
+    let landed = scene.sign_in(&connection, "ada", PASSWORD).await;
+    assert_eq!(landed.status, StatusCode::SEE_OTHER, "{}", landed.body);
+}

@@ -93,6 +93,88 @@ async fn who_leaves_the_directory_or_is_switched_off_there_is_out_at_once() {
 }
 
 #[tokio::test]
+async fn whose_entry_was_made_anew_has_not_left() {
+    let slapd = slapd!();
+    let scene = Scene::new().await;
+    let connection = scene.connect(real(&slapd, json!({}))).await;
+    scene.owns(&connection, "example.test").await;
+    let ada = signed_in(&scene, &connection, "ada", ADA).await;
+    slapd.delete("uid=ada,ou=people,dc=example,dc=test");
+    slapd.add(&format!(
+        "dn: uid=ada,ou=people,dc=example,dc=test\nobjectClass: inetOrgPerson\nuid: ada\ncn: Ada Lovelace\nsn: Lovelace\n\
+         mail: ada@example.test\nuserPassword: {ADA}\n"
+    ));
+    let again = signed_in(&scene, &connection, "ada", ADA).await;
+    assert_eq!(again["principalId"], ada["principalId"], "linked by an address in a domain that is proved");
+    assert_ne!(again["sub"], ada["sub"], "another entry");
+    for _ in 0..2 {
+        let report = sync(&scene, &connection).await;
+        assert_eq!(report["ended"], 0, "{report}");
+        assert_eq!(member(&scene, &ada).await["status"], "active");
+    }
+    slapd.delete("uid=ada,ou=people,dc=example,dc=test");
+    assert_eq!(sync(&scene, &connection).await["ended"], 1, "now neither entry is there");
+}
+
+#[tokio::test]
+async fn another_attribute_of_the_subject_ends_nobodys_access() {
+    let slapd = slapd!();
+    let scene = Scene::new().await;
+    let connection = scene.connect(real(&slapd, json!({}))).await;
+    scene.owns(&connection, "example.test").await;
+    let ada = signed_in(&scene, &connection, "ada", ADA).await;
+    let change = json!({"id": connection, "profile": {"mapping": {"subject": "uid"}}});
+    scene.authd.operate("connection.set_ldap", change).await;
+    let report = sync(&scene, &connection).await;
+    assert_eq!(report["ended"], 0, "{report}");
+    assert_eq!(member(&scene, &ada).await["status"], "active");
+}
+
+#[tokio::test]
+async fn who_is_switched_off_is_out_whatever_else_their_entry_says() {
+    let slapd = slapd!();
+    let scene = Scene::new().await;
+    let connection = scene.connect(real(&slapd, json!({}))).await;
+    scene.owns(&connection, "example.test").await;
+    let people = [("ada", ADA, "ada@elsewhere.test"), ("b(ob)*", "bob-sécret", "ada@example.test")];
+    for (name, password, mail) in people {
+        let person = signed_in(&scene, &connection, name, password).await;
+        // An address of a domain that nobody has proved; then one that is another member's.
+        slapd.modify(&format!(
+            "dn: uid={name},ou=people,dc=example,dc=test\nchangetype: modify\nreplace: mail\nmail: {mail}\n-\n\
+             add: objectClass\nobjectClass: shadowAccount\n-\nadd: shadowExpire\nshadowExpire: 1\n"
+        ));
+        let report = sync(&scene, &connection).await;
+        assert_eq!((&report["ended"], &report["skipped"]), (&json!(1), &json!(0)), "{mail}: {report}");
+        assert_eq!(member(&scene, &person).await["status"], "deprovisioned", "{mail}");
+    }
+}
+
+#[tokio::test]
+async fn that_all_of_a_few_are_gone_is_not_believed_either() {
+    let slapd = slapd!();
+    let mut ldif = "dn: ou=others,dc=example,dc=test\nobjectClass: organizationalUnit\nou: others\n\n".to_owned();
+    for n in 0..4 {
+        ldif.push_str(&format!(
+            "dn: uid=o{n},ou=others,dc=example,dc=test\nobjectClass: inetOrgPerson\nuid: o{n}\ncn: O{n}\nsn: O\n\n"
+        ));
+    }
+    slapd.add(&ldif);
+    let scene = Scene::new().await;
+    let connection = scene.connect(real(&slapd, json!({}))).await;
+    scene.owns(&connection, "example.test").await;
+    let ada = signed_in(&scene, &connection, "ada", ADA).await;
+    signed_in(&scene, &connection, "b(ob)*", "bob-sécret").await;
+    let base = json!({"id": connection, "users": {"base": "ou=others,dc=example,dc=test"}});
+    scene.authd.operate("connection.set_ldap", base).await;
+    let app = &scene.authd.app;
+    let cx = app.context(Caller::Operator { uid: 0 }, Origin::internal(scene.authd.env()));
+    let refused = app.perform(&cx, "connection.sync", json!({"id": connection})).await.unwrap_err();
+    assert_eq!(refused.code(), "sync_refused");
+    assert_eq!(member(&scene, &ada).await["status"], "active");
+}
+
+#[tokio::test]
 async fn a_directory_that_knows_nobody_suddenly_is_not_believed() {
     let slapd = slapd!();
     let mut ldif = String::new();

@@ -156,6 +156,30 @@ async fn ldap_02_a_domain_that_is_typed_is_part_of_the_name() {
 }
 
 #[tokio::test]
+async fn a_group_that_does_not_count_may_be_in_one_that_does() {
+    // Her own group lies elsewhere; the rule in chain finds the ones below the base that it is in.
+    let directory = Directory::start(|question: &Question| match &question.asked {
+        Asked::Search { filter, .. } if filter.contains("sAMAccountName") => {
+            let attributes: &[(&str, &[u8])] = &[
+                ("sAMAccountName", b"ada"),
+                ("mail", b"ada@corp.test"),
+                ("objectGUID", &GUID),
+                ("memberOf", b"CN=Research,OU=Roles,DC=corp,DC=test"),
+            ];
+            Act::Say([entry(question.id, ADA, attributes), result(question.id, DONE, 0, "", "")].concat())
+        }
+        _ => controller(question),
+    })
+    .await;
+    let scene = Scene::new().await;
+    let more = json!({"groups": {"mode": "memberOf", "base": "OU=Groups,DC=corp,DC=test"}});
+    let connection = scene.connect(wish(&directory, more)).await;
+    let (status, body) = scene.relay(&connection, "ada", PASSWORD).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    assert_eq!(body["groups"], json!(["Wizards", "All Staff"]));
+}
+
+#[tokio::test]
 async fn a_name_may_be_bound_directly_and_the_directory_says_whose_it_was() {
     let directory = Directory::start(controller).await;
     let scene = Scene::new().await;

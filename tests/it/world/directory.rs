@@ -69,6 +69,8 @@ pub struct Question {
     pub connection: usize,
     pub id: u32,
     pub asked: Asked,
+    /// Controls came with it.
+    pub controls: bool,
 }
 
 /// What is done about it.
@@ -158,9 +160,9 @@ impl Directory {
         let mut buffer = Vec::new();
         let mut chunk = [0; 4096];
         loop {
-            while let Some((length, id, asked)) = read(&buffer) {
+            while let Some((length, id, asked, controls)) = read(&buffer) {
                 buffer.drain(..length);
-                let question = Question { connection, id, asked };
+                let question = Question { connection, id, asked, controls };
                 self.questions.lock().unwrap().push(question.clone());
                 match behaviour(&question) {
                     Act::Say(words) => stream.write_all(&words).await.ok()?,
@@ -248,7 +250,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn read(bytes: &[u8]) -> Option<(usize, u32, Asked)> {
+fn read(bytes: &[u8]) -> Option<(usize, u32, Asked, bool)> {
     let (_, start, length) = header(bytes)?;
     let whole = bytes.get(start..start + length)?;
     let all = parts(whole);
@@ -267,7 +269,7 @@ fn read(bytes: &[u8]) -> Option<(usize, u32, Asked)> {
         0x42 => Asked::Unbind,
         other => Asked::Other(other),
     };
-    Some((start + length, id, asked))
+    Some((start + length, id, asked, all.get(2).is_some_and(|(tag, _)| *tag == 0xa0)))
 }
 
 /// A filter as text; values with every byte that is not a letter or digit as its number.
