@@ -16,9 +16,9 @@ use crate::error::{Error, Result, codes};
 /// What is the name of the entry among its attributes.
 const NAME: &str = "dn";
 
-/// Who somebody would be with these attributes, and what they say. Nobody is asked: the groups are those that `memberOf`
-/// names, whatever the connection searches. Without the attribute of the subject nobody is known by identity. The last part
-/// tells that the directory would not let them in.
+/// Who somebody would be with these attributes, and what they say. Nobody is asked: the groups are those that the
+/// entry names (in `memberOf` unless the connection says otherwise), whatever the connection searches. Without the attribute
+/// of the subject nobody is known by identity. The last part tells that the directory would not let them in.
 /// Errors: `invalid_input` for what no entry has, `connection_not_ready`.
 pub fn read_entry(
     connection: &Connection,
@@ -83,7 +83,7 @@ fn member_of(config: &Config, entry: &Entry) -> Vec<Group> {
         let read = Dn::parse(dn).filter(|read| within.as_ref().is_some_and(|base| read.is_within(base)))?;
         Some(Group { dn: read, name: Dn::first_written(dn)? })
     };
-    entry.texts("memberOf").filter_map(group).collect()
+    entry.texts(config.attribute(Attribute::Groups)).filter_map(group).collect()
 }
 
 #[cfg(test)]

@@ -52,10 +52,14 @@ struct Walk<'a> {
 
 /// Below which name groups count.
 pub fn within(config: &Config) -> Option<Dn> {
-    match &config.groups.base {
-        Some(base) => Dn::parse(base),
-        // Not named: then at least of the same tree as the people.
-        None => config.users.base.as_deref().and_then(Dn::parse).map(|base| base.tree()),
+    if let Some(base) = &config.groups.base {
+        return Dn::parse(base);
+    }
+    // Not named: then at least of the same tree as the people.
+    let tree = config.users.base.as_deref().and_then(Dn::parse)?.tree();
+    match config.defaults().groups_below {
+        Some(place) => Dn::parse(&format!("{place},{tree}")),
+        None => Some(tree),
     }
 }
 

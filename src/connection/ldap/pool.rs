@@ -1,5 +1,5 @@
-//! What is kept of directories between requests: one searching connection each, whose certificates are believed, and when
-//! authd's own account was refused last.
+//! What is kept of directories between requests: one searching connection each, whose certificates are believed, and how
+//! long authd's own account is left alone.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -10,16 +10,13 @@ use tokio::time::{Instant, timeout_at};
 
 use super::config::{BindMode, Config, secret_place};
 use super::connect::{self, IDLE, Passed};
+use super::pause::Pause;
 use super::session::{Bound, Session};
 use super::tls;
 use super::trouble::{Step, Trouble};
 use crate::access::Context;
 use crate::crypto::{Secret, sha256};
 use crate::id::ConnectionId;
-
-/// After a refusal, the password of authd's own account is not tried again for so long: each try counts there, and the
-/// directory locks the account in the end.
-const PAUSE: Duration = Duration::from_secs(30);
 
 /// The directories of all connections. Shared by every request; made once.
 #[derive(Default)]
@@ -58,7 +55,7 @@ pub struct Directory {
     trust: OnceLock<Arc<ClientConfig>>,
     /// Whoever holds the lock is the one who connects.
     service: tokio::sync::Mutex<Option<Kept>>,
-    refused: Mutex<Option<Duration>>,
+    pause: Pause,
 }
 
 impl Directory {
@@ -136,14 +133,14 @@ impl Directory {
             BindMode::Anonymous | BindMode::Direct => None,
         };
         let now = cx.env.monotonic();
-        if account.is_some() {
-            let refused = *self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-            if refused.is_some_and(|at| now.saturating_sub(at) < PAUSE) {
-                return Err(Trouble::unavailable(
-                    Step::ServiceBind,
-                    "the directory refused authd's own account a moment ago; it is tried again in 30 seconds",
-                ));
-            }
+        if account.is_some()
+            && let Some(left) = self.pause.left(now)
+        {
+            let seconds = left.as_secs().max(1);
+            return Err(Trouble::unavailable(
+                Step::ServiceBind,
+                format!("the directory refused authd's own account; it is tried again in {seconds} seconds"),
+            ));
         }
         let trust = self.trust(cx, config)?;
         let urls = connect::order(config, "", avoid);
@@ -152,11 +149,14 @@ impl Directory {
             let until = connect::share(until, urls.len() - number);
             let account = account.as_ref().map(|(name, password)| (*name, password));
             match bound(cx, config, &trust, url, account, until, passed).await {
-                Ok(session) => return Ok(session),
+                Ok(session) => {
+                    self.pause.over();
+                    return Ok(session);
+                }
                 Err(trouble) if trouble.step < Step::ServiceBind || trouble.is_of_the_server() => last = Some(trouble),
                 Err(trouble) => {
                     if trouble.code == Some(49) {
-                        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+                        self.pause.refused(now);
                     }
                     return Err(trouble);
                 }

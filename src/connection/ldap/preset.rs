@@ -16,6 +16,8 @@ pub struct Defaults {
     pub name: &'static str,
     /// The groups of an entry.
     pub group_filter: &'static str,
+    /// Below which place of its tree `memberOf` names groups, where it names other things besides.
+    pub groups_below: Option<&'static str>,
     /// Groups of groups are counted in `memberOf` already.
     pub member_of_is_whole: bool,
     /// A filter that finds groups of groups by itself, where the product has one.
@@ -37,6 +39,7 @@ static OPENLDAP: Defaults = Defaults {
     username: "uid",
     name: "cn",
     group_filter: MEMBER,
+    groups_below: None,
     member_of_is_whole: false,
     in_chain: None,
     forms: DN,
@@ -50,6 +53,7 @@ static ACTIVE_DIRECTORY: Defaults = Defaults {
     username: "sAMAccountName",
     name: "displayName",
     group_filter: MEMBER,
+    groups_below: None,
     member_of_is_whole: false,
     // LDAP_MATCHING_RULE_IN_CHAIN
     in_chain: Some("(member:1.2.840.113556.1.4.1941:={{dn}})"),
@@ -63,6 +67,8 @@ static FREEIPA: Defaults = Defaults {
     username: "uid",
     name: "cn",
     group_filter: MEMBER,
+    // Beside them: roles, permissions, privileges, and rules of access and of sudo.
+    groups_below: Some("cn=groups,cn=accounts"),
     member_of_is_whole: true,
     in_chain: None,
     forms: DN,
@@ -75,6 +81,7 @@ static DS389: Defaults = Defaults {
     username: "uid",
     name: "cn",
     group_filter: "(|(member={{dn}})(uniqueMember={{dn}}))",
+    groups_below: None,
     member_of_is_whole: true,
     in_chain: None,
     forms: DN,
@@ -87,6 +94,7 @@ static LLDAP: Defaults = Defaults {
     username: "uid",
     name: "cn",
     group_filter: MEMBER,
+    groups_below: None,
     member_of_is_whole: true,
     in_chain: None,
     forms: DN,

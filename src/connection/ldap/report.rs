@@ -9,9 +9,10 @@ use super::config::{Attribute, BindMode, Config, GroupMode};
 use super::connect::Passed;
 use super::dn::Dn;
 use super::entry::Entry;
+use super::find::find;
 use super::name::Typed;
 use super::session::{Search, Session};
-use super::sign_in::{BEAT, find};
+use super::sign_in::BEAT;
 use super::trouble::{Step, Trouble};
 use super::{Ldap, filter, groups, person};
 use crate::access::{Context, RoleName};
@@ -148,6 +149,12 @@ impl Look<'_> {
         let session = self.connect(until).await?;
         if self.config.mode() == BindMode::Direct {
             self.checks.push(held(Step::Base, "not looked at: the directory is read by the person alone"));
+            if username.is_some() {
+                return Err(Trouble::unavailable(
+                    Step::Person,
+                    "the name was not looked at: with `bind.mode=direct` only the person's own bind reads the directory, so a name can be tried only by signing in; leave it out to test the rest",
+                ));
+            }
             return Ok(());
         }
         let rest = async {

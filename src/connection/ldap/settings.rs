@@ -260,7 +260,16 @@ impl LdapSettings {
             config.sync.every_minutes = sync.every_minutes.or(config.sync.every_minutes);
             config.sync.everybody = sync.everybody.or(config.sync.everybody);
         }
-        config.check()
+        config.check()?;
+        // Only when it is set: nobody is kept out by what was kept before this was known to be wrong.
+        if config.mode() == BindMode::Direct && config.sync.enabled == Some(true) {
+            return Err(Error::says(
+                &codes::CONFIG_INVALID,
+                "A directory is read on a schedule with an account of authd's own, and `bind.mode=direct` has none.",
+            )
+            .help("Set `sync.enabled` to `false`; or `bind.mode` to `service`, with `bind.dn` and `bind.password`."));
+        }
+        Ok(())
     }
 }
 

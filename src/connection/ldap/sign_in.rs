@@ -12,18 +12,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ldap3::Scope;
 use tokio::time::{Instant, timeout_at};
 
 use super::config::{Attribute, BindMode, Config};
 use super::connect::{self, Passed};
 use super::dn::{self, Dn};
 use super::entry::Entry;
-use super::filter::{self, Values};
+use super::filter;
+use super::find::{find, read};
 use super::name::Typed;
 use super::pool::Directory;
 use super::reason::{self, Reason};
-use super::session::{Bound, Found, Search, Session};
+use super::session::{Bound, Found, Session};
 use super::trouble::{Step, Trouble};
 use super::{Ldap, groups, own, person};
 use crate::access::Context;
@@ -368,56 +368,6 @@ fn bind_name(template: &str, typed: &str) -> Option<String> {
         return Some(typed.to_owned());
     }
     filter::name(template, typed, str::to_owned)
-}
-
-/// The entries that a typed name means; two are as good as many.
-pub async fn find(session: &Session, config: &Config, typed: &Typed<'_>) -> Result<Found, Trouble> {
-    let base = config.users.base.as_deref().unwrap_or_default();
-    if let Typed::Dn(name) = typed {
-        return by_dn(session, config, base, name).await;
-    }
-    let account = typed.account();
-    let email = typed.account();
-    let filter = filter::fill(config.filter(), &Values { username: account, email, dn: "" }).unwrap_or_default();
-    let attributes = person::attributes(config);
-    let search = Search { base, scope: Scope::Subtree, filter: &filter, attributes, limit: 2, page: None };
-    match session.search(Step::Person, search).await {
-        Err(trouble) if trouble.is_no_such_entry() => Err(Trouble { step: Step::Base, ..trouble }),
-        found => found,
-    }
-}
-
-/// A distinguished name that was typed stands for the account of that entry: the filter must mean it by that account, or a
-/// filter that leaves people out would leave out nobody who knows their own name.
-async fn by_dn(session: &Session, config: &Config, base: &str, name: &str) -> Result<Found, Trouble> {
-    let below = Dn::parse(base).is_some_and(|base| Dn::parse(name).is_some_and(|name| name.is_within(&base)));
-    if !below {
-        return Ok(Found::default());
-    }
-    let username = config.attribute(Attribute::Username);
-    let attributes = vec![username.to_owned()];
-    let search = Search { base: name, scope: Scope::Base, filter: "(objectClass=*)", attributes, limit: 2, page: None };
-    let entry = match session.search(Step::Person, search).await {
-        Ok(found) => found.entries.into_iter().next(),
-        Err(trouble) if matches!(trouble.code, Some(32 | 34)) => None,
-        Err(trouble) => return Err(trouble),
-    };
-    match entry.as_ref().and_then(|entry| entry.text(username)) {
-        Some(account) => read(session, config, name, account).await,
-        None => Ok(Found::default()),
-    }
-}
-
-/// One entry by its name, if the filter means it by that account.
-async fn read(session: &Session, config: &Config, name: &str, account: &str) -> Result<Found, Trouble> {
-    let values = Values { username: account, email: account, dn: "" };
-    let filter = filter::fill(config.filter(), &values).unwrap_or_default();
-    let attributes = person::attributes(config);
-    let search = Search { base: name, scope: Scope::Base, filter: &filter, attributes, limit: 2, page: None };
-    match session.search(Step::Person, search).await {
-        Err(trouble) if matches!(trouble.code, Some(32 | 34)) => Ok(Found::default()),
-        found => found,
-    }
 }
 
 #[cfg(test)]

@@ -104,6 +104,65 @@ async fn ldap_02_whatever_is_typed_reaches_the_directory_as_one_value() {
 }
 
 #[tokio::test]
+async fn ldap_02_a_name_with_an_equals_sign_is_an_account_like_any() {
+    for (typed, rdn) in [("x=y", "uid=x\\3dy"), ("ada=corp@example.test", "mail=ada\\3dcorp@example.test")] {
+        let dn = format!("{rdn},{BASE}");
+        let directory = Directory::start(move |question: &Question| {
+            let id = question.id;
+            let means = format!("={})", escaped(typed.as_bytes()));
+            Act::Say(match &question.asked {
+                Asked::Search { filter, .. } if filter.contains(&means) => {
+                    let found = entry(id, &dn, &[("uid", typed.as_bytes()), ("entryUUID", b"1")]);
+                    [found, result(id, DONE, 0, "", "")].concat()
+                }
+                Asked::Bind { name, password } if *name == dn => {
+                    result(id, BIND, if password == PASSWORD { 0 } else { 49 }, "", "")
+                }
+                _ => return behave(question),
+            })
+        })
+        .await;
+        let scene = Scene::new().await;
+        let connection = scene.connect(settings(&directory, json!({}))).await;
+        let (status, body) = scene.relay(&connection, typed, PASSWORD).await;
+        assert_eq!(status, StatusCode::OK, "{typed}: {body}");
+        assert_eq!(scene.relay(&connection, typed, "wrong").await.0, StatusCode::UNAUTHORIZED, "{typed}");
+    }
+
+    // Whatever else reads as a name of an entry is one value, and the name of what lies elsewhere finds nothing.
+    let directory = Directory::start(behave).await;
+    let scene = Scene::new().await;
+    let connection = scene.connect(settings(&directory, json!({}))).await;
+    let mut typed: Vec<String> = [
+        "uid=ada,ou=admins,dc=example,dc=test",
+        "uid=ada,ou=people,dc=example,dc=test,dc=evil",
+        "uid=ada\\,ou=people\\,dc=example\\,dc=test",
+        SERVICE.0,
+        "dc=example,dc=test",
+        "uid=ada",
+        "uid=*",
+        "uid=ada)(uid=*",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    let mut rng = rand::rng();
+    let letters: Vec<char> = "=,+;#*()&|\\2ab @".chars().collect();
+    typed.extend((0..40).map(|_| {
+        let inner: String = (0..rng.random_range(1..24)).map(|_| letters[rng.random_range(0..letters.len())]).collect();
+        format!("x={inner}x")
+    }));
+    for name in typed {
+        scene.authd.env().advance(Duration::from_secs(61));
+        let before = directory.filters().len();
+        assert_eq!(scene.relay(&connection, &name, PASSWORD).await.0, StatusCode::UNAUTHORIZED, "{name:?}");
+        let value = escaped(name.as_bytes());
+        let seen = directory.filters().split_off(before);
+        assert_eq!(seen, [format!("(|(uid={value})(mail={value}))")], "{name:?}");
+    }
+    assert!(directory.binds().iter().all(|(_, name, _)| name == SERVICE.0), "nobody was found, so nobody was bound");
+}
+
+#[tokio::test]
 async fn ldap_02_two_entries_are_nobody() {
     let other = "uid=ada2,ou=people,dc=example,dc=test";
     let directory = Directory::start(move |question: &Question| match &question.asked {
@@ -545,6 +604,19 @@ async fn ldap_09_authds_own_account_is_not_locked_by_trying_a_wrong_password_for
     scene.authd.env().advance(Duration::from_secs(31));
     scene.relay(&connection, "bob", PASSWORD).await;
     assert_eq!(directory.binds().len() - before, 2);
+    // While nobody mends it, the tries become rare.
+    for (tries, seconds) in [60, 120, 240, 480, 900, 900].into_iter().enumerate() {
+        scene.authd.env().advance(Duration::from_secs(seconds - 1));
+        scene.relay(&connection, "bob", PASSWORD).await;
+        assert_eq!(directory.binds().len() - before, tries + 2, "too early: {seconds}");
+        scene.authd.env().advance(Duration::from_secs(2));
+        scene.relay(&connection, "bob", PASSWORD).await;
+        assert_eq!(directory.binds().len() - before, tries + 3, "after {seconds}");
+    }
+    // Mended, it is tried at once.
+    let mended = json!({"id": connection, "ldapBindPassword": SERVICE.1});
+    scene.authd.operate("connection.set_ldap", mended).await;
+    assert_eq!(scene.relay(&connection, "ada", PASSWORD).await.0, StatusCode::OK);
 }
 
 #[tokio::test]

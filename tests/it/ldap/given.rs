@@ -40,3 +40,24 @@ async fn a_policy_is_explained_for_an_entry_without_asking_the_directory() {
     assert_eq!(foreign["verdict"]["errorCode"], "email_domain_not_owned", "{foreign}");
     assert_eq!(directory.questions().len(), asked, "nobody was asked");
 }
+
+#[tokio::test]
+async fn groups_are_those_of_the_attribute_that_a_sign_in_reads() {
+    let scene = Scene::new().await;
+    let directory = Directory::start(behave).await;
+    let groups = json!({"groups": {"mode": "memberOf"}, "profile": {"mapping": {"groups": "groupMembership"}}});
+    let connection = scene.connect(settings(&directory, groups)).await;
+    scene.owns(&connection, "example.test").await;
+    let role = json!({"id": connection, "groupMapping": {"staff": ["viewer"]}});
+    scene.authd.operate("connection.update", role).await;
+    let entry = json!({
+        "dn": "uid=ada,ou=people,dc=example,dc=test", "uid": "ada", "cn": "Ada", "mail": "ada@example.test",
+        "entryUUID": "6ba7b810-9dad-11d1-80b4-00c04fd430c8",
+        "groupMembership": ["cn=staff,ou=groups,dc=example,dc=test"],
+        "memberOf": ["cn=admins,ou=groups,dc=example,dc=test"],
+    });
+    let told = scene.authd.operate("policy.explain", json!({"connection": connection, "input": entry})).await;
+    assert_eq!(told["verdict"]["outcome"], "created", "{told}");
+    let text = told.to_string();
+    assert!(text.contains("viewer") && !text.contains("admins"), "{told}");
+}

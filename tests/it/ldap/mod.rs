@@ -2,6 +2,7 @@
 
 mod attacks;
 mod failover;
+mod freeipa;
 mod given;
 mod hostile;
 mod openldap;

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use super::{Scene, settings};
 use crate::world::directory::{BASE, Directory, SERVICE, behave};
 
+const TEMPLATE: &str = "uid={{username}},ou=people,dc=example,dc=test";
+
 async fn refused(scene: &Scene, operation: &str, input: Value) -> String {
     let cx = scene.authd.app.context(Caller::Operator { uid: 0 }, Origin::internal(scene.authd.env()));
     match scene.authd.app.perform(&cx, operation, input).await {
@@ -48,6 +50,7 @@ async fn what_cannot_be_is_refused_before_anybody_is_asked() {
         (json!({"bind": {"password": "  "}}), "invalid_input"),
         (json!({"profile": {"mapping": {"subject": "dn"}}}), "invalid_input"),
         (json!({"servers": {"noTlsVerify": true}}), "unknown_field"),
+        (json!({"bind": {"userDnTemplate": TEMPLATE}, "sync": {"enabled": true}}), "config_invalid"),
     ] {
         let wish = json!({"organization": scene.organization, "protocol": "ldap", "name": "D",
             "ldap": {"servers": {"urls": [directory.url()]}}});
@@ -79,6 +82,30 @@ async fn a_directory_that_may_not_be_called_is_refused_and_one_that_is_away_is_n
     assert_eq!(made["ready"], false, "{made}");
     assert_eq!(refused(&scene, "connection.activate", json!({"id": made["id"]})).await, "ldap_unavailable");
     assert_eq!(refused(&scene, "connection.create", make(&away, true)).await, "ldap_unavailable");
+}
+
+#[tokio::test]
+async fn where_people_alone_bind_nothing_is_read_without_them() {
+    let directory = Directory::start(behave).await;
+    let scene = Scene::new().await;
+    let bind = json!({"mode": "direct", "dn": "", "password": "", "userDnTemplate": TEMPLATE});
+    let direct = scene.connect(settings(&directory, json!({"bind": bind}))).await;
+    let on = json!({"id": direct, "sync": {"enabled": true}});
+    assert_eq!(refused(&scene, "connection.set_ldap", on).await, "config_invalid");
+    scene.authd.operate("connection.set_ldap", json!({"id": direct, "sync": {"enabled": false}})).await;
+    let read = scene.connect(settings(&directory, json!({"sync": {"enabled": true}}))).await;
+    let change = json!({"id": read, "bind": {"mode": "direct", "userDnTemplate": TEMPLATE}});
+    assert_eq!(refused(&scene, "connection.set_ldap", change).await, "config_invalid");
+
+    let found = scene.authd.operate("connection.test", json!({"id": direct})).await;
+    assert_eq!(found["ok"], true, "{found}");
+    let found = scene.authd.operate("connection.test", json!({"id": direct, "username": "ada"})).await;
+    assert_eq!((&found["ok"], &found["person"]), (&json!(false), &Value::Null), "{found}");
+    let check = found["checks"].as_array().unwrap().last().unwrap();
+    assert_eq!((&check["name"], &check["ok"]), (&json!("user_filter_matches"), &json!(false)));
+    let says = super::text(check, "message");
+    assert!(says.contains("was not looked at") && says.contains("only by signing in"), "{says}");
+    assert!(directory.binds().iter().all(|(_, name, _)| name == SERVICE.0), "nobody was bound for it");
 }
 
 #[tokio::test]

@@ -99,6 +99,62 @@ async fn every_name_that_windows_knows_is_the_same_person() {
     assert_eq!(seen.len(), 1);
 }
 
+/// Two of one name in two domains of a forest, and what the directory calls each.
+const ADAS: [(&str, &str); 2] = [
+    ("CN=Ada Lovelace,OU=Staff,DC=corp,DC=test", "CORP\\ada"),
+    ("CN=Ada Byron,OU=Staff,DC=emea,DC=corp,DC=test", "EMEA\\Ada"),
+];
+
+#[tokio::test]
+async fn ldap_02_a_domain_that_is_typed_is_part_of_the_name() {
+    // How many of them there are, whether their domains are told, how the search ends, and whom each name means.
+    for (count, told, code, cases) in [
+        (2, true, 0, &[("CORP\\ada", Some(0_usize)), ("emea\\ADA", Some(1)), ("WRONG\\ada", None), ("ada", None)][..]),
+        (1, true, 0, &[("CORP\\ada", Some(0)), ("corp\\ADA", Some(0)), ("EMEA\\ada", None), ("ada", Some(0))][..]),
+        // There are more than the directory gives out: who else it may be, nobody knows.
+        (1, true, 4, &[("CORP\\ada", None), ("WRONG\\ada", None)][..]),
+        // Samba does not tell it.
+        (1, false, 0, &[("CORP\\ada", Some(0)), ("WRONG\\ada", Some(0))][..]),
+        (2, false, 0, &[("CORP\\ada", None)][..]),
+    ] {
+        let directory = Directory::start(move |question: &Question| {
+            let id = question.id;
+            Act::Say(match &question.asked {
+                Asked::Search { filter, .. } if filter.to_lowercase().contains("=ada)") => {
+                    let mut found = Vec::new();
+                    for (number, (dn, principal)) in ADAS.iter().enumerate().take(count) {
+                        let guid = [u8::try_from(number).unwrap(); 16];
+                        let mut attributes = vec![("sAMAccountName", &b"ada"[..]), ("objectGUID", &guid[..])];
+                        if told {
+                            attributes.push(("msDS-PrincipalName", principal.as_bytes()));
+                        }
+                        found.extend(entry(id, dn, &attributes));
+                    }
+                    [found, result(id, DONE, code, "", "")].concat()
+                }
+                Asked::Bind { name, password } if ADAS.iter().any(|(dn, _)| name == dn) => {
+                    result(id, BIND, if password == PASSWORD { 0 } else { 49 }, "", "")
+                }
+                _ => return controller(question),
+            })
+        })
+        .await;
+        let scene = Scene::new().await;
+        let connection = scene.connect(wish(&directory, json!({}))).await;
+        for (name, who) in cases {
+            let (status, body) = scene.relay(&connection, name, PASSWORD).await;
+            let expected = if who.is_some() { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
+            assert_eq!(status, expected, "{name} of {count}, {told}, {code}: {body}");
+            let bound = directory.binds().pop().unwrap().1;
+            if let Some(number) = *who {
+                let (dn, _): (&str, &str) = ADAS[number];
+                assert_eq!(bound, dn, "{name}");
+            }
+        }
+        assert!(directory.heard(b"msDS-PrincipalName"), "it is told to whoever asks for it alone");
+    }
+}
+
 #[tokio::test]
 async fn a_group_that_does_not_count_may_be_in_one_that_does() {
     // Her own group lies elsewhere; the rule in chain finds the ones below the base that it is in.
