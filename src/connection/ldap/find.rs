@@ -19,6 +19,32 @@ const NAMESAKES: usize = 20;
 
 /// The entries that a typed name means; two are as good as many.
 pub async fn find(session: &Session, config: &Config, typed: &Typed<'_>) -> Result<Found, Trouble> {
+    let mut found = meant(session, config, typed).await?;
+    if let [entry] = found.entries.as_mut_slice()
+        && entry.values(config.attribute(Attribute::Subject)).is_empty()
+    {
+        *entry = whole(session, config, entry).await?;
+    }
+    Ok(found)
+}
+
+/// An entry that does not say who it is, read once more with all that it has: some servers compare the names of attributes by
+/// the letter.
+async fn whole(session: &Session, config: &Config, entry: &Entry) -> Result<Entry, Trouble> {
+    let mut attributes: Vec<String> = person::attributes(config).iter().map(|name| name.to_ascii_lowercase()).collect();
+    attributes.extend(["*", "+"].map(str::to_owned));
+    let filter = "(objectClass=*)";
+    let search = Search { base: &entry.dn, scope: Scope::Base, filter, attributes, limit: 2, page: None };
+    let mut found = match session.search(Step::Person, search).await {
+        Ok(found) => found,
+        Err(trouble) if trouble.is_of_the_server() => return Err(trouble),
+        Err(_) => return Ok(entry.clone()),
+    };
+    let again = found.entries.pop().filter(|again| found.entries.is_empty() && again.dn == entry.dn);
+    Ok(again.unwrap_or_else(|| entry.clone()))
+}
+
+async fn meant(session: &Session, config: &Config, typed: &Typed<'_>) -> Result<Found, Trouble> {
     let base = config.users.base.as_deref().unwrap_or_default();
     if let Typed::Dn(name) = typed {
         let found = by_dn(session, config, base, name).await?;
@@ -50,11 +76,13 @@ pub async fn find(session: &Session, config: &Config, typed: &Typed<'_>) -> Resu
     }
 }
 
-/// Whether an entry is that account of that domain, as far as the directory tells: one that does not say its domain is told
-/// apart by the filter alone.
+/// Whether an entry is that account of that domain, by its short name or as DNS has it, as far as the directory tells: one
+/// that does not say its domain is told apart by the filter alone.
 fn is_of(entry: &Entry, domain: &str, account: &str) -> bool {
-    let asked = format!("{domain}\\{account}").to_lowercase();
-    entry.text(PRINCIPAL).is_none_or(|own| own.to_lowercase() == asked)
+    let Some((short, own)) = entry.text(PRINCIPAL).and_then(|own| own.split_once('\\')) else { return true };
+    let lies = Dn::parse(&entry.dn).and_then(|dn| dn.domain());
+    own.to_lowercase() == account.to_lowercase()
+        && (short.eq_ignore_ascii_case(domain) || lies.is_some_and(|lies| lies.eq_ignore_ascii_case(domain)))
 }
 
 /// A distinguished name that was typed stands for the account of that entry: the filter must mean it by that account, or a
@@ -102,6 +130,8 @@ mod tests {
         for (domain, account, own) in [
             ("EMEA", "Ada", true),
             ("emea", "ADA", true),
+            ("EMEA.corp.test", "ada", true),
+            ("corp.test", "ada", false),
             ("CORP", "ada", false),
             ("EMEA", "ada.l", false),
             ("EME", "A\\ada", false),

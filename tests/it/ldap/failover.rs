@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{Scene, settings};
 use crate::world::directory::{
-    ADA, Act, Asked, BIND, DONE, Directory, PASSWORD, Question, SERVICE, behave, entry, result,
+    ADA, Act, Asked, BIND, DONE, Directory, PASSWORD, Question, SERVICE, ada, behave, entry, result,
 };
 
 /// How a server is ill.
@@ -190,4 +190,25 @@ async fn an_outage_uses_up_nobodys_tries() {
         last = scene.relay(&connection, "ada", &format!("wrong-{n}")).await.0;
     }
     assert_eq!(last, StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[tokio::test]
+async fn a_server_that_takes_names_of_attributes_by_the_letter_still_says_who_it_is() {
+    let scene = Scene::new().await;
+    let directory = Directory::start(|question: &Question| match &question.asked {
+        // By the names that it was asked for, it finds too little; all of an entry it gives when all is asked for.
+        Asked::Search { filter, .. } if filter.contains("uid=ada") => {
+            let found = entry(question.id, ADA, &[("uid", b"ada"), ("mail", b"ada@example.test")]);
+            Act::Say([found, result(question.id, DONE, 0, "", "")].concat())
+        }
+        Asked::Search { base, .. } if base == ADA => {
+            Act::Say([ada(question.id), result(question.id, DONE, 0, "", "")].concat())
+        }
+        _ => behave(question),
+    })
+    .await;
+    let connection = scene.connect(settings(&directory, json!({}))).await;
+    let (status, body) = scene.relay(&connection, "ada", PASSWORD).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    assert!(body["sub"].as_str().unwrap().starts_with("entryuuid|"), "{body}");
 }
