@@ -56,8 +56,10 @@ fn saml_30_what_is_decrypted_passes_the_whole_screen() {
     let with_namespace = if assertion.contains("xmlns") { assertion } else { panic!("{assertion}") };
     let evil = with_namespace.replace(NAME, "root@own.example");
     // Like an assertion in everything but the name space of its name.
-    let bare = crate::world::saml::cut(&idp.answer(NAME).mode(Mode::None).xml(), "Assertion");
-    let (prefix, _) = bare[1..].split_once(":Assertion").unwrap();
+    let mut bare = idp.answer(NAME).mode(Mode::None);
+    let prefix = "saml";
+    bare.prefixes.assertion = prefix.into();
+    let bare = crate::world::saml::cut(&bare.xml(), "Assertion");
     let alike = bare
         .replacen(
             &format!("<{prefix}:Assertion"),
