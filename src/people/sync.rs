@@ -4,7 +4,7 @@
 //! A directory that suddenly knows nobody, or lacks many, is more often a wrong filter than an empty company: then nobody's
 //! access ends, unless somebody insists.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -189,7 +189,16 @@ async fn run(cx: &Context, connection: &Connection, wish: Wish) -> Result<SyncRe
         cx.store.commit(batch).await?;
     }
     let began = sync.started_at;
-    let mut reader = Reader { cx, connection, wish, began, report: SyncReport::default(), seen: HashSet::new() };
+    let mut reader = Reader {
+        cx,
+        connection,
+        wish,
+        began,
+        report: SyncReport::default(),
+        seen: HashSet::new(),
+        present: HashSet::new(),
+        doubtful: BTreeSet::new(),
+    };
     let done = match tokio::time::timeout(PATIENCE, reader.read()).await {
         Ok(done) => done,
         Err(_) => Err(Error::says(&codes::LDAP_UNAVAILABLE, "The reading of the directory took too long.")),
@@ -221,6 +230,10 @@ struct Reader<'a> {
     report: SyncReport,
     /// Digests of the subjects that were listed.
     seen: HashSet<[u8; 32]>,
+    /// People of whom an entry that may be used was listed.
+    present: HashSet<UserId>,
+    /// People of whom an entry was switched off, and who have another one.
+    doubtful: BTreeSet<UserId>,
 }
 
 fn mark(subject: &str) -> [u8; 32] {
@@ -253,11 +266,13 @@ impl Reader<'_> {
                 if known.is_none() && (!everybody || !listed.active) {
                     continue;
                 }
-                // Nothing else of theirs counts then, nor stands against it: an address that is another's by now, or groups
-                // that cannot be read.
-                if !listed.active {
-                    self.propose(self.end(None, Some(subject.clone()))).await?;
-                    continue;
+                match &known {
+                    Some(known) if listed.active => drop(self.present.insert(known.user)),
+                    Some(known) => {
+                        self.switched_off(known).await?;
+                        continue;
+                    }
+                    None => {}
                 }
                 let groups = reading.groups(listed).await?;
                 let proposal = self.of(listed, subject, groups);
@@ -271,7 +286,25 @@ impl Reader<'_> {
                 return Err(Error::says(&codes::LDAP_UNAVAILABLE, "The directory's list of people does not end."));
             }
         }
+        for user in std::mem::take(&mut self.doubtful) {
+            if !self.present.contains(&user) {
+                self.propose(self.end(user)).await?;
+            }
+        }
         if self.report.incomplete { Ok(()) } else { self.leavers().await }
+    }
+
+    /// The access of whoever is switched off ends at once: nothing else of the entry counts, nor stands against it, be it an
+    /// address that is another's by now or groups that cannot be read. Only where the person goes by another entry as well, it
+    /// is the whole reading that tells.
+    async fn switched_off(&mut self, known: &Identity) -> Result<()> {
+        let own = Query::by("user", known.user.bytes()).limit(1_000);
+        let own = self.cx.store.page::<Identity>(own).await?;
+        if own.items.iter().any(|other| other.source == known.source && other.subject != known.subject) {
+            self.doubtful.insert(known.user);
+            return Ok(());
+        }
+        self.propose(self.end(known.user)).await
     }
 
     fn of(&self, listed: &Listed, subject: &str, groups: Vec<String>) -> PersonProposal {
@@ -302,9 +335,9 @@ impl Reader<'_> {
     }
 
     /// That somebody's access ends, and nothing else.
-    fn end(&self, user: Option<UserId>, subject: Option<String>) -> PersonProposal {
+    fn end(&self, user: UserId) -> PersonProposal {
         let source = Source::Sync(self.connection.id);
-        PersonProposal { user, subject, active: Some(false), ..PersonProposal::of(source) }
+        PersonProposal { user: Some(user), active: Some(false), ..PersonProposal::of(source) }
     }
 
     /// Whether an identity is one that the reading says nothing about: of an attribute that told people apart before, or of
@@ -354,7 +387,7 @@ impl Reader<'_> {
             return Err(Error::says(&codes::SYNC_REFUSED, says));
         }
         for user in gone {
-            self.propose(self.end(Some(user), None)).await?;
+            self.propose(self.end(user)).await?;
         }
         Ok(())
     }

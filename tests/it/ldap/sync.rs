@@ -117,6 +117,31 @@ async fn whose_entry_was_made_anew_has_not_left() {
 }
 
 #[tokio::test]
+async fn who_goes_by_a_new_entry_stays_though_the_old_one_is_switched_off() {
+    let slapd = slapd!();
+    let scene = Scene::new().await;
+    let connection = scene.connect(real(&slapd, json!({}))).await;
+    scene.owns(&connection, "example.test").await;
+    let ada = signed_in(&scene, &connection, "ada", ADA).await;
+    slapd.add(&format!(
+        "dn: uid=ada2,ou=people,dc=example,dc=test\nobjectClass: inetOrgPerson\nuid: ada2\ncn: Ada Lovelace\nsn: Lovelace\n\
+         mail: ada@example.test\nuserPassword: {ADA}\n"
+    ));
+    assert_eq!(signed_in(&scene, &connection, "ada2", ADA).await["principalId"], ada["principalId"]);
+    for (uid, ended, status) in [("ada", 0, "active"), ("ada2", 1, "deprovisioned")] {
+        slapd.modify(&format!(
+            "dn: uid={uid},ou=people,dc=example,dc=test\nchangetype: modify\nadd: objectClass\n\
+             objectClass: shadowAccount\n-\nadd: shadowExpire\nshadowExpire: 1\n"
+        ));
+        for round in [ended, 0] {
+            let report = sync(&scene, &connection).await;
+            assert_eq!(report["ended"], round, "{uid}: {report}");
+            assert_eq!(member(&scene, &ada).await["status"], status, "{uid}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn another_attribute_of_the_subject_ends_nobodys_access() {
     let slapd = slapd!();
     let scene = Scene::new().await;
